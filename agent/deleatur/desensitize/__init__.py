@@ -1,0 +1,1 @@
+"""Rules that make records say less, over Arrow tables. Pure."""

@@ -1,0 +1,1 @@
+"""The documents Job, Plan, Journal and Certificate: frozen structures, decoded strictly."""

@@ -1,0 +1,117 @@
+"""The Job: what an operator asks for, in `job.toml` (docs/spec/job.md)."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from deleatur.documents.place import Frozen
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Text = Annotated[str, Meta(min_length=1, max_length=4096)]
+Value = str | int | float | bool
+
+SCHEMA = "deleatur/job/v1"
+
+
+class Within(Frozen, frozen=True):
+    """A set of values read from another table of the same database."""
+
+    table: Text
+    column: Text
+    where: tuple["Condition", ...] = ()
+
+
+class Condition(Frozen, frozen=True):
+    """One condition on one column. Names are checked against the schema, values are bound."""
+
+    column: Text
+    operator: Literal["=", "!=", "<", "<=", ">", ">=", "in", "is-null", "not-null", "within", "not-within"]
+    value: Value | None = None
+    values: tuple[Value, ...] | None = None
+    values_from: Text | None = (
+        None  # a file of the operator's, one value a line: for values that name a person
+    )
+    within: Within | None = None
+
+
+class Selection(Frozen, frozen=True):
+    """Rows of one table: those that meet every condition, or all."""
+
+    table: Text
+    where: tuple[Condition, ...] = ()
+
+
+class HeldRows(Frozen, frozen=True):
+    """Rows that stay whatever the selection says, because a matter is open."""
+
+    id: Name
+    reason: Text
+    table: Text
+    where: tuple[Condition, ...] = ()
+
+
+class Rule(Frozen, frozen=True):
+    """What becomes of one column in the archive."""
+
+    rule: Literal["keep", "drop", "null", "mask", "keep-last-4", "keyed-hash", "generalise"]
+    to: Literal["year", "month", "decade", "first-letter", "thousands"] | None = None  # for generalise
+
+
+class ArchivedTable(Frozen, frozen=True):
+    """Records that are kept, desensitized. Every column needs a rule: silence is refused."""
+
+    table: Text
+    columns: dict[str, Rule]
+    where: tuple[Condition, ...] = ()
+
+
+class Custodian(Frozen, frozen=True):
+    """Who can open the archive: an age recipient and a name that is not a person's."""
+
+    name: Name
+    recipient: Annotated[str, Meta(pattern=r"^age1[0-9a-z]{10,4000}$")]
+    retain_until: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+class Target(Frozen, frozen=True):
+    """What to erase: a URL, and for databases the rows."""
+
+    id: Name
+    url: Text
+    technique: Text | None = None  # None: the strongest that the target allows
+    select: tuple[Selection, ...] = ()
+    hold: tuple[HeldRows, ...] = ()
+    archive: tuple[ArchivedTable, ...] = ()
+
+
+class Policy(Frozen, frozen=True):
+    """How many keys must approve, and how long the certificate is kept."""
+
+    approvals: Annotated[int, Meta(ge=1, le=9)] = 2
+    certificate_retention_years: Annotated[int, Meta(ge=5, le=100)] = 10
+
+
+class Verification(Frozen, frozen=True):
+    """How hard to look afterwards."""
+
+    mode: Literal["full", "sample"] = "full"
+    confidence: Annotated[str, Meta(pattern=r"^0\.\d{1,6}$")] = "0.99"
+    max_bad_fraction: Annotated[str, Meta(pattern=r"^0\.\d{1,6}$")] = "0.01"
+    needles: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # values sampled for the residue scan
+    device: bool = False  # also read the whole block device under the target
+
+
+class Job(Frozen, frozen=True):
+    """The whole request."""
+
+    schema: Literal["deleatur/job/v1"]
+    name: Name
+    reason: Literal[
+        "retention-expired", "subject-request", "contract-end", "decommission", "incident", "other"
+    ]
+    authority: Text  # the decision or law that this rests on
+    requested_by: Name  # a pseudonym
+    target: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=1000)]
+    policy: Policy = Policy()
+    verification: Verification = Verification()
+    custodian: Custodian | None = None

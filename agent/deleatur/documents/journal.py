@@ -1,0 +1,181 @@
+"""The Journal: what happened and where, in `journal.jsonl` (docs/spec/journal.md).
+
+One entry a line, hash-chained: `previous` is the SHA-256 of the line before it (the first entry
+names the plan's digest instead), so no line can be changed, dropped or put between two others.
+The journal never holds data: counts, places, keyed digests. `fold` lives in `deleatur.judge.fold`.
+"""
+
+from typing import Literal
+
+from deleatur.documents.place import Frozen
+
+SCHEMA = "deleatur/journal/v1"
+Verdict = Literal["CLEAN", "RESIDUE", "INCONCLUSIVE"]
+
+
+class Event(Frozen, frozen=True, tag_field="kind"):
+    """Base of all events; the tag is the class name in lower case."""
+
+
+class Started(Event, frozen=True, tag="started"):
+    """The job began, after the self-test; also written when it resumes."""
+
+    schema: Literal["deleatur/journal/v1"]
+    plan: str  # sha256 hex of plan.json
+    selftests: int  # known-answer tests that passed
+    resumed: bool
+    approved_by: tuple[str, ...]  # key ids of the approvals that counted
+
+
+class Preflighted(Event, frozen=True, tag="preflighted"):
+    """A target was opened and inspected again, and is what the plan says."""
+
+    target: str
+    identity: str  # sha256 hex of the identity text
+    units: int
+
+
+class Unheld(Event, frozen=True, tag="unheld"):
+    """Every hold plugin was asked, one at a time, and none objected."""
+
+    asked: tuple[str, ...]
+
+
+class ArchivedRows(Frozen, frozen=True):
+    """One table of the archive."""
+
+    table: str
+    rows: int
+    sha256: str  # of the Parquet file inside the archive
+
+
+class Archived(Event, frozen=True, tag="archived"):
+    """A target's archive was written, read back and compared."""
+
+    target: str
+    file: str  # name inside the job's archive folder
+    sha256: str  # of the encrypted file
+    size: int  # bytes
+    tables: tuple[ArchivedRows, ...]
+    custodian: str
+    recipient: str
+    compared: Literal[
+        "decrypted", "digest"
+    ]  # read back as plain text before sealing, or sealed bytes by digest
+
+
+class SurfaceScan(Frozen, frozen=True):
+    """What a scan of one surface saw."""
+
+    name: str
+    size: int  # bytes read
+    hits: int  # occurrences of any needle
+    seen: int  # distinct values that were seen
+    unreadable: int = 0  # bytes that could not be read
+
+
+class Controlled(Event, frozen=True, tag="controlled"):
+    """The positive control: values sampled before the erase, and where the scanner saw them."""
+
+    target: str
+    places: int  # places sampled
+    values: int  # distinct values that became needles
+    shared: int  # values left out because they also stand in what must stay
+    short: int  # values left out because they are too short or too plain to mean anything
+    seen: int  # values that the scan saw before the erase, in any scannable surface
+    set_digest: str  # keyed digest of the needle set
+    surfaces: tuple[SurfaceScan, ...]
+    keep_digest: str  # keyed digest of everything in the target that must stay; "" if nothing can
+
+
+class Erasing(Event, frozen=True, tag="erasing"):
+    """A step is about to change the target. Written before the first change."""
+
+    step: str
+
+
+class Advanced(Event, frozen=True, tag="advanced"):
+    """A cursor: everything of the step up to `position` is gone and flushed."""
+
+    step: str
+    position: str
+    done: int
+
+
+class Erased(Event, frozen=True, tag="erased"):
+    """The backend came to the end of a step."""
+
+    step: str
+    done: int
+
+
+class Compared(Event, frozen=True, tag="compared"):
+    """Places were read back through a fresh handle and compared with what must be there."""
+
+    step: str
+    mode: Literal["full", "sample"]
+    population: int  # places that exist
+    read: int  # places read
+    size: int  # bytes read
+    mismatches: int
+    unreadable: int
+
+
+class Verified(Event, frozen=True, tag="verified"):
+    """Everything that could be looked at after the erase has been looked at."""
+
+    target: str
+    verdict: Verdict
+    reason: str  # why INCONCLUSIVE or RESIDUE, in words without data
+    absent: int  # sampled places that the storage itself says are gone
+    present: int  # sampled places that can still be read
+    remaining: int  # units of the selection that a fresh inspection still finds
+    values: int  # needles searched; 0 when the spool is lost
+    surfaces: tuple[SurfaceScan, ...]
+    keep_digest: str
+
+
+class Certified(Event, frozen=True, tag="certified"):
+    """The certificate was written, read back and verified."""
+
+    certificate: str  # its id
+    sha256: str  # of certificate.dsse.json
+
+
+class Reported(Event, frozen=True, tag="reported"):
+    """Residue was found: a report was written, and there will be no certificate."""
+
+    sha256: str  # of residue.json
+
+
+class Stopped(Event, frozen=True, tag="stopped"):
+    """The run ended before its end: a refusal, an error, or a person. It may be resumed."""
+
+    exit_code: int
+    error: str  # class of the error; its text goes to the operator, not into the chain
+
+
+AnyEvent = (
+    Started
+    | Preflighted
+    | Unheld
+    | Archived
+    | Controlled
+    | Erasing
+    | Advanced
+    | Erased
+    | Compared
+    | Verified
+    | Certified
+    | Reported
+    | Stopped
+)
+
+
+class Entry(Frozen, frozen=True):
+    """One line of the journal."""
+
+    n: int  # 0, 1, 2, … without gaps
+    at: str  # RFC 3339, UTC, milliseconds
+    previous: str  # sha256 hex of the line before, without its newline; for n = 0 the plan's digest
+    event: AnyEvent

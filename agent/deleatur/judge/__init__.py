@@ -1,0 +1,1 @@
+"""Pure judgement: planning, sampling, folding the journal, evidence, assurance, statement. No I/O, no clock, no randomness."""

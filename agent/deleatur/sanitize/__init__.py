@@ -1,0 +1,1 @@
+"""Techniques with their sources, overwrite patterns, and the scanner that looks for residue."""

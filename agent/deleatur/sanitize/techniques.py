@@ -1,0 +1,73 @@
+"""The techniques that deleatur knows: what each does, what it claims, and where that is written.
+
+Backends offer techniques by id; a technique that is not here cannot be planned, run or claimed.
+"""
+
+from typing import Literal
+
+from deleatur.documents.place import Frozen
+from deleatur.errors import Unsupported
+
+
+class Action(Frozen, frozen=True):
+    """One step of a technique and how the core judges it."""
+
+    name: str
+    compare: Literal["keystream", "absence"]
+
+
+class Technique(Frozen, frozen=True):
+    """A named way to erase."""
+
+    id: str
+    title: str
+    category: Literal["clear", "purge", "destroy", "logical-delete"]
+    scope: Literal["addressable", "device-all", "logical", "key"]
+    actions: tuple[Action, ...]
+    source: str
+
+
+TECHNIQUES: dict[str, Technique] = {
+    t.id: t
+    for t in (
+        Technique(
+            id="overwrite-and-remove",
+            title="overwrite in place with an AES-256-CTR keystream, read back, rename, truncate, unlink",
+            category="clear",  # a host overwrite is Clear, never Purge: NIST SP 800-88r2 §3.1
+            scope="addressable",
+            actions=(
+                Action(name="overwrite", compare="keystream"),
+                Action(name="remove", compare="absence"),
+            ),
+            source="NIST SP 800-88r2, Clear: overwrite of all addressable locations of the file",
+        ),
+        Technique(
+            id="rewrite-and-shred",
+            title="delete in a copy, rebuild it without free space, swap, overwrite every old file in place",
+            category="clear",
+            scope="logical",
+            actions=(Action(name="rewrite", compare="absence"),),
+            source="measured residue table of the project, benchmarks/sqlite_residue.py; SQLite VACUUM INTO",
+        ),
+        Technique(
+            id="forget",
+            title="drop the objects from the store's own memory",
+            category="logical-delete",
+            scope="logical",
+            actions=(Action(name="forget", compare="absence"),),
+            source="reference technique of the contract suite; it claims no overwrite",
+        ),
+    )
+}
+
+
+def technique(name: str) -> Technique:
+    """Return the technique called `name`.
+
+    Raises:
+        Unsupported: there is no such technique.
+    """
+    try:
+        return TECHNIQUES[name]
+    except KeyError:
+        raise Unsupported(f"no technique is called {name[:80]!r}; known: {', '.join(TECHNIQUES)}") from None

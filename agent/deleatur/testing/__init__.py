@@ -1,0 +1,1 @@
+"""What vendors test with: the contract suite, a memory backend, rogues and faults."""

@@ -1,0 +1,1 @@
+"""Keys, signatures, approvals, and the folder that a certificate lies in."""

@@ -1,0 +1,1 @@
+"""The backends that ship with deleatur, one module per kind of storage."""
