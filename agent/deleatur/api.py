@@ -18,6 +18,7 @@ from deleatur.documents.place import (
     Unit,
 )
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
+from deleatur.hooks import Hold, hookimpl
 from deleatur.sanitize.digest import keyed_digest, keyed_digest_of_set
 from deleatur.sanitize.keystream import Keystream
 
@@ -29,6 +30,7 @@ __all__ = [
     "Failed",
     "Gone",
     "HeldRows",
+    "Hold",
     "Identity",
     "Inspection",
     "Keystream",
@@ -45,6 +47,7 @@ __all__ = [
     "Unit",
     "Unsupported",
     "Within",
+    "hookimpl",
     "keyed_digest",
     "keyed_digest_of_set",
 ]

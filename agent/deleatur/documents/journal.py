@@ -119,6 +119,7 @@ class Compared(Event, frozen=True, tag="compared"):
     size: int  # bytes read
     mismatches: int
     unreadable: int
+    surfaces: tuple[SurfaceScan, ...]  # the residue scan of the files before they lose their names
 
 
 class Verified(Event, frozen=True, tag="verified"):

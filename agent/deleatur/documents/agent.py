@@ -1,0 +1,30 @@
+"""The agent's own settings, in `deleatur.toml`: whom it trusts, and nothing about any job."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from deleatur.documents.place import Frozen
+
+Requirement = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?$")]
+
+
+class Plugins(Frozen, frozen=True):
+    """Distributions whose code may run: a name, or `name==version`."""
+
+    trusted: tuple[Requirement, ...] = ("deleatur",)
+
+
+class Keys(Frozen, frozen=True):
+    """Key files, relative to the folder of `deleatur.toml`."""
+
+    agent: str
+    approvers: tuple[str, ...] = ()
+
+
+class Agent(Frozen, frozen=True):
+    """The whole file."""
+
+    schema: Literal["deleatur/agent/v1"]
+    keys: Keys
+    plugins: Plugins = Plugins()

@@ -1,0 +1,37 @@
+"""The cross-cutting hooks, few and tested: `find_holds` may veto, `on_event` may watch.
+
+A third needs an ADR. `find_holds` fails closed, one plugin at a time; `on_event` fails open.
+"""
+
+import pluggy
+
+from deleatur.documents.journal import Entry
+from deleatur.documents.place import Frozen
+from deleatur.documents.plan import Plan
+
+PROJECT = "deleatur"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Hold(Frozen, frozen=True):
+    """A reason why a job may not go on."""
+
+    id: str
+    reason: str
+    target: str = ""  # "": the whole job
+
+
+@hookspec
+def find_holds(plan: Plan) -> list[Hold]:
+    """Name every hold on what the plan erases. Asked before anything changes and before each step.
+
+    Any hold, and any error, stops the job: a hold service that cannot be asked is a hold.
+    """
+    raise AssertionError(plan)  # a specification is never called
+
+
+@hookspec
+def on_event(entry: Entry) -> None:
+    """Be told after each journal entry is on disk. An error here never stops the job."""
+    raise AssertionError(entry)  # a specification is never called

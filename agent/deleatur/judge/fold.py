@@ -1,0 +1,212 @@
+"""Fold the journal into what is known, and name the one next thing to do: the recovery rule.
+
+Pure. `fold` of any prefix of a journal is a state from which `next_action` goes on without
+skipping anything: what has no entry is done, again if need be.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from deleatur.documents import journal as j
+from deleatur.documents.place import Cursor, Step
+from deleatur.documents.plan import Plan, PlannedTarget
+
+
+@dataclass
+class StepProgress:
+    """How far one step has come."""
+
+    begun: bool = False
+    cursor: Cursor | None = None
+    erased: j.Erased | None = None
+    compared: j.Compared | None = None
+
+
+@dataclass
+class Progress:
+    """Everything the journal says, by target and step."""
+
+    started: bool = False
+    preflighted: dict[str, j.Preflighted] = field(default_factory=dict)
+    unheld: bool = False
+    archived: dict[str, j.Archived] = field(default_factory=dict)
+    controlled: dict[str, j.Controlled] = field(default_factory=dict)
+    steps: dict[str, StepProgress] = field(default_factory=dict)
+    verified: dict[str, j.Verified] = field(default_factory=dict)
+    certified: j.Certified | None = None
+
+    def step(self, step: Step) -> StepProgress:
+        """Return the progress of `step`, made on first use."""
+        return self.steps.setdefault(step.id, StepProgress())
+
+    def begun(self, plan: Plan, target: str) -> bool:
+        """Say whether any step of `target` may have changed it."""
+        return any(self.step(s).begun for s in plan.steps if s.target == target)
+
+
+def clean(compared: j.Compared) -> bool:
+    """Say whether a comparison found exactly what must be there, everywhere it looked."""
+    return not (compared.mismatches or compared.unreadable or any(s.hits for s in compared.surfaces))
+
+
+def settled(verified: j.Verified) -> bool:
+    """Say whether a verification lets the job go on to a certificate."""
+    return verified.verdict != "RESIDUE"
+
+
+def fold(entries: Iterable[j.Entry]) -> Progress:
+    """Return what `entries` say. A new start forgets every look that must be taken again."""
+    progress = Progress()
+    for entry in entries:
+        _apply(progress, entry.event)
+    return progress
+
+
+def _apply(progress: Progress, event: j.AnyEvent) -> None:
+    steps = progress.steps
+    match event:
+        case j.Started():
+            _begin(progress)
+        case j.Preflighted():
+            progress.preflighted[event.target] = event
+        case j.Unheld():
+            progress.unheld = True
+        case j.Archived():
+            progress.archived[event.target] = event
+        case j.Controlled():
+            progress.controlled[event.target] = event
+        case j.Erasing():
+            steps.setdefault(event.step, StepProgress()).begun = True
+        case j.Advanced():
+            steps[event.step].cursor = Cursor(position=event.position, done=event.done)
+        case j.Erased():
+            steps[event.step].erased = event
+        case j.Compared():
+            steps[event.step].compared = event
+        case j.Verified():
+            progress.verified[event.target] = event
+        case j.Certified():
+            progress.certified = event
+        case j.Reported() | j.Stopped():
+            pass
+
+
+def _begin(progress: Progress) -> None:
+    """Forget what a new run must see with its own eyes: identities, holds, and bad findings.
+
+    A step whose comparison failed is done again from its beginning: erasing twice is harmless,
+    and a place that could not be read may be readable now.
+    """
+    progress.started = True
+    progress.preflighted.clear()
+    progress.unheld = False
+    for step in progress.steps.values():
+        if step.compared is not None and not clean(step.compared):
+            step.compared = step.erased = step.cursor = None
+    progress.verified = {t: v for t, v in progress.verified.items() if settled(v)}
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Open the target and compare it with the plan."""
+
+    target: PlannedTarget
+
+
+@dataclass(frozen=True)
+class AskHolds:
+    """Ask every hold plugin."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """Write the target's archive."""
+
+    target: PlannedTarget
+
+
+@dataclass(frozen=True)
+class Control:
+    """Sample values and prove that the scanner sees them."""
+
+    target: PlannedTarget
+
+
+@dataclass(frozen=True)
+class Erase:
+    """Run a step from its last cursor."""
+
+    step: Step
+    after: Cursor | None
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Read a step's result back."""
+
+    step: Step
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Look everywhere once more."""
+
+    target: PlannedTarget
+
+
+@dataclass(frozen=True)
+class Report:
+    """Residue was found: write the report."""
+
+
+@dataclass(frozen=True)
+class Certify:
+    """Write the certificate."""
+
+
+Action: TypeAlias = Preflight | AskHolds | Archive | Control | Erase | Compare | Verify | Report | Certify
+
+
+def next_action(plan: Plan, progress: Progress) -> Action | None:
+    """Return the first thing that has no entry; None when the job is certified."""
+    if progress.certified is not None:
+        return None
+    return _before(plan, progress) or _steps(plan, progress) or _after(plan, progress)
+
+
+def _before(plan: Plan, progress: Progress) -> Action | None:
+    for target in plan.targets:
+        if target.id not in progress.preflighted:
+            return Preflight(target)
+    if not progress.unheld:
+        return AskHolds()
+    for target in plan.targets:
+        if target.target.archive and target.id not in progress.archived:
+            return Archive(target)
+    for target in plan.targets:
+        if target.id not in progress.controlled:
+            return Control(target)
+    return None
+
+
+def _steps(plan: Plan, progress: Progress) -> Action | None:
+    for step in plan.steps:
+        state = progress.step(step)
+        if state.erased is None:
+            return Erase(step, state.cursor)
+        if step.compare == "keystream":
+            if state.compared is None:
+                return Compare(step)
+            if not clean(state.compared):
+                return Report()
+    return None
+
+
+def _after(plan: Plan, progress: Progress) -> Action:
+    for target in plan.targets:
+        if target.id not in progress.verified:
+            return Verify(target)
+    if all(settled(v) for v in progress.verified.values()):
+        return Certify()
+    return Report()
