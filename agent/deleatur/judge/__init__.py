@@ -1,1 +1,1 @@
-"""Pure judgement: planning, sampling, folding the journal, evidence, assurance, statement. No I/O, no clock, no randomness."""
+"""Pure judgement: planning, folding, evidence, assurance, statement. No I/O, clock or randomness."""

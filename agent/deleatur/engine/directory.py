@@ -1,0 +1,110 @@
+"""The job's directory: its documents, its lock, and the one way a file in it comes to be.
+
+`plan.json` + `journal.jsonl` are the recovery; there is no other state. Files are written whole
+under a temporary name, fsynced, and linked to their name once: a name is never written twice.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deleatur.documents.codec import MAX_JOB, MAX_PLAN, read_limited
+from deleatur.errors import Refused
+
+_MODE = 0o600  # a job names places; nobody else needs to know them
+MAX_JOURNAL = 4 << 30  # bytes; ten million cursors
+MAX_APPROVAL = 1 << 20  # bytes
+
+
+class JobDirectory:
+    """One job: `job.toml`, `plan.json`, `approvals/`, `journal.jsonl`, `archive/`, `certificate/`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.job = self.path / "job.toml"
+        self.plan = self.path / "plan.json"
+        self.approvals = self.path / "approvals"
+        self.journal = self.path / "journal.jsonl"
+        self.archive = self.path / "archive"
+        self.certificate = self.path / "certificate"
+        self.spool = self.path / "spool.bin"
+        self.digest_key = self.path / "digest.key"
+        self.residue = self.path / "residue.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory: two runs of one job at once are refused.
+
+        Raises:
+            Refused: another process works in this directory.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Refused(f"another process works in {self.path}; wait until it ends") from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def read_job(self) -> bytes:
+        """Return job.toml as it lies there."""
+        return self._read(self.job, MAX_JOB, "write a job first, or use `deleatur erase URL`")
+
+    def read_plan(self) -> bytes:
+        """Return plan.json as it was approved."""
+        return self._read(self.plan, MAX_PLAN, "make one with `deleatur plan`")
+
+    def read_approvals(self) -> dict[str, bytes]:
+        """Return the approval envelopes by file name."""
+        if not self.approvals.is_dir():
+            return {}
+        files = sorted(self.approvals.glob("*.dsse.json"))
+        return {f.name: read_limited(f, MAX_APPROVAL) for f in files}
+
+    def _read(self, path: Path, limit: int, advice: str) -> bytes:
+        try:
+            return read_limited(path, limit)
+        except FileNotFoundError:
+            raise Refused(f"there is no {path.name} in {self.path}; {advice}") from None
+
+    def write_once(self, path: Path, content: bytes) -> None:
+        """Write a file that must not exist yet, durably and all at once.
+
+        Raises:
+            Refused: it exists.
+        """
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, _MODE)
+        try:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise Refused(f"{path.name} stands already in {path.parent}; it is written once") from None
+        finally:
+            temporary.unlink()
+        sync_directory(path.parent)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write every byte: a short write is not an error to the kernel, but it is to us."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def sync_directory(path: Path) -> None:
+    """Make names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

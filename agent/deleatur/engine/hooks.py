@@ -1,0 +1,78 @@
+"""Load the hook plugins of trusted distributions and call them by the rules of each hook."""
+
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+import pluggy
+
+from deleatur import hooks
+from deleatur.documents.journal import Entry
+from deleatur.documents.plan import Plan
+from deleatur.engine.registry import require_trusted
+from deleatur.errors import Refused
+
+GROUP = "deleatur.hooks"
+
+
+class Hooks:
+    """The registered hook plugins."""
+
+    def __init__(self) -> None:
+        self._pluggy = pluggy.PluginManager(hooks.PROJECT)
+        self._pluggy.add_hookspecs(hooks)
+        self.failures: list[str] = []  # observers that failed, by name and class of error
+
+    @classmethod
+    def load(cls, trusted: Sequence[str]) -> "Hooks":
+        """Load every hook plugin that is installed; one that is not trusted is refused by name.
+
+        An installed hold plugin that is silently left out would be a veto that nobody hears.
+        """
+        loaded = cls()
+        for claim in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+            if claim.dist is None:
+                raise Refused(f"{claim.value} belongs to no installed distribution")
+            require_trusted(claim.dist, trusted)
+            loaded.register(claim.load(), claim.name)
+        return loaded
+
+    def register(self, plugin: object, name: str) -> None:
+        """Add one plugin; a misspelt hook is refused here, not ignored for ever."""
+        self._pluggy.register(plugin, name)
+        self._pluggy.check_pending()
+
+    def find_holds(self, plan: Plan) -> tuple[str, ...]:
+        """Ask every plugin, one at a time; return the names of those asked.
+
+        Raises:
+            Refused: one or more holds, or a plugin that failed; all are named.
+        """
+        asked: list[str] = []
+        reasons: list[str] = []
+        for name, plugin in self._pluggy.list_name_plugin():
+            if plugin is None or not hasattr(plugin, "find_holds"):
+                continue
+            asked.append(name)
+            reasons += self._ask(name, plugin, plan)
+        if reasons:
+            raise Refused("on hold: " + "; ".join(reasons))
+        return tuple(asked)
+
+    def _ask(self, name: str, plugin: object, plan: Plan) -> list[str]:
+        others = [p for p in self._pluggy.get_plugins() if p is not plugin]
+        try:
+            answers = self._pluggy.subset_hook_caller("find_holds", others)(plan=plan)
+            return [f"{h.id} ({h.reason})" for answer in answers for h in answer]
+        except Exception as error:  # noqa: BLE001 - any failure of a hold service is a hold
+            return [f"{name} could not be asked ({type(error).__name__}), which counts as a hold"]
+
+    def on_event(self, entry: Entry) -> None:
+        """Tell every observer; remember the ones that fail, and go on."""
+        for name, plugin in self._pluggy.list_name_plugin():
+            if plugin is None or not hasattr(plugin, "on_event"):
+                continue
+            others = [p for p in self._pluggy.get_plugins() if p is not plugin]
+            try:
+                self._pluggy.subset_hook_caller("on_event", others)(entry=entry)
+            except Exception as error:  # noqa: BLE001 - an observer never stops an erase
+                self.failures.append(f"{name}: {type(error).__name__}")
