@@ -1,13 +1,16 @@
-"""Strict decoding and canonical encoding of all documents.
+"""Strict decoding and canonical encoding of all documents (docs/spec/encoding.md).
 
-What people or other machines wrote is decoded here and nowhere else: unknown key, missing key,
-wrong type, duplicate key, a number JSON does not know, a document over its limit: `Malformed`,
-with the kind of failure and the place.
+What people or other machines wrote is decoded here and nowhere else. A fault is `Malformed`, with
+its kind and its place. Keys may be named (cut and made printable), values never: a value may be
+what is being erased.
 """
 
 import json
+import math
 import re
 import tomllib
+from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,8 +22,11 @@ T = TypeVar("T")
 
 MAX_JOB = 1 << 20  # bytes; a job names places, it does not carry data
 MAX_PLAN = 256 << 20  # bytes; about a million units
-MAX_LINE = 1 << 20  # bytes of one journal line
+MAX_LINE = 1 << 20  # bytes of one journal line, its newline included
+MAX_JOURNAL = 1 << 30  # bytes; about four million cursors
 MAX_DEPTH = 40  # nesting; deeper is an attack, no document of ours passes 12
+MAX_INTEGER = 1 << 53  # RFC 7493 §2.2: beyond it, other readers of JSON see another number
+_SHOWN = 80  # characters of a key that a message may show
 
 
 def read_limited(path: Path, limit: int) -> bytes:
@@ -32,86 +38,228 @@ def read_limited(path: Path, limit: int) -> bytes:
     with path.open("rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise Malformed(f"{path} is larger than {limit} bytes", kind="too-large")
+        raise Malformed(f"{_shown(str(path))} is larger than {limit} bytes", kind="too-large")
     return content
 
 
-def decode_toml(content: bytes, kind: type[T]) -> T:
-    """Decode a TOML document that a person wrote.
+def decode_toml(content: bytes, kind: type[T], *, limit: int = MAX_JOB) -> T:
+    """Decode a TOML document that a person wrote, of at most `limit` bytes.
 
     Raises:
         Malformed: not UTF-8, not TOML, or not of `kind`.
     """
+    text = _text(content, limit)
+    _refuse_deep(_TOML_QUOTED.sub("s", text))
     try:
-        tree = tomllib.loads(_text(content))
+        tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        failure = "duplicate-key" if "overwrite" in str(error) or "Cannot declare" in str(error) else "syntax"
-        raise Malformed(f"not TOML: {error}", kind=failure) from None
-    except RecursionError:
-        raise Malformed("nested too deeply", kind="too-deep") from None
+        raise _of_toml(str(error)) from None
+    except ValueError:  # int() of more than 4300 digits
+        raise Malformed("a number is too large", kind="number") from None
     return _convert(tree, kind)
 
 
-def decode_json(content: bytes, kind: type[T]) -> T:
-    """Decode a JSON document, refusing duplicate keys, NaN and Infinity.
+def decode_json(content: bytes, kind: type[T], *, limit: int = MAX_PLAN) -> T:
+    """Decode a JSON document of at most `limit` bytes, refusing duplicate keys, NaN and Infinity.
 
     Raises:
         Malformed: not UTF-8, not JSON, or not of `kind`.
     """
+    text = _text(content, limit)
+    _refuse_deep(_JSON_QUOTED.sub("s", text))
     try:
-        tree = json.loads(_text(content), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
-        raise Malformed(f"not JSON: {error.msg}", kind="syntax", where=f"byte {error.pos}") from None
-    except RecursionError:
-        raise Malformed("nested too deeply", kind="too-deep") from None
+        raise Malformed(
+            f"not JSON: {_syntax(error.msg)}", kind="syntax", where=f"character {error.pos}"
+        ) from None
+    except ValueError:  # int() of more than 4300 digits
+        raise Malformed("a number is too large", kind="number") from None
     return _convert(tree, kind)
 
 
+def decode_canonical(content: bytes, kind: type[T], *, limit: int = MAX_PLAN) -> T:
+    """Decode a JSON document that only deleatur writes: exactly the bytes of `encode_json`.
+
+    Bytes that come out again unchanged hold no duplicate, no unknown key and no second spelling, so
+    the slow and careful decoder is needed only to name the fault.
+
+    Raises:
+        Malformed: as `decode_json`; `not-canonical` if the same document was written another way.
+    """
+    if len(content) <= limit and (document := _unchanged(content, kind)) is not None:
+        return document
+    decode_json(content, kind, limit=limit)
+    raise Malformed("not written the one canonical way; was it edited?", kind="not-canonical")
+
+
 def encode_json(document: Any) -> bytes:
-    """Encode a document the one way it is written: UTF-8, keys in field order, one trailing newline."""
-    return msgspec.json.encode(document) + b"\n"
+    """Encode a document the one way it is written: UTF-8, keys in field order, one trailing newline.
+
+    Raises:
+        Malformed: a text that is not Unicode, such as an undecodable file name.
+    """
+    try:
+        return msgspec.json.encode(document) + b"\n"
+    except UnicodeEncodeError:
+        raise Malformed("a text holds a lone surrogate; escape it first", kind="encoding") from None
 
 
-def _text(content: bytes) -> str:
+def _unchanged(content: bytes, kind: type[T]) -> T | None:
+    try:
+        document = msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # the careful decoder says why
+    return document if encode_json(document) == content else None
+
+
+def _text(content: bytes, limit: int) -> str:
+    if len(content) > limit:
+        raise Malformed(f"larger than {limit} bytes", kind="too-large")
     if content.startswith(b"\xef\xbb\xbf"):
-        raise Malformed("starts with a byte order mark", kind="encoding", where="byte 0")
+        raise Malformed(
+            "starts with a byte order mark; save it as plain UTF-8", kind="encoding", where="byte 0"
+        )
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Malformed("not UTF-8", kind="encoding", where=f"byte {error.start}") from None
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+# What stands in quotes (and in comments) says nothing about nesting. Both patterns match an
+# unterminated text to its end, so each character is looked at once.
+_JSON_QUOTED = re.compile(r'"[^"\\]*(?:\\.?[^"\\]*)*(?:"|\Z)', re.DOTALL)
+_TOML_QUOTED = re.compile(
+    r'"""[^"\\]*(?:(?:\\.?|"(?!""))[^"\\]*)*(?:"{3,5}|\Z)'
+    r"|'''[^']*(?:'(?!'')[^']*)*(?:'{3,5}|\Z)"
+    r'|"[^"\\\n]*(?:\\.?[^"\\\n]*)*(?:"|(?=\n)|\Z)'
+    r"|'[^'\n]*(?:'|(?=\n)|\Z)"
+    r"|#[^\n]*",
+    re.DOTALL,
+)
+_NOT_STRUCTURE = re.compile(r"[^][{}.,=\n]+")
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+
+def _refuse_deep(unquoted: str) -> None:
+    """Refuse brackets or dotted keys nested beyond `MAX_DEPTH`, before a parser meets them.
+
+    `tomllib` needs time and memory in the square of a dotted key's length.
+    """
+    structure = _NOT_STRUCTURE.sub("", unquoted)
+    depth = max(accumulate((_STEPS.get(c, 0) for c in structure), initial=0))
+    if depth > MAX_DEPTH or "." * MAX_DEPTH in structure:
+        raise Malformed(f"nested more than {MAX_DEPTH} deep", kind="too-deep")
+
+
+class _Twice:
+    """Stands in the tree for an object in which a key stands twice."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Any:
     tree = dict(pairs)
-    if len(tree) != len(pairs):
-        seen: set[str] = set()
-        double = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
-        raise Malformed(f"key {double[:80]!r} stands twice", kind="duplicate-key")
-    return tree
+    if len(tree) == len(pairs):
+        return tree
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            break
+        seen.add(key)
+    return _Twice(key)
 
 
-def _no_constant(name: str) -> Any:
-    raise Malformed(f"{name} is not a number", kind="syntax")
+def _constant(name: str) -> float:
+    return math.inf if name != "NaN" else math.nan
 
 
-_KINDS = (
-    ("unknown field", "unknown-key"),
-    ("missing required field", "missing-key"),
-    ("Invalid enum value", "bad-value"),
-    ("Invalid value", "bad-value"),
-    ("matching regex", "bad-value"),
-    ("of length", "bad-value"),
-    (">=", "bad-value"),
-    ("<=", "bad-value"),
+def _of_toml(message: str) -> Malformed:
+    text, _, where = message.partition(" (at ")
+    where = where.rstrip(")") or "$"
+    if text.startswith(_TOML_DOUBLES):
+        return Malformed("a key or table stands twice", kind="duplicate-key", where=where)
+    return Malformed(f"not TOML: {_syntax(text)}", kind="syntax", where=where)
+
+
+_TOML_DOUBLES = (  # messages of tomllib in Python 3.11 to 3.14
+    "Cannot declare",
+    "Cannot overwrite",
+    "Cannot mutate",
+    "Cannot redefine",
+    "Duplicate inline table key",
 )
 
 
+def _syntax(message: str) -> str:
+    """Return a parser's message without the character that it quotes, which may be of a value."""
+    return message.partition(" character ")[0] + " character" if " character " in message else message
+
+
+_PLACES = (
+    (re.compile(r"Object contains unknown field `(.*)`", re.DOTALL), "unknown-key", "no key is called {}"),
+    (re.compile(r"Object missing required field `(.*)`"), "missing-key", "key {} is missing"),
+    (re.compile(r"Invalid (?:enum )?value .*", re.DOTALL), "bad-value", "not one of the allowed values"),
+    (re.compile(r"Expected `(\w+)` matching regex .*"), "bad-value", "not of the form that this key has"),
+    (re.compile(r"(Expected `\w+` (?:of length|[<>]=?) .*)"), "bad-value", "{}"),
+    (re.compile(r"(Expected `.*`, got `\w+`)"), "wrong-type", "{}"),
+)  # messages of msgspec 0.22, kept by tests/unit/test_documents_codec.py
+
+
 def _convert(tree: Any, kind: type[T]) -> T:
+    _inspect(tree)
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `")
-        failure = next((name for mark, name in _KINDS if mark in text), "wrong-type")
-        raise Malformed(re.sub(r"\s+", " ", text), kind=failure, where=where.rstrip("`") or "$") from None
-    except (RecursionError, OverflowError):
-        raise Malformed("nested too deeply or a number too large", kind="too-deep") from None
+        text, _, where = str(error).rpartition(" - at ")
+        if not text:
+            text, where = where, "$"
+        for pattern, failure, words in _PLACES:
+            if found := pattern.fullmatch(text):
+                what = words.format(*(_shown(group) for group in found.groups()))
+                raise Malformed(what, kind=failure, where=where.strip("`")) from None
+        raise Malformed("not of the form that this document has", kind="bad-value", where=where) from None
+
+
+def _inspect(tree: Any) -> None:
+    """Refuse what a type cannot express: doubled keys, odd numbers, text that is not Unicode."""
+    todo: list[tuple[str, int, Any]] = [("$", 0, tree)]
+    while todo:
+        where, depth, node = todo.pop()
+        match node:
+            case dict() | list():
+                if depth >= MAX_DEPTH:
+                    raise Malformed(f"nested more than {MAX_DEPTH} deep", kind="too-deep", where=where)
+                todo.extend((place, depth + 1, child) for place, child in _children(where, node))
+            case _Twice():
+                raise Malformed(f"key {_shown(node.key)} stands twice", kind="duplicate-key", where=where)
+            case bool():
+                continue
+            case int() if abs(node) > MAX_INTEGER:
+                raise Malformed("an integer beyond 2^53; write it as text", kind="number", where=where)
+            case float() if not math.isfinite(node):
+                raise Malformed("NaN and Infinity are not numbers", kind="number", where=where)
+            case str():
+                _check_text(node, where)
+
+
+def _children(where: str, node: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, list):
+        return ((f"{where}[{n}]", child) for n, child in enumerate(node))
+    for key in node:
+        _check_text(key, where)
+    return ((f"{where}.{_shown(key)}", child) for key, child in node.items())
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed("a text holds a lone surrogate", kind="encoding", where=where) from None
+
+
+def _shown(key: str) -> str:
+    """Return a key for a message: cut, and without characters that could forge a line or hide one."""
+    cut = key if len(key) <= _SHOWN else key[: _SHOWN - 1] + "…"
+    return "".join(c if c.isprintable() else "?" for c in cut)

@@ -5,9 +5,12 @@ names the plan's digest instead), so no line can be changed, dropped or put betw
 The journal never holds data: counts, places, keyed digests. `fold` lives in `deleatur.judge.fold`.
 """
 
+import hashlib
 from typing import Literal
 
+from deleatur.documents.codec import MAX_JOURNAL, MAX_LINE, decode_canonical, encode_json
 from deleatur.documents.place import Frozen
+from deleatur.errors import Malformed
 
 SCHEMA = "deleatur/journal/v1"
 Verdict = Literal["CLEAN", "RESIDUE", "INCONCLUSIVE"]
@@ -180,3 +183,56 @@ class Entry(Frozen, frozen=True):
     at: str  # RFC 3339, UTC, milliseconds
     previous: str  # sha256 hex of the line before, without its newline; for n = 0 the plan's digest
     event: AnyEvent
+
+
+def line_of(entry: Entry) -> bytes:
+    """Return the one line, newline included, in which `entry` is written."""
+    return encode_json(entry)
+
+
+def link_of(line: bytes) -> str:
+    """Return what the entry after `line` carries as `previous`."""
+    return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
+
+
+def decode_entry(line: bytes) -> Entry:
+    """Decode one line of a journal, newline included.
+
+    Raises:
+        Malformed: not an entry, or not written the canonical way.
+    """
+    return decode_canonical(line, Entry, limit=MAX_LINE)
+
+
+def read_chain(content: bytes, plan_digest: str) -> tuple[list[Entry], int]:
+    """Return the entries of a journal and the length in bytes of its sound part.
+
+    A last line without newline was torn by a crash: it never happened, and is left out. The caller
+    cuts the file to the sound part before it appends.
+
+    Raises:
+        Malformed: `broken-chain`: a line was changed, dropped, put in or belongs to another plan.
+    """
+    if len(content) > MAX_JOURNAL:
+        raise Malformed(f"the journal is larger than {MAX_JOURNAL} bytes", kind="too-large")
+    sound = content.rfind(b"\n") + 1
+    entries: list[Entry] = []
+    previous = plan_digest
+    for text in content[:sound].split(b"\n")[:-1]:
+        line = text + b"\n"
+        where = f"line {len(entries) + 1}"
+        try:
+            entry = decode_entry(line)
+        except Malformed as error:
+            raise Malformed(f"the chain breaks: {error}", kind="broken-chain", where=where) from None
+        if entry.n != len(entries):
+            raise Malformed(
+                f"the chain breaks: entry {entry.n} stands there", kind="broken-chain", where=where
+            )
+        if entry.previous != previous:
+            raise Malformed(
+                "the chain breaks: not the successor of what stands before", kind="broken-chain", where=where
+            )
+        entries.append(entry)
+        previous = link_of(line)
+    return entries, sound
