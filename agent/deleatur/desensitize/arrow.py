@@ -1,0 +1,39 @@
+"""Import pyarrow when a job really archives, so that everything else starts without it."""
+
+from typing import Any
+
+from deleatur.errors import Unsupported
+
+
+def arrow() -> Any:
+    """Return the module `pyarrow`.
+
+    Raises:
+        Unsupported: it is not installed.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise Unsupported("archives need pyarrow: install deleatur[archive]") from None
+    return pyarrow
+
+
+def kind_of(type_: Any) -> str:
+    """Name the kind of an Arrow type in the words of docs/spec/archive.md; "other" if it has none."""
+    types = arrow().types
+    for name, test in (
+        ("null", types.is_null),
+        ("bool", types.is_boolean),
+        ("integer", types.is_integer),
+        ("float", types.is_floating),
+        ("decimal", types.is_decimal),
+        ("date", types.is_date),
+        ("timestamp", types.is_timestamp),
+    ):
+        if test(type_):
+            return name
+    if types.is_string(type_) or types.is_large_string(type_):
+        return "text"
+    if types.is_binary(type_) or types.is_large_binary(type_):
+        return "bytes"
+    return "other"

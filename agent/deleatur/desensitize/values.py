@@ -1,0 +1,151 @@
+"""What each rule makes of one value: pure, deterministic, and silent about the value when it refuses.
+
+Only `keep` (which needs no function) lets a whole value of six characters or more through.
+"""
+
+import datetime
+import decimal
+import hashlib
+import hmac
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+TOKEN_BYTES = 16  # 128 bits: 2^64 distinct values before two are likely to share a token
+EXACT_SHAPE = 32  # characters; the word lengths of a longer text are a fingerprint of it
+SHOWN = 4  # characters that keep-last-4 shows, of at least twice as many
+
+_SEPARATORS = frozenset(" -_.@/+:,()")
+_DATES = (  # day before month only where the dot says so (DIN 5008); 03/04/2026 is ambiguous and refused
+    re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?:[T ]\d.*)?", re.ASCII),
+    re.compile(r"(?P<y>\d{4})/(?P<m>\d{1,2})/(?P<d>\d{1,2})(?: \d.*)?", re.ASCII),
+    re.compile(r"(?P<y>\d{4})年(?P<m>\d{1,2})月(?P<d>\d{1,2})日.*", re.ASCII),
+    re.compile(r"(?P<d>\d{1,2})\.(?P<m>\d{1,2})\.(?P<y>\d{4})(?: \d.*)?", re.ASCII),
+    re.compile(r"(?P<y>\d{4})(?P<m>\d{2})(?P<d>\d{2})", re.ASCII),
+)
+_NUMBER = re.compile(r"[+-]?\d{1,18}(?:\.\d{1,18})?", re.ASCII)
+
+
+class UnfitError(ValueError):
+    """The rule cannot be applied to this value; the message names the kind of value, never the value."""
+
+
+def mask(value: Any) -> str:
+    """Return the shape of a value: letters as x, digits as 0, separators as they are, the rest as *.
+
+    Combining marks fall away. Text of more than 32 characters, and bytes, give their length class only.
+    """
+    if isinstance(value, bytes):
+        return f"[up to {_length_class(len(value))} bytes]"
+    text = plain(value)
+    if len(text) > EXACT_SHAPE:
+        return f"[up to {_length_class(len(text))} characters]"
+    shape = "".join(map(_shape, text))
+    if shape != text:
+        return shape
+    return ("*" if "#" in text else "#") * len(text)  # a value that looks like its own mask: 000-000
+
+
+def keep_last_4(value: Any) -> str:
+    """Return `****` and the last four letters or digits, or `****` alone if there are fewer than eight."""
+    characters = [c for c in plain(value) if c.isalnum()]
+    return "****" + ("".join(characters[-SHOWN:]) if len(characters) >= 2 * SHOWN else "")
+
+
+def keyed_hash(key: bytes) -> Callable[[Any], str]:
+    """Return the function that gives 32 hex digits of HMAC-SHA-256: equal values, equal tokens.
+
+    A number and its decimal text give one token, so that references hold between typed and
+    untyped columns; bytes never equal text.
+    """
+    state = hmac.new(hmac.digest(key, b"deleatur/archive/token/v1", "sha256"), digestmod=hashlib.sha256)
+
+    def token(value: Any) -> str:
+        mac = state.copy()
+        mac.update(b"b" + value if isinstance(value, bytes) else b"t" + plain(value).encode())
+        return mac.digest()[:TOKEN_BYTES].hex()
+
+    return token
+
+
+def to_year(value: Any) -> int:
+    """Return the year of a date."""
+    return date_of(value).year
+
+
+def to_month(value: Any) -> str:
+    """Return year and month of a date, as 2026-03."""
+    return date_of(value).isoformat()[:7]
+
+
+def to_decade(value: Any) -> int:
+    """Return the first year of a date's decade."""
+    return date_of(value).year // 10 * 10
+
+
+def to_first_letter(value: str) -> str:
+    """Return the first character, without combining marks; nothing of an empty text."""
+    return unicodedata.normalize("NFC", value.lstrip())[:1]
+
+
+def to_thousands(value: Any) -> int:
+    """Return a number in whole thousands, rounded down: 123456 gives 123."""
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value.strip()):
+            raise UnfitError("text that is no plain number")
+        value = decimal.Decimal(value.strip())
+    if isinstance(value, int):
+        return value // 1000
+    if not math.isfinite(value):
+        raise UnfitError("a number that is not finite")
+    exact = decimal.Decimal(value)
+    thousands = int(exact.scaleb(-3, decimal.Context(prec=1100)).to_integral_value(decimal.ROUND_FLOOR))
+    if not -(2**63) <= thousands < 2**63:
+        raise UnfitError("a number beyond 64 bits")
+    return thousands
+
+
+def date_of(value: Any) -> datetime.date:
+    """Read a date, also from text: 2026-03-07, 2026/3/7, 2026年3月7日, 7.3.2026, 20260307; a time may follow.
+
+    Raises:
+        UnfitError: it is no such date, or the calendar has no such day.
+    """
+    if isinstance(value, datetime.date):
+        return value
+    text = unicodedata.normalize("NFKC", value).strip()
+    found = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
+    if not found:
+        raise UnfitError("text that is no date")
+    try:
+        return datetime.date(int(found["y"]), int(found["m"]), int(found["d"]))
+    except ValueError:
+        raise UnfitError("a date that the calendar does not have") from None
+
+
+def plain(value: Any) -> str:
+    """Return the one text form of a value, the same in tokens, masks and CSV."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    return str(value)
+
+
+def _shape(character: str) -> str:
+    category = unicodedata.category(character)[0]
+    if category == "M":
+        return ""
+    if category in "LN":
+        return "x" if category == "L" else "0"
+    return character if character in _SEPARATORS else "*"
+
+
+def _length_class(length: int) -> int:
+    return 1 << max(length - 1, 0).bit_length()
