@@ -20,14 +20,35 @@ from deleatur.documents.place import (
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.hooks import Hold, hookimpl
 from deleatur.sanitize.digest import keyed_digest, keyed_digest_of_set
+from deleatur.sanitize.filesystem import (
+    Extent,
+    FileSystem,
+    extents,
+    filesystem_of,
+    immutable,
+    journals_data,
+    mount_points,
+    overwrites_in_place,
+)
 from deleatur.sanitize.keystream import Keystream
+from deleatur.sanitize.overwrite import (
+    covered,
+    found_again,
+    overwrite_in_place,
+    read_below_cache,
+    remove,
+    remove_directory,
+)
+from deleatur.sanitize.usage import Usage, usage, users_of
 
 __all__ = [
     "Backend",
     "Condition",
     "Cursor",
     "Denial",
+    "Extent",
     "Failed",
+    "FileSystem",
     "Gone",
     "HeldRows",
     "Hold",
@@ -46,8 +67,23 @@ __all__ = [
     "Transient",
     "Unit",
     "Unsupported",
+    "Usage",
     "Within",
+    "covered",
+    "extents",
+    "filesystem_of",
+    "found_again",
     "hookimpl",
+    "immutable",
+    "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",
+    "mount_points",
+    "overwrite_in_place",
+    "overwrites_in_place",
+    "read_below_cache",
+    "remove",
+    "remove_directory",
+    "usage",
+    "users_of",
 ]

@@ -6,7 +6,7 @@ machine, the bytes that must be there follow from the plan's key alone (NIST SP 
 
 import hashlib
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
 _BLOCK = 16  # bytes, FIPS 197
 
@@ -19,10 +19,20 @@ class Keystream:
 
     def read(self, unit: str, offset: int, length: int) -> bytes:
         """Return `length` bytes of the unit's stream from `offset` (bytes)."""
+        encryptor, skip = self._at(unit, offset)
+        return encryptor.update(bytes(skip + length))[skip:]
+
+    def fill(self, unit: str, offset: int, buffer: memoryview) -> None:
+        """Put the unit's stream from `offset` (bytes) into `buffer`, without a copy."""
+        encryptor, skip = self._at(unit, offset)
+        encryptor.update(bytes(skip))
+        encryptor.update_into(bytes(len(buffer)), buffer)
+
+    def _at(self, unit: str, offset: int) -> tuple[CipherContext, int]:
+        """Return the cipher at the block that holds `offset`, and how far into it that is."""
         start = int.from_bytes(
             hashlib.sha256(unit.encode("utf-8", "surrogateescape")).digest()[:_BLOCK], "big"
         )
         block, skip = divmod(offset, _BLOCK)
         counter = ((start + block) % (1 << 128)).to_bytes(_BLOCK, "big")
-        encryptor = Cipher(algorithms.AES256(self._key), modes.CTR(counter)).encryptor()
-        return encryptor.update(bytes(skip + length))[skip:]
+        return Cipher(algorithms.AES256(self._key), modes.CTR(counter)).encryptor(), skip

@@ -1,0 +1,253 @@
+"""Overwrite a file where it lies, read it below the page cache, and remove its name.
+
+Rules kept: every byte of every allocated block is written, the tail of the last block included; a
+position is yielded only when everything before it is on stable storage; no randomness, so that any
+stage can be done again after a kill; short writes are continued, and no error is swallowed.
+"""
+
+import ctypes
+import errno
+import mmap
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from deleatur.sanitize.digest import keyed_digest
+from deleatur.sanitize.filesystem import Extent, allocated, extents
+from deleatur.sanitize.keystream import Keystream
+
+DURABLE = 64 << 20  # bytes between two flushes
+_CHUNK = 4 << 20  # bytes of one write; see benchmarks/overwrite.py
+_ALIGN = 4096  # bytes; enough for direct I/O on every sector size in use
+_RENAME_NOREPLACE = 1  # linux/fs.h
+_NO_DIRECT = frozenset({errno.EINVAL, errno.EOPNOTSUPP})  # open(2): O_DIRECT not supported
+_NEUTRAL_LENGTH = 16  # characters at least, so that no other file has the name by accident
+
+
+def overwrite_in_place(
+    fd: int, keystream: Keystream, unit: str, after: int = 0, *, durable: int = DURABLE
+) -> Iterator[int]:
+    """Overwrite the open file's allocated blocks with `unit`'s stream, from byte `after` on.
+
+    Yields the offset up to which the file is overwritten and flushed, after each `durable` bytes
+    and at the end (then it is the file's size). The rest of the last block is written too;
+    afterwards the file has the size that it had. Holes stay holes. `fd` must be open for writing,
+    without O_APPEND.
+
+    A kill can leave the file longer by the rest of its last block; doing it again is harmless.
+    Raises OSError; what was yielded before stays true.
+    """
+    size = os.fstat(fd).st_size
+    direct = _reopen_direct(fd, os.O_WRONLY)
+    try:
+        unflushed = 0
+        for offset, view in _patterns(keystream, unit, tuple(_pieces(fd, after))):
+            _write(fd, direct, view, offset)
+            unflushed += len(view)
+            if unflushed >= durable and offset + len(view) < size:
+                os.fdatasync(fd)
+                yield offset + len(view)
+                unflushed = 0
+        os.ftruncate(fd, size)
+        os.fsync(fd)
+        yield size
+    finally:
+        if direct is not None:
+            os.close(direct)
+
+
+def covered(fd: int) -> tuple[tuple[int, int], ...]:
+    """Return the ranges (start, end; bytes) of the file's content that `overwrite_in_place` writes.
+
+    They end at the file's size: what lies beyond it in the last block is written, not readable.
+    """
+    size = os.fstat(fd).st_size
+    return tuple((start, min(end, size)) for start, end in allocated(fd) if start < size)
+
+
+def read_below_cache(file: int | str | Path, offset: int, length: int) -> bytes:
+    """Read from the storage, not from the page cache; fewer bytes only at the end of the file.
+
+    Dirty pages are written and clean ones dropped first, then the read is direct where the file
+    system can do it. On a file system in memory there is nothing below the cache to read.
+    """
+    if not isinstance(file, int):
+        opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return read_below_cache(opened, offset, length)
+        finally:
+            os.close(opened)
+    first, last = offset - offset % _ALIGN, offset + length + -(offset + length) % _ALIGN
+    direct = _reopen_direct(file, os.O_RDONLY)
+    try:
+        if direct is None:
+            os.fdatasync(file)  # a direct read writes dirty pages back by itself, this one does not
+        os.posix_fadvise(file, first, last - first, os.POSIX_FADV_DONTNEED)
+        return _read(file if direct is None else direct, first, last - first)[offset - first :][:length]
+    finally:
+        if direct is not None:
+            os.close(direct)
+
+
+def remove(dir_fd: int, name: str, key: bytes) -> None:
+    """Rename a file twice to neutral names, truncate it, unlink it; flush after each stage.
+
+    The second rename takes the room that the first one freed in the directory's block. The neutral
+    names follow from `key` (secret) and `name`, and are as long as `name` where that is 16 or more:
+    after a kill `found_again` finds the file. Never replaces another file. A symbolic link or
+    special file is unlinked, not opened. Done twice: raises FileNotFoundError.
+    """
+    name = _rename_twice(dir_fd, name, key)
+    if stat.S_ISREG(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode):
+        fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+        try:
+            os.ftruncate(fd, 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    os.unlink(name, dir_fd=dir_fd)
+    os.fsync(dir_fd)
+
+
+def remove_directory(dir_fd: int, name: str, key: bytes) -> None:
+    """Rename an empty directory twice to neutral names and remove it; flush after each stage.
+
+    Raises OSError (ENOTEMPTY) when something is in it: nothing is removed then.
+    """
+    name = _rename_twice(dir_fd, name, key)
+    os.rmdir(name, dir_fd=dir_fd)
+    os.fsync(dir_fd)
+
+
+def neutral_names(name: str, key: bytes) -> tuple[str, str]:
+    """Return the two names that `remove` gives to `name` on its way out; hex digits only."""
+    raw = os.fsencode(name)
+    length = max(len(raw), _NEUTRAL_LENGTH)
+    first, second = (keyed_digest(key, b"neutral name", stage, raw) * 4 for stage in (b"1", b"2"))
+    return first[:length], second[:length]
+
+
+def found_again(dir_fd: int, name: str, key: bytes) -> str | None:
+    """Return the name under which `name` is in the directory now; None when it is not there.
+
+    Only the storage's ENOENT counts as "not there"; every other error is raised.
+    """
+    for candidate in (name, *neutral_names(name, key)):
+        try:
+            os.stat(candidate, dir_fd=dir_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        return candidate
+    return None
+
+
+def _rename_twice(dir_fd: int, name: str, key: bytes) -> str:
+    """Give the entry its neutral names; where the file system cannot, or one is taken, keep it."""
+    for neutral in neutral_names(name, key):
+        if rename_without_replacing(dir_fd, name, neutral):
+            name = neutral
+            os.fsync(dir_fd)
+    return name
+
+
+def rename_without_replacing(dir_fd: int, old: str, new: str) -> bool:
+    """Rename inside one directory; False when `new` exists or the file system cannot promise it.
+
+    Python's os.rename would replace a file that appeared under the new name a moment ago.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(dir_fd, os.fsencode(old), dir_fd, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EEXIST, errno.EINVAL, errno.ENOSYS):
+        return False
+    raise OSError(code, os.strerror(code))
+
+
+def _pieces(fd: int, after: int) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of every write, block by block to the end of what is allocated."""
+    status = os.fstat(fd)
+    block = os.fstatvfs(fd).f_frsize
+    inline = any(extent.is_(Extent.INLINE) for extent in extents(fd) or ())
+    for start, end in allocated(fd):
+        # inline bytes lie in the inode; writing a whole block would move them elsewhere
+        stop = min(end, status.st_size) if inline else end + -end % block
+        offset = max(start, after - after % _ALIGN)
+        while offset < stop:
+            length = min(_CHUNK, stop - offset)
+            yield offset, length
+            offset += length
+
+
+def _patterns(
+    keystream: Keystream, unit: str, pieces: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[int, memoryview]]:
+    """Yield (offset, bytes) of every piece, making the next while the caller writes this one.
+
+    A view is valid until the next one is asked for.
+    """
+    if not pieces:
+        return
+    room = max(length for _, length in pieces)
+    buffers = [memoryview(mmap.mmap(-1, room)) for _ in range(min(2, len(pieces)))]  # page aligned
+
+    def fill(number: int) -> memoryview:
+        offset, length = pieces[number]
+        view = buffers[number % 2][:length]
+        keystream.fill(unit, offset, view)
+        return view
+
+    if len(pieces) == 1:  # most files: no thread for one write
+        yield pieces[0][0], fill(0)
+        return
+    with ThreadPoolExecutor(1) as maker:
+        pending = maker.submit(fill, 0)
+        for number, (offset, _) in enumerate(pieces):
+            view = pending.result()
+            if number + 1 < len(pieces):
+                pending = maker.submit(fill, number + 1)
+            yield offset, view
+
+
+def _write(cached: int, direct: int | None, view: memoryview, offset: int) -> None:
+    """Write all of `view`, directly where alignment allows it, going on after a short write."""
+    done = 0
+    while done < len(view):
+        aligned = (offset + done) % 512 == 0 and done % 512 == 0 and (len(view) - done) % 512 == 0
+        if direct is not None and aligned:
+            try:
+                done += os.pwrite(direct, view[done:], offset + done)
+                continue
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # EINVAL: sectors larger than this piece
+                    raise
+        written = os.pwrite(cached, view[done:], offset + done)
+        if written == 0:
+            raise OSError(errno.EIO, "the file system wrote nothing and gave no reason")
+        done += written
+
+
+def _read(fd: int, offset: int, length: int) -> bytes:
+    if not length:
+        return b""
+    buffer = memoryview(mmap.mmap(-1, length))  # page aligned, as direct I/O needs it
+    size = os.fstat(fd).st_size
+    done = 0
+    while done < length and offset + done < size:
+        count = os.preadv(fd, [buffer[done:]], offset + done)
+        if count == 0:
+            break
+        done += count
+    return bytes(buffer[:done])
+
+
+def _reopen_direct(fd: int, access: int) -> int | None:
+    """Open the same file again with O_DIRECT; None where the file system has no direct I/O."""
+    try:
+        return os.open(f"/proc/self/fd/{fd}", access | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _NO_DIRECT:
+            return None
+        raise

@@ -1,0 +1,123 @@
+"""Who has a file open right now: processes, mappings, loop devices, swap.
+
+Rules kept: nothing is signalled, attached to or changed; processes that may not be looked into are
+counted, so that a caller can say how much it did not see. This process itself is left out.
+"""
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+Key = tuple[int, int]  # st_dev, st_ino
+User = tuple[int, str]  # pid and command; pid 0 for the kernel's own users
+
+_VANISHED = (FileNotFoundError, ProcessLookupError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Everything open on this machine at one moment, as far as this process may see."""
+
+    users: dict[Key, tuple[User, ...]]
+    unseen: int  # processes that could not be looked into: no permission
+
+
+def usage() -> Usage:
+    """Look through every process, loop device and swap area once.
+
+    A snapshot: who opens a file a moment later is not in it.
+    """
+    found: dict[Key, set[User]] = {}
+    unseen = 0
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            keys = _opened(entry.path) | _mapped(entry.path)
+        except PermissionError:
+            unseen += 1
+            continue
+        except _VANISHED:
+            continue
+        for key in keys:
+            found.setdefault(key, set()).add((int(entry.name), _command(entry.path)))
+    for key, user in (*_loops(), *_swaps()):
+        found.setdefault(key, set()).add(user)
+    return Usage(users={key: tuple(sorted(users)) for key, users in found.items()}, unseen=unseen)
+
+
+def users_of(what: str | Path | Key) -> tuple[User, ...]:
+    """Return (pid, command) of every other process that has `what` open or mapped.
+
+    `what` is a path (its last symbolic link is not followed) or (st_dev, st_ino). Loop devices and
+    swap areas count with pid 0. For many files, call `usage` once instead.
+    """
+    if not isinstance(what, tuple):
+        status = Path(what).lstat()
+        what = (status.st_dev, status.st_ino)
+    return usage().users.get(what, ())
+
+
+def _opened(process: str) -> set[Key]:
+    """Return what the process has open, its working directory and root included."""
+    found = set()
+    links = [f"{process}/cwd", f"{process}/root"]
+    links += [entry.path for entry in os.scandir(f"{process}/fd")]
+    for link in links:
+        with contextlib.suppress(*_VANISHED):
+            status = Path(link).stat()
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _mapped(process: str) -> set[Key]:
+    """Return the files that the process has mapped.
+
+    /proc/PID/maps shows the super block's device number, which on btrfs is not the file's, so
+    each distinct mapping is also looked up through map_files where that is allowed.
+    """
+    found: set[Key] = set()
+    ranges: dict[tuple[bytes, bytes], bytes] = {}
+    for line in Path(f"{process}/maps").read_bytes().splitlines():
+        fields = line.split(None, 5)
+        if fields[4] != b"0":
+            ranges.setdefault((fields[3], fields[4]), fields[0])
+    for (device, inode), span in ranges.items():
+        major, minor = device.split(b":")
+        found.add((os.makedev(int(major, 16), int(minor, 16)), int(inode)))
+        first, last = (part.lstrip(b"0") or b"0" for part in span.split(b"-"))
+        with contextlib.suppress(*_VANISHED, PermissionError):  # the numbers of maps stand anyway
+            status = Path(f"{process}/map_files/{first.decode()}-{last.decode()}").stat()
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _command(process: str) -> str:
+    """Return the command's name, 15 bytes at most, as the kernel knows it (proc(5))."""
+    try:
+        raw = Path(f"{process}/comm").read_bytes()
+    except _VANISHED:
+        return "?"
+    return "".join(c if c.isprintable() else "?" for c in raw.decode("utf-8", "replace").strip())
+
+
+def _loops() -> list[tuple[Key, User]]:
+    found = []
+    for device in sorted(Path("/sys/block").glob("loop*")):
+        with contextlib.suppress(*_VANISHED):
+            backing = os.fsdecode((device / "loop/backing_file").read_bytes().rstrip(b"\n"))
+            status = Path(backing).lstat()
+            found.append(((status.st_dev, status.st_ino), (0, f"/dev/{device.name}")))
+    return found
+
+
+def _swaps() -> list[tuple[Key, User]]:
+    found = []
+    with contextlib.suppress(*_VANISHED):
+        for line in Path("/proc/swaps").read_bytes().splitlines()[1:]:
+            with contextlib.suppress(*_VANISHED):
+                path = line.split(None, 1)[0].replace(b"\\040", b" ")
+                status = Path(os.fsdecode(path)).lstat()
+                found.append(((status.st_dev, status.st_ino), (0, "swap")))
+    return found
