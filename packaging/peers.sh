@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Install the programs that the tests use as peers: other people's tools that must agree with ours.
+#
+# Costs nothing when all are there. Otherwise needs root and apt; without them it says what to install and fails.
+# The machine's permanent package sources are never changed.
+set -euo pipefail
+export PATH="$PATH:/usr/sbin:/sbin" DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+
+# program:package
+peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
+       mkfs.btrfs:btrfs-progs losetup:mount findmnt:util-linux cosign:cosign"
+
+say() { printf 'peers: %s\n' "$*"; }
+die() { printf 'peers: %s\n' "$*" >&2; exit 1; }
+
+missing_packages() {
+  local peer
+  for peer in $peers; do
+    command -v "${peer%%:*}" >/dev/null || printf '%s\n' "${peer##*:}"
+  done
+}
+
+# Releases newer than this one, nearest first: where to look for a package that this one does not have.
+later_releases() {
+  case "$1" in
+    bookworm) echo "trixie" ;;
+    noble) echo "plucky questing resolute" ;;
+    *) echo "" ;;
+  esac
+}
+
+# Fetch one package out of a later release of the same distribution, and install it beside what is there.
+# The sources are a temporary copy of the machine's own, with the release's name replaced: same servers, same
+# keyring, signatures checked by apt. Its dependencies come from the machine's own release.
+install_from_later_release() {
+  local package=$1 here release folder sources source
+  here=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+  sources=$(apt-get indextargets --format '$(SOURCESENTRY)' 'Created-By: Packages' "Codename: $here" |
+    sed 's/:[0-9]*$//' | sort -u)
+  [ -n "$sources" ] || die "no package source of release '$here' found; install $package by hand"
+  for release in $(later_releases "$here"); do
+    folder=$(mktemp -d /tmp/peers.XXXXXX)
+    mkdir -p "$folder/sources" "$folder/lists/partial" "$folder/cache/archives/partial" "$folder/fetched"
+    for source in $sources; do
+      sed "s/\b$here\b/$release/g" "$source" >"$folder/sources/${source##*/}"
+    done
+    if id _apt >/dev/null 2>&1; then chown -R _apt "$folder"; fi
+    chmod -R a+rX "$folder"
+    local later=(-qq -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$folder/sources"
+      -o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache")
+    say "$package is not in $here: looking in $release"
+    if apt-get "${later[@]}" update && (cd "$folder/fetched" && apt-get "${later[@]}" download "$package"); then
+      apt-get install -y -qq --no-install-recommends "$folder"/fetched/*.deb >"$folder/log" 2>&1 ||
+        { tail -n 5 "$folder/log" >&2; die "$package of $release does not install on $here"; }
+      rm -rf "$folder"
+      return
+    fi
+    rm -rf "$folder"
+  done
+  die "no release known here has $package; install it by hand and run this again"
+}
+
+main() {
+  local wanted known=() later=() package
+  wanted=$(missing_packages)
+  [ -n "$wanted" ] || return 0
+  command -v apt-get >/dev/null || die "no apt here; install by hand: $(echo $wanted)"
+  [ "$(id -u)" = 0 ] || die "missing; as root run: apt-get install $(echo $wanted)   (or this script)"
+  say "installing $(echo $wanted)"
+  apt-get -qq update
+  for package in $wanted; do
+    if [ -n "$(apt-cache madison "$package" 2>/dev/null)" ]; then known+=("$package"); else later+=("$package"); fi
+  done
+  if [ ${#known[@]} -gt 0 ]; then
+    apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null
+  fi
+  for package in "${later[@]}"; do install_from_later_release "$package"; done
+  wanted=$(missing_packages)
+  [ -z "$wanted" ] || die "still missing after the install: $(echo $wanted)"
+}
+
+main

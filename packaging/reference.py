@@ -1,0 +1,75 @@
+"""Write the generated tables of the reference pages, from the code that they describe.
+
+A page holds `<!-- generated: NAME -->` … `<!-- end -->`; what stands between is replaced. `check`
+changes nothing and fails when a page is not what the code says.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from deleatur import errors
+from deleatur.sanitize.techniques import TECHNIQUES
+
+DOCS = Path(__file__).parents[1] / "docs"
+END = "<!-- end -->"
+
+
+def tree(parent: type[errors.DeleaturError]) -> Iterator[type[errors.DeleaturError]]:
+    """Walk the error classes, each before its children."""
+    yield parent
+    for child in parent.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from tree(child)
+
+
+def exit_codes() -> str:
+    """Make the table of exit codes; the first line of a class's docstring is its meaning."""
+    rows = [
+        "| code | error | meaning |",
+        "|---|---|---|",
+        "| 0 | – | Done: the certificate or answer is there. |",
+    ]
+    for error in sorted(tree(errors.DeleaturError), key=lambda each: each.exit_code):
+        meaning = (error.__doc__ or "").splitlines()[0]
+        rows.append(f"| {error.exit_code} | `{error.__name__}` | {meaning} |")
+    return "\n".join(rows)
+
+
+def techniques() -> str:
+    """Make the table of techniques."""
+    rows = ["| id | what is done | category | scope | source |", "|---|---|---|---|---|"]
+    rows += [f"| `{t.id}` | {t.title} | {t.category} | {t.scope} | {t.source} |" for t in TECHNIQUES.values()]
+    return "\n".join(rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"exit-codes": exit_codes, "techniques": techniques}
+
+
+def fill(page: str) -> str:
+    """Return the page with every generated part made anew."""
+    for name, make in TABLES.items():
+        start = f"<!-- generated: {name} -->"
+        before, mark, rest = page.partition(start)
+        if mark:
+            page = f"{before}{start}\n{make()}\n{END}{rest.partition(END)[2]}"
+    return page
+
+
+def main(arguments: list[str]) -> None:
+    """Run `write` or `check`."""
+    if arguments not in (["write"], ["check"]):
+        sys.exit("usage: reference.py write | check")
+    stale = []
+    for path in sorted(DOCS.rglob("*.md")):
+        page = path.read_text("utf-8")
+        if fill(page) != page:
+            stale.append(str(path.relative_to(DOCS.parent)))
+            if arguments == ["write"]:
+                path.write_text(fill(page), "utf-8")
+    if arguments == ["check"] and stale:
+        sys.exit("\n".join(f"{name}: not what the code says; run make docs" for name in stale))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

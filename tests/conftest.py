@@ -1,0 +1,82 @@
+"""What every test shares: needs that are met or named, and no skip that nobody decided on.
+
+A skipped or expectedly failing test counts as failed unless `tests/allowed_skips.txt` names it.
+Tests whose need is not met (`root`, `data`) are left out and the header says so; with CI=true
+nothing is left out.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("DELEATUR_DATA", ROOT.parent / "shared" / "data"))
+NEEDS = {
+    "root": (os.geteuid() == 0, "run as root"),
+    "data": (DATA.is_dir(), "set DELEATUR_DATA to the folder with chinook.sqlite"),
+}
+CI = os.environ.get("CI") == "true"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", default="1/1", help="run part K of N of the chosen tests, as K/N")
+
+
+def pytest_report_header() -> list[str]:
+    left_out = [f"tests marked {need} are left out: {cure}" for need, (met, cure) in NEEDS.items() if not met]
+    return [] if CI else left_out
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unmet = set() if CI else {need for need, (met, _) in NEEDS.items() if not met}
+    part, parts = (int(number) for number in config.getoption("--part").split("/"))
+    if not 1 <= part <= parts:
+        raise pytest.UsageError(f"--part {part}/{parts}: the first number must lie in 1..{parts}")
+    kept, left_out = [], []
+    for item in items:
+        chosen = zlib.crc32(item.nodeid.encode()) % parts == part - 1
+        needed = {marker.name for marker in item.iter_markers()}
+        (kept if chosen and not needed & unmet else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
+
+
+def allowed_skips() -> set[str]:
+    """Read the ids of the tests that may be skipped; each line is `ID  # reason`."""
+    lines = (Path(__file__).parent / "allowed_skips.txt").read_text("utf-8").splitlines()
+    return {line.split("  # ")[0].strip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+def forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip that nobody decided on into a failure."""
+    if report.outcome == "skipped" and report.nodeid not in allowed_skips():
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{report.nodeid} was skipped and tests/allowed_skips.txt does not name it: {reason}"
+        )
+        vars(report).pop("wasxfail", None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    forbid_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    forbid_skip(report)
+    return report
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder with the sample databases; tests that use it are marked `data`."""
+    return DATA
