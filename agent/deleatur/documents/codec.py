@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from deleatur.documents.place import MAX_INTEGER
 from deleatur.errors import Malformed
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ MAX_PLAN = 256 << 20  # bytes; about a million units
 MAX_LINE = 1 << 20  # bytes of one journal line, its newline included
 MAX_JOURNAL = 1 << 30  # bytes; about four million cursors
 MAX_DEPTH = 40  # nesting; deeper is an attack, no document of ours passes 12
-MAX_INTEGER = 1 << 53  # RFC 7493 §2.2: beyond it, other readers of JSON see another number
+_CHUNK = 1 << 20  # bytes
 _SHOWN = 80  # characters of a key that a message may show
 
 
@@ -35,11 +36,15 @@ def read_limited(path: Path, limit: int) -> bytes:
     Raises:
         Malformed: the file is larger than `limit`.
     """
+    parts: list[bytes] = []
+    left = limit + 1  # one byte more tells "larger"
     with path.open("rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
+        while left and (part := file.read(min(left, _CHUNK))):
+            parts.append(part)
+            left -= len(part)
+    if not left:
         raise Malformed(f"{_shown(str(path))} is larger than {limit} bytes", kind="too-large")
-    return content
+    return b"".join(parts)
 
 
 def decode_toml(content: bytes, kind: type[T], *, limit: int = MAX_JOB) -> T:
@@ -194,7 +199,9 @@ _TOML_DOUBLES = (  # messages of tomllib in Python 3.11 to 3.14
 
 def _syntax(message: str) -> str:
     """Return a parser's message without the character that it quotes, which may be of a value."""
-    return message.partition(" character ")[0] + " character" if " character " in message else message
+    if " character " in message:
+        return message.partition(" character ")[0] + " character"
+    return message.removesuffix(" at").removesuffix(" starting")
 
 
 _PLACES = (

@@ -4,11 +4,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.place import Frozen
+from deleatur.documents.place import MAX_INTEGER, Frozen, Name, Text
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Text = Annotated[str, Meta(min_length=1, max_length=4096)]
-Value = str | int | float | bool
+Value = (
+    Annotated[str, Meta(max_length=4096)]
+    | Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+    | float
+    | bool
+)
 
 SCHEMA = "deleatur/job/v1"
 
@@ -61,7 +64,7 @@ class ArchivedTable(Frozen, frozen=True):
     """Records that are kept, desensitized. Every column needs a rule: silence is refused."""
 
     table: Text
-    columns: dict[str, Rule]
+    columns: dict[Text, Rule]
     where: tuple[Condition, ...] = ()
 
 
@@ -69,8 +72,8 @@ class Custodian(Frozen, frozen=True):
     """Who can open the archive: an age recipient and a name that is not a person's."""
 
     name: Name
-    recipient: Annotated[str, Meta(pattern=r"^age1[0-9a-z]{10,4000}$")]
-    retain_until: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    recipient: Annotated[str, Meta(pattern=r"^age1[0-9a-z]{10,4000}\Z")]
+    retain_until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 
 
 class Target(Frozen, frozen=True):
@@ -95,8 +98,8 @@ class Verification(Frozen, frozen=True):
     """How hard to look afterwards."""
 
     mode: Literal["full", "sample"] = "full"
-    confidence: Annotated[str, Meta(pattern=r"^0\.\d{1,6}$")] = "0.99"
-    max_bad_fraction: Annotated[str, Meta(pattern=r"^0\.\d{1,6}$")] = "0.01"
+    confidence: Annotated[str, Meta(pattern=r"^0\.[0-9]{1,6}\Z")] = "0.99"
+    max_bad_fraction: Annotated[str, Meta(pattern=r"^0\.[0-9]{1,6}\Z")] = "0.01"
     needles: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # values sampled for the residue scan
     device: bool = False  # also read the whole block device under the target
 

@@ -9,7 +9,7 @@ import hashlib
 from typing import Literal
 
 from deleatur.documents.codec import MAX_JOURNAL, MAX_LINE, decode_canonical, encode_json
-from deleatur.documents.place import Frozen
+from deleatur.documents.place import Count, Digest, Frozen, Instant, KeyedDigest, Name, Position, StepId
 from deleatur.errors import Malformed
 
 SCHEMA = "deleatur/journal/v1"
@@ -24,8 +24,8 @@ class Started(Event, frozen=True, tag="started"):
     """The job began, after the self-test; also written when it resumes."""
 
     schema: Literal["deleatur/journal/v1"]
-    plan: str  # sha256 hex of plan.json
-    selftests: int  # known-answer tests that passed
+    plan: Digest  # sha256 hex of plan.json
+    selftests: Count  # known-answer tests that passed
     resumed: bool
     approved_by: tuple[str, ...]  # key ids of the approvals that counted
 
@@ -33,9 +33,9 @@ class Started(Event, frozen=True, tag="started"):
 class Preflighted(Event, frozen=True, tag="preflighted"):
     """A target was opened and inspected again, and is what the plan says."""
 
-    target: str
-    identity: str  # sha256 hex of the identity text
-    units: int
+    target: Name
+    identity: Digest  # sha256 hex of the identity text
+    units: Count
 
 
 class Unheld(Event, frozen=True, tag="unheld"):
@@ -48,19 +48,19 @@ class ArchivedRows(Frozen, frozen=True):
     """One table of the archive."""
 
     table: str
-    rows: int
-    sha256: str  # of the Parquet file inside the archive
+    rows: Count
+    sha256: Digest  # of the Parquet file inside the archive
 
 
 class Archived(Event, frozen=True, tag="archived"):
     """A target's archive was written, read back and compared."""
 
-    target: str
+    target: Name
     file: str  # name inside the job's archive folder
-    sha256: str  # of the encrypted file
-    size: int  # bytes
+    sha256: Digest  # of the encrypted file
+    size: Count  # bytes
     tables: tuple[ArchivedRows, ...]
-    custodian: str
+    custodian: Name
     recipient: str
     compared: Literal[
         "decrypted", "digest"
@@ -71,85 +71,85 @@ class SurfaceScan(Frozen, frozen=True):
     """What a scan of one surface saw."""
 
     name: str
-    size: int  # bytes read
-    hits: int  # occurrences of any needle
-    seen: int  # distinct values that were seen
-    unreadable: int = 0  # bytes that could not be read
+    size: Count  # bytes read
+    hits: Count  # occurrences of any needle
+    seen: Count  # distinct values that were seen
+    unreadable: Count = 0  # bytes that could not be read
 
 
 class Controlled(Event, frozen=True, tag="controlled"):
     """The positive control: values sampled before the erase, and where the scanner saw them."""
 
-    target: str
-    places: int  # places sampled
-    values: int  # distinct values that became needles
-    shared: int  # values left out because they also stand in what must stay
-    short: int  # values left out because they are too short or too plain to mean anything
-    seen: int  # values that the scan saw before the erase, in any scannable surface
-    set_digest: str  # keyed digest of the needle set
+    target: Name
+    places: Count  # places sampled
+    values: Count  # distinct values that became needles
+    shared: Count  # values left out because they also stand in what must stay
+    short: Count  # values left out because they are too short or too plain to mean anything
+    seen: Count  # values that the scan saw before the erase, in any scannable surface
+    set_digest: KeyedDigest  # keyed digest of the needle set
     surfaces: tuple[SurfaceScan, ...]
-    keep_digest: str  # keyed digest of everything in the target that must stay; "" if nothing can
+    keep_digest: KeyedDigest  # keyed digest of everything in the target that must stay; "" if nothing can
 
 
 class Erasing(Event, frozen=True, tag="erasing"):
     """A step is about to change the target. Written before the first change."""
 
-    step: str
+    step: StepId
 
 
 class Advanced(Event, frozen=True, tag="advanced"):
     """A cursor: everything of the step up to `position` is gone and flushed."""
 
-    step: str
-    position: str
-    done: int
+    step: StepId
+    position: Position
+    done: Count
 
 
 class Erased(Event, frozen=True, tag="erased"):
     """The backend came to the end of a step."""
 
-    step: str
-    done: int
+    step: StepId
+    done: Count
 
 
 class Compared(Event, frozen=True, tag="compared"):
     """Places were read back through a fresh handle and compared with what must be there."""
 
-    step: str
+    step: StepId
     mode: Literal["full", "sample"]
-    population: int  # places that exist
-    read: int  # places read
-    size: int  # bytes read
-    mismatches: int
-    unreadable: int
+    population: Count  # places that exist
+    read: Count  # places read
+    size: Count  # bytes read
+    mismatches: Count
+    unreadable: Count
     surfaces: tuple[SurfaceScan, ...]  # the residue scan of the files before they lose their names
 
 
 class Verified(Event, frozen=True, tag="verified"):
     """Everything that could be looked at after the erase has been looked at."""
 
-    target: str
+    target: Name
     verdict: Verdict
     reason: str  # why INCONCLUSIVE or RESIDUE, in words without data
-    absent: int  # sampled places that the storage itself says are gone
-    present: int  # sampled places that can still be read
-    remaining: int  # units of the selection that a fresh inspection still finds
-    values: int  # needles searched; 0 when the spool is lost
+    absent: Count  # sampled places that the storage itself says are gone
+    present: Count  # sampled places that can still be read
+    remaining: Count  # units of the selection that a fresh inspection still finds
+    values: Count  # needles searched; 0 when the spool is lost
     surfaces: tuple[SurfaceScan, ...]
-    keep_digest: str
+    keep_digest: KeyedDigest
 
 
 class Certified(Event, frozen=True, tag="certified"):
     """The certificate was written, read back and verified."""
 
     certificate: str  # its id
-    sha256: str  # of certificate.dsse.json
+    sha256: Digest  # of certificate.dsse.json
 
 
 class Reported(Event, frozen=True, tag="reported"):
     """Residue was found: a report was written, and there will be no certificate."""
 
-    sha256: str  # of residue.json
+    sha256: Digest  # of residue.json
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
@@ -179,9 +179,9 @@ AnyEvent = (
 class Entry(Frozen, frozen=True):
     """One line of the journal."""
 
-    n: int  # 0, 1, 2, … without gaps
-    at: str  # RFC 3339, UTC, milliseconds
-    previous: str  # sha256 hex of the line before, without its newline; for n = 0 the plan's digest
+    n: Count  # 0, 1, 2, … without gaps
+    at: Instant
+    previous: Digest  # sha256 hex of the line before, without its newline; for n = 0 the plan's digest
     event: AnyEvent
 
 
@@ -190,8 +190,8 @@ def line_of(entry: Entry) -> bytes:
     return encode_json(entry)
 
 
-def link_of(line: bytes) -> str:
-    """Return what the entry after `line` carries as `previous`."""
+def digest_of_line(line: bytes) -> str:
+    """Return what the entry after `line` carries as `previous`: SHA-256 without the newline."""
     return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
 
 
@@ -234,5 +234,5 @@ def read_chain(content: bytes, plan_digest: str) -> tuple[list[Entry], int]:
                 "the chain breaks: not the successor of what stands before", kind="broken-chain", where=where
             )
         entries.append(entry)
-        previous = link_of(line)
+        previous = digest_of_line(line)
     return entries, sound

@@ -1,9 +1,36 @@
 """The nouns that every document and every backend share: where things are, never what they say."""
 
 import unicodedata
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
+
+MAX_INTEGER = 1 << 53  # RFC 7493 §2.2: beyond it, other readers of JSON see another number
+
+# `\Z`, not `$`: in Python `$` also matches before a newline at the end.
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+# Neither control characters nor marks that turn the direction of writing: both make a person
+# approve something else than what stands there (Unicode TR 36 §2.5).
+Text = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=4096,
+        pattern="^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*\\Z",
+    ),
+]
+Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]  # SHA-256, hex
+KeyedDigest = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]  # hex; "": there was nothing to digest
+StepId = Annotated[str, Meta(pattern=r"^s[1-9][0-9]{0,8}\Z")]
+Position = Annotated[str, Meta(pattern=r"^[ -~]{0,200}\Z")]  # printable ASCII, no content
+Moment = Annotated[  # RFC 3339, UTC, seconds
+    str, Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z\Z")
+]
+Instant = Annotated[  # RFC 3339, UTC, milliseconds
+    str, Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z\Z")
+]
 
 
 class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,8 +72,8 @@ class Unit(Frozen, frozen=True):
     """One part of a target that the plan approves for erasure: a file, a table's selected rows."""
 
     name: str  # safe to journal: "inode-1234", "table customers"; never content, never a file's name
-    size: int  # bytes for files, rows for tables
-    digest: str  # keyed digest (hex) of what identifies the unit; see `deleatur.sanitize.digest`
+    size: Count  # bytes for files, rows for tables
+    digest: Digest  # keyed digest (hex) of what identifies the unit; see `deleatur.sanitize.digest`
 
 
 class Surface(Frozen, frozen=True):
@@ -76,7 +103,7 @@ class Inspection(Frozen, frozen=True):
     """What a read-only look at a target found."""
 
     identity: Identity
-    size: int  # bytes (or rows) to be erased; the total of the progress bar
+    size: Count  # bytes (or rows) to be erased; the total of the progress bar
     units: tuple[Unit, ...]
     offers: tuple[Offer, ...]  # strongest first
     denials: tuple[Denial, ...] = ()
@@ -90,30 +117,30 @@ class Locator(Frozen, frozen=True):
 
     unit: str
     item: str = ""  # inside the unit, in the backend's own terms, such as "17/email"
-    offset: int = 0  # bytes
-    length: int = 0  # bytes; 0: the whole item
+    offset: Count = 0  # bytes
+    length: Count = 0  # bytes; 0: the whole item
 
 
 class Cursor(Frozen, frozen=True):
     """A durable point of an erase: everything up to `position` is gone and flushed."""
 
-    position: str  # at most 200 printable ASCII characters, no content
-    done: int  # bytes or rows of the step erased so far, for progress
+    position: Position
+    done: Count  # bytes or rows of the step erased so far, for progress
 
 
 class Pattern(Frozen, frozen=True):
     """Bytes that anyone can compute again: the AES-256-CTR keystream of `key`."""
 
     kind: Literal["aes-256-ctr"]
-    key: str  # 64 hex digits
+    key: Digest  # 32 bytes, hex
 
 
 class Sampling(Frozen, frozen=True):
     """How many places are read after the erase, and which: fixed by `seed`."""
 
     mode: Literal["full", "sample"]
-    count: int  # places per target to read; in full mode every place is read
-    seed: str  # 64 hex digits
+    count: Count  # places per target to read; in full mode every place is read
+    seed: Digest  # 32 bytes, hex
     confidence: str = "0.99"
     max_bad_fraction: str = "0.01"
 
@@ -121,8 +148,8 @@ class Sampling(Frozen, frozen=True):
 class Step(Frozen, frozen=True):
     """One action on one target: what `Backend.erase` is asked to do."""
 
-    id: str  # s1, s2, … in order
-    target: str
+    id: StepId  # s1, s2, … in order
+    target: Name
     technique: str
     action: str  # one of the technique's actions
     compare: Literal["keystream", "absence"]  # how the core judges the result

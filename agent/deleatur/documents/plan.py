@@ -3,10 +3,24 @@
 Nothing in it is computed again: keys, seeds, identities and plugin digests are read ever after.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from deleatur.documents.job import ArchivedTable, Custodian, Name, Policy, Target, Verification
-from deleatur.documents.place import Frozen, Identity, Sampling, Step, Surface, Unit
+from msgspec import Meta
+
+from deleatur.documents.job import ArchivedTable, Custodian, Policy, Target, Verification
+from deleatur.documents.place import (
+    Count,
+    Digest,
+    Frozen,
+    Identity,
+    KeyedDigest,
+    Moment,
+    Name,
+    Sampling,
+    Step,
+    Surface,
+    Unit,
+)
 
 SCHEMA = "deleatur/plan/v1"
 
@@ -23,7 +37,7 @@ class PluginPin(Frozen, frozen=True):
 
     distribution: str
     version: str
-    record_digest: str  # sha256 hex of the distribution's RECORD; see docs/reference/plugins.md
+    record_digest: Digest  # sha256 hex of the distribution's RECORD; see docs/reference/plugins.md
     entry_point: str
 
 
@@ -33,7 +47,7 @@ class PlannedTarget(Frozen, frozen=True):
     id: Name
     target: Target  # as asked, with an absolute URL
     identity: Identity
-    size: int
+    size: Count
     units: tuple[Unit, ...]
     held: tuple[Unit, ...]
     technique: str
@@ -41,7 +55,7 @@ class PlannedTarget(Frozen, frozen=True):
     surfaces: tuple[Surface, ...]
     sampling: Sampling
     plugin: PluginPin
-    values_digest: str = ""  # keyed digest of the operator's values_from files
+    values_digest: KeyedDigest = ""  # keyed digest of the operator's values_from files
 
 
 class Software(Frozen, frozen=True):
@@ -50,20 +64,20 @@ class Software(Frozen, frozen=True):
     agent: str
     version: str
     python: str
-    record_digest: str
+    record_digest: Digest
 
 
 class Plan(Frozen, frozen=True):
     """Everything that is going to happen, in order."""
 
     schema: Literal["deleatur/plan/v1"]
-    id: str  # 32 hex digits
+    id: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
     job: Name
-    job_digest: str  # sha256 hex of job.toml as read
+    job_digest: Digest  # sha256 hex of job.toml as read
     reason: str
     authority: str
     requested_by: Name
-    created_at: str  # RFC 3339, UTC, seconds
+    created_at: Moment
     planned_by: PublicKey
     approvers: tuple[PublicKey, ...]  # whose approvals count
     policy: Policy

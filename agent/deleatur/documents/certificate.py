@@ -1,0 +1,308 @@
+"""The Certificate: what is claimed, in the in-toto Statement that is signed (docs/spec/certificate.md).
+
+No floats, no personal data, times in UTC with `Z`, counts within what every JSON reader keeps
+exact. Everything in it follows from plan and journal; a verifier computes it again.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from deleatur.documents.job import Name
+from deleatur.documents.place import Frozen
+
+STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
+CERTIFICATE_TYPE: Literal["urn:deleatur:erasure-certificate:v1"] = "urn:deleatur:erasure-certificate:v1"
+APPROVAL_TYPE: Literal["urn:deleatur:erasure-approval:v1"] = "urn:deleatur:erasure-approval:v1"
+
+Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Time = Annotated[
+    str,
+    Meta(pattern=r"^\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{3})?Z$"),
+]
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # RFC 8259 §6: beyond it readers disagree
+Level = Literal["A0", "A2", "A3"]  # A1, A4 and A5 need evidence that this form does not collect
+State = Literal["verified", "verified-with-exceptions", "executed-unverified"]
+
+
+class Part(Frozen, frozen=True, rename="camel"):
+    """Base of all parts of a certificate: the names that in-toto documents use."""
+
+
+class Digest(Part, frozen=True):
+    """A digest of bytes that lie in the certificate's folder or archive."""
+
+    sha256: Hex
+
+
+class Subject(Part, frozen=True):
+    """What the statement is about, by name and digest."""
+
+    name: str
+    digest: Digest
+
+
+class Key(Part, frozen=True):
+    """A public key: what counts is `spki`, what a person compares is `key_id`."""
+
+    name: Name
+    key_id: str
+    spki: str
+
+
+class PlanReference(Part, frozen=True):
+    """The plan that was approved and carried out."""
+
+    id: str
+    digest: Digest
+    created_at: Time
+    job: Name
+    job_digest: Hex
+    reason: str
+    authority: str
+    requested_by: Name
+
+
+class Approvals(Part, frozen=True):
+    """How many distinct keys the policy asked for, and which approved."""
+
+    threshold: Count
+    keys: tuple[Key, ...]
+
+
+class CertifiedTarget(Part, frozen=True):
+    """A target by the digest of its identity text, which is a subject of the statement."""
+
+    id: Name
+    kind: str
+    identity_file: str
+    identity_digest: Digest
+    units: Count
+    size: Count  # bytes or rows, see `unit`
+    unit: Literal["bytes", "rows"]
+    held: Count  # units that a hold kept out of the selection
+
+
+class Plugin(Part, frozen=True):
+    """The exact code that moved the bytes."""
+
+    distribution: str
+    version: str
+    record_digest: str
+    entry_point: str
+
+
+class Method(Part, frozen=True):
+    """One step as it was carried out."""
+
+    step: str
+    target_id: Name
+    technique: str
+    title: str
+    category: Literal["clear", "purge", "destroy", "logical-delete"]
+    scope: Literal["addressable", "device-all", "logical", "key"]
+    action: str
+    pattern: Literal["aes-256-ctr", "none"]
+    source: str
+    plugin: Plugin
+    done: Count
+    started_at: Time
+    ended_at: Time
+
+
+class Inventory(Part, frozen=True):
+    """What an inspection found of the selection, before and after."""
+
+    target_id: Name
+    units_before: Count
+    units_after: Count
+    places_sampled: Count
+    places_absent: Count
+    places_present: Count
+
+
+class Bound(Part, frozen=True):
+    """What reads without a mismatch say about the places that were not read."""
+
+    confidence: str
+    max_bad_fraction: str
+    formula: str
+
+
+class Comparison(Part, frozen=True):
+    """Places read back through a fresh handle and compared with the keystream."""
+
+    step: str
+    compare: Literal["keystream"]
+    mode: Literal["full", "sample"]
+    population: Count
+    sampled: Count
+    bytes_read: Count
+    mismatches: Count
+    unreadable: Count
+    bound: Bound | None  # None: every place was read
+    at: Time
+
+
+class Needles(Part, frozen=True):
+    """Values sampled before the erase and searched after it; the first search is the control."""
+
+    set_digest: str  # keyed
+    count: Count
+    left_out_shared: Count
+    left_out_short: Count
+    positive_control: Count  # distinct values that the scanner saw before the erase
+    searched: Count
+    hits: Count
+
+
+class ScannedSurface(Part, frozen=True):
+    """One surface, read raw before and after."""
+
+    name: str
+    reach: Literal["scannable", "attested", "out-of-reach"]
+    reason: str
+    bytes_before: Count
+    values_seen_before: Count
+    bytes_after: Count
+    hits_after: Count
+    unreadable_after: Count
+
+
+class Kept(Part, frozen=True):
+    """Keyed digests over everything in the target that had to stay; empty if nothing had to."""
+
+    before: str
+    after: str
+
+
+class TargetVerification(Part, frozen=True):
+    """What was looked at after the erase."""
+
+    target_id: Name
+    verdict: Literal["CLEAN", "INCONCLUSIVE"]
+    reason: str
+    comparisons: tuple[Comparison, ...]
+    needles: Needles
+    surfaces: tuple[ScannedSurface, ...]
+    kept: Kept
+    as_at: Time
+
+
+class ArchivedTableReference(Part, frozen=True):
+    """One table of an archive."""
+
+    table: str
+    rows: Count
+    digest: Digest
+
+
+class ArchiveReference(Part, frozen=True):
+    """Desensitized records that were kept before the erase."""
+
+    target_id: Name
+    file: str
+    digest: Digest
+    size: Count
+    custodian: Name
+    recipient: str
+    retain_until: Day
+    compared: Literal["decrypted", "digest"]
+    tables: tuple[ArchivedTableReference, ...]
+
+
+class Sentence(Part, frozen=True):
+    """A vetted sentence by its id, as it reads."""
+
+    id: str
+    text: str
+
+
+class TargetException(Part, frozen=True):
+    """Something that the evidence does not reach."""
+
+    target_id: Name
+    type: str
+    sentence: Sentence
+    disposition: Literal["accepted"]
+
+
+class Outcome(Part, frozen=True):
+    """What may be said about one target."""
+
+    target_id: Name
+    state: State
+    assurance: str  # level and scope, such as "A3/addressable"
+    limited_by: tuple[str, ...]  # ids of what lowered the level
+    claims: tuple[Sentence, ...]
+
+
+class Outcomes(Part, frozen=True):
+    """The outcome of each target, and the worst of them."""
+
+    per_target: tuple[Outcome, ...]
+    overall: State
+
+
+class Times(Part, frozen=True):
+    """When it happened, by the clock of the host that did it."""
+
+    plan_created: Time
+    first_destructive: Time
+    last_destructive: Time
+    verified: Time
+
+
+class Evidence(Part, frozen=True):
+    """The files that the certificate rests on."""
+
+    journal: Digest
+    journal_entries: Count
+    selftests: Count
+
+
+class MadeBy(Part, frozen=True):
+    """The program that planned and ran the job."""
+
+    agent: str
+    version: str
+    python: str
+    record_digest: str
+
+
+class Certificate(Part, frozen=True):
+    """The predicate of the signed statement."""
+
+    schema_version: Literal["deleatur/certificate/v1"]
+    certificate_id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,63}$")]
+    language: Literal["en"]
+    issuers: tuple[Key, ...]
+    issued_at: Time
+    retain_until: Day
+    plan: PlanReference
+    planner: Key
+    approvals: Approvals
+    targets: tuple[CertifiedTarget, ...]
+    method: tuple[Method, ...]
+    inventory: tuple[Inventory, ...]
+    verification: tuple[TargetVerification, ...]
+    archives: tuple[ArchiveReference, ...]
+    exceptions: tuple[TargetException, ...]
+    outcome: Outcomes
+    copies_not_covered: Sentence
+    known_limits: tuple[Sentence, ...]
+    statements_not_recorded: tuple[str, ...]
+    times: Times
+    evidence: Evidence
+    software: MadeBy
+    previous: Literal["none"]
+
+
+class Statement(Frozen, frozen=True, rename={"type_": "_type", "predicate_type": "predicateType"}):
+    """The in-toto Statement (attestation framework, spec v1) that carries a certificate."""
+
+    type_: Literal["https://in-toto.io/Statement/v1"]
+    subject: tuple[Subject, ...]
+    predicate_type: Literal["urn:deleatur:erasure-certificate:v1"]
+    predicate: Certificate
