@@ -22,10 +22,10 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 
@@ -61,6 +61,9 @@ Moment = Literal["before", "after", "torn"]
 Around = Callable[[str, tuple[Any, ...], dict[str, Any], Callable[..., Any]], Any]
 
 
+Run = Callable[[], Iterable[str] | None]  # what it yields is told to the parent, also by one that dies
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run in a child process ended."""
@@ -68,9 +71,10 @@ class Outcome:
     killed: bool  # by the SIGKILL that was asked for
     error: str  # name and text of the exception that ended the run; "" if none did
     calls: tuple[str, ...]  # names of the counted calls, in order; empty if the child was killed
+    told: tuple[str, ...] = ()  # what the run yielded before its end
 
 
-def list_calls(run: Callable[[], object]) -> tuple[str, ...]:
+def list_calls(run: Run) -> tuple[str, ...]:
     """Run `run` in a child process and name, in order, the calls that change storage.
 
     Raises:
@@ -82,12 +86,12 @@ def list_calls(run: Callable[[], object]) -> tuple[str, ...]:
     return outcome.calls
 
 
-def count_calls(run: Callable[[], object]) -> int:
+def count_calls(run: Run) -> int:
     """Run `run` in a child process and count the calls that change storage."""
     return len(list_calls(run))
 
 
-def run_killed_at(run: Callable[[], object], n: int, moment: Moment = "before") -> Outcome:
+def run_killed_at(run: Run, n: int, moment: Moment = "before") -> Outcome:
     """Run `run` in a child process that is killed at its `n`-th call (from 1).
 
     `before`: the call is not made; `after`: it is made and nothing follows; `torn`: of a write
@@ -97,7 +101,19 @@ def run_killed_at(run: Callable[[], object], n: int, moment: Moment = "before") 
     return _in_child(run, lambda: killing_at(n, moment))
 
 
-def run_failing_at(run: Callable[[], object], n: int, code: int) -> Outcome:
+def run_killed_after(run: Callable[[], Iterable[str]], n: int) -> Outcome:
+    """Run `run` in a child process that is killed as soon as it has yielded `n` strings."""
+
+    def counted() -> Iterator[str]:
+        for count, told in enumerate(run(), start=1):
+            yield told
+            if count == n:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return _in_child(counted, recording)
+
+
+def run_failing_at(run: Run, n: int, code: int) -> Outcome:
     """Run `run` in a child process whose `n`-th call (from 1) fails with errno `code`."""
     return _in_child(run, lambda: failing_at(n, code))
 
@@ -219,7 +235,7 @@ def _failing(fails: Callable[[int], bool], code: int) -> Iterator[list[str]]:
         yield calls
 
 
-def _in_child(run: Callable[[], object], fault: Callable[[], Any]) -> Outcome:
+def _in_child(run: Run, fault: Callable[[], AbstractContextManager[list[str]]]) -> Outcome:
     """Fork, run under `fault`, and tell how it ended; the child never returns to the caller."""
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -227,26 +243,30 @@ def _in_child(run: Callable[[], object], fault: Callable[[], Any]) -> Outcome:
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _report_and_exit(run, fault, writer)
+        _run_and_exit(run, fault, _open_in_c(writer, "wb", buffering=0))
     os.close(writer)
     with _open_in_c(reader, "rb") as pipe:
-        told = pipe.read()
+        *told, end = pipe.read().split(b"\n")
     _, status = os.waitpid(child, 0)
+    strings = tuple(line.decode() for line in told)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return Outcome(killed=True, error="", calls=())
-    if not told:
+        return Outcome(killed=True, error="", calls=(), told=strings)
+    if not end:
         raise RuntimeError(f"the child process ended with wait status {status} and said nothing")
-    return msgspec.json.decode(told, type=Outcome)
+    outcome = msgspec.json.decode(end, type=Outcome)
+    return Outcome(killed=False, error=outcome.error, calls=outcome.calls, told=strings)
 
 
-def _report_and_exit(run: Callable[[], object], fault: Callable[[], Any], writer: int) -> None:
+def _run_and_exit(
+    run: Run, fault: Callable[[], AbstractContextManager[list[str]]], pipe: io.RawIOBase
+) -> NoReturn:
     calls: list[str] = []
     error = ""
     try:
         with fault() as calls:
-            run()
+            for told in run() or ():
+                pipe.write(told.encode() + b"\n")
     except BaseException as raised:  # noqa: BLE001 - the child has no caller; the parent is told
         error = f"{type(raised).__name__}: {raised}"
-    with _open_in_c(writer, "wb") as pipe:
-        pipe.write(msgspec.json.encode(Outcome(killed=False, error=error, calls=tuple(calls))))
+    pipe.write(msgspec.json.encode(Outcome(killed=False, error=error, calls=tuple(calls))))
     os._exit(0)
