@@ -24,7 +24,6 @@ T = TypeVar("T")
 MAX_JOB = 1 << 20  # bytes; a job names places, it does not carry data
 MAX_PLAN = 256 << 20  # bytes; about a million units
 MAX_LINE = 1 << 20  # bytes of one journal line, its newline included
-MAX_JOURNAL = 1 << 30  # bytes; about four million cursors
 MAX_DEPTH = 40  # nesting; deeper is an attack, no document of ours passes 12
 _CHUNK = 1 << 20  # bytes
 _SHOWN = 80  # characters of a key that a message may show

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.place import MAX_INTEGER, Frozen, Name, Text
+from deleatur.documents.place import MAX_INTEGER, Frozen, Text
+from deleatur.documents.place import Name as Name
 
 Value = (
     Annotated[str, Meta(max_length=4096)]

@@ -8,7 +8,7 @@ The journal never holds data: counts, places, keyed digests. `fold` lives in `de
 import hashlib
 from typing import Literal
 
-from deleatur.documents.codec import MAX_JOURNAL, MAX_LINE, decode_canonical, encode_json
+from deleatur.documents.codec import MAX_LINE, decode_canonical, encode_json
 from deleatur.documents.place import Count, Digest, Frozen, Instant, KeyedDigest, Name, Position, StepId
 from deleatur.errors import Malformed
 
@@ -213,8 +213,6 @@ def read_chain(content: bytes, plan_digest: str) -> tuple[list[Entry], int]:
     Raises:
         Malformed: `broken-chain`: a line was changed, dropped, put in or belongs to another plan.
     """
-    if len(content) > MAX_JOURNAL:
-        raise Malformed(f"the journal is larger than {MAX_JOURNAL} bytes", kind="too-large")
     sound = content.rfind(b"\n") + 1
     entries: list[Entry] = []
     previous = plan_digest

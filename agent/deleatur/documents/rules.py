@@ -1,0 +1,205 @@
+"""What a type cannot say about a job or a plan: rules between fields, each with its kind and place. Pure.
+
+All faults are found at once, so that nobody mends a document one error at a time. Literals are
+judged but never quoted.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import SplitResult, urlsplit
+
+from deleatur.documents.job import ArchivedTable, Condition, Job, Rule, Target, Value
+from deleatur.documents.plan import Plan
+from deleatur.errors import Malformed
+
+SINGLE_APPROVAL_SCHEMES = frozenset({"file"})  # single files and devices: a technician with a shelf of disks
+PERSONAL_DIGITS = 7  # a telephone number without its area code (North American Numbering Plan)
+_LISTED = 50  # faults in one message: more help nobody
+_OPERANDS = {"in": ("values", "values_from"), "within": ("within",), "not-within": ("within",)}
+_DATE = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986 §3.1, lower case only
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One reason why a document is malformed."""
+
+    kind: str
+    where: str
+    what: str
+
+
+def check_job(job: Job) -> None:
+    """Refuse a job that contradicts itself or names a person.
+
+    Raises:
+        Malformed: all faults in one line; `kind` and `where` are those of the first.
+    """
+    _raise_all([*faults_of_job(job)])
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuse a plan whose steps do not fit its targets.
+
+    Raises:
+        Malformed: all faults in one line; `kind` and `where` are those of the first.
+    """
+    _raise_all([*faults_of_plan(plan)])
+
+
+def faults_of_job(job: Job) -> Iterator[Fault]:
+    """Yield every fault of `job`."""
+    yield from _personal_text(job.authority, "$.authority")
+    yield from _twice((t.id for t in job.target), "$.target", "id")
+    yield from _twice((t.url for t in job.target), "$.target", "url")
+    for n, target in enumerate(job.target):
+        yield from _target(target, f"$.target[{n}]")
+    if any(t.archive for t in job.target) and job.custodian is None:
+        yield Fault("no-custodian", "$.custodian", "an archive needs a custodian who can open it")
+    if job.custodian is not None:
+        yield from _real_date(job.custodian.retain_until, "$.custodian.retain_until")
+    if job.policy.approvals == 1 and not all(_scheme(t.url) in SINGLE_APPROVAL_SCHEMES for t in job.target):
+        what = "one approval is enough for files and single devices only, so ask for two"
+        yield Fault("approvals", "$.policy.approvals", what)
+    for key in ("confidence", "max_bad_fraction"):
+        if float(getattr(job.verification, key)) == 0:
+            yield Fault("bad-value", f"$.verification.{key}", f"{key} must be above 0")
+
+
+def faults_of_plan(plan: Plan) -> Iterator[Fault]:
+    """Yield every fault of `plan`."""
+    yield from _twice((k.spki for k in plan.approvers), "$.approvers", "spki")
+    yield from _twice((t.id for t in plan.targets), "$.targets", "id")
+    for n, target in enumerate(plan.targets):
+        where = f"$.targets[{n}]"
+        if target.id != target.target.id:
+            yield Fault("contradiction", f"{where}.target.id", "not the id of the planned target")
+        yield from _twice((u.name for u in target.units), f"{where}.units", "name")
+    techniques = {t.id: t.technique for t in plan.targets}
+    for n, step in enumerate(plan.steps):
+        where = f"$.steps[{n}]"
+        if step.id != f"s{n + 1}":
+            yield Fault("contradiction", f"{where}.id", f"step number {n + 1} must be called s{n + 1}")
+        if techniques.get(step.target) != step.technique:
+            yield Fault("contradiction", where, "no target of the plan has this id and this technique")
+        if step.compare == "keystream" and step.pattern is None:
+            yield Fault("missing-key", where, "a step that is compared with a keystream needs a pattern")
+    for idle in sorted(techniques.keys() - {s.target for s in plan.steps}):
+        yield Fault("contradiction", "$.steps", f"target {idle} has no step")
+
+
+def _raise_all(faults: Sequence[Fault]) -> None:
+    if not faults:
+        return
+    first, *others = faults
+    what = "; ".join([first.what, *(f"{f.what} (at {f.where})" for f in others[:_LISTED])])
+    if len(others) > _LISTED:
+        what += f"; and {len(others) - _LISTED} more"
+    raise Malformed(what, kind=first.kind, where=first.where)
+
+
+def _target(target: Target, where: str) -> Iterator[Fault]:
+    yield from _url(target, where)
+    yield from _twice((h.id for h in target.hold), f"{where}.hold", "id")
+    yield from _twice((a.table for a in target.archive), f"{where}.archive", "table")
+    for n, selection in enumerate(target.select):
+        yield from _conditions(selection.where, f"{where}.select[{n}].where")
+    for n, hold in enumerate(target.hold):
+        yield from _personal_text(hold.reason, f"{where}.hold[{n}].reason")
+        yield from _conditions(hold.where, f"{where}.hold[{n}].where")
+    for n, table in enumerate(target.archive):
+        yield from _archive(table, f"{where}.archive[{n}]")
+
+
+def _url(target: Target, where: str) -> Iterator[Fault]:
+    parts = _split(target.url)
+    scheme = _scheme(target.url)
+    if parts is None or not _SCHEME.fullmatch(scheme):
+        yield Fault(
+            "bad-value", f"{where}.url", "not a URL with a scheme in lower case, such as file:///srv/x"
+        )
+        return
+    if parts.password is not None:
+        yield Fault("secret", f"{where}.url", "a URL in a document must not hold a password")
+    if scheme in SINGLE_APPROVAL_SCHEMES and (target.select or target.hold or target.archive):
+        yield Fault("contradiction", where, "files have no rows: nothing in them to select, hold or archive")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0] if ":" in url else ""
+
+
+def _archive(table: ArchivedTable, where: str) -> Iterator[Fault]:
+    if not table.columns:
+        yield Fault("missing-key", f"{where}.columns", "every column needs a rule, and there is none")
+    for column, rule in table.columns.items():
+        yield from _rule(rule, f"{where}.columns.{column[:80]}")
+    yield from _conditions(table.where, f"{where}.where")
+
+
+def _rule(rule: Rule, where: str) -> Iterator[Fault]:
+    if rule.rule == "generalise" and rule.to is None:
+        yield Fault("missing-key", where, "generalise needs `to`")
+    if rule.rule != "generalise" and rule.to is not None:
+        yield Fault("contradiction", f"{where}.to", "only generalise takes `to`")
+
+
+def _conditions(conditions: Iterable[Condition], where: str) -> Iterator[Fault]:
+    for n, condition in enumerate(conditions):
+        yield from _condition(condition, f"{where}[{n}]")
+
+
+def _condition(condition: Condition, where: str) -> Iterator[Fault]:
+    given = [k for k in ("value", "values", "values_from", "within") if getattr(condition, k) is not None]
+    operator = condition.operator
+    wanted = () if operator in ("is-null", "not-null") else _OPERANDS.get(operator, ("value",))
+    if len(given) != min(len(wanted), 1) or not set(given) <= set(wanted):
+        words = f"exactly one of {' and '.join(wanted)}" if len(wanted) > 1 else "".join(wanted) or "nothing"
+        yield Fault("operand", where, f"the operator {operator} takes {words} beside the column")
+    if condition.values is not None and not condition.values:
+        yield Fault("operand", f"{where}.values", "an empty list selects nothing")
+    if condition.value is not None:
+        yield from _literal(condition.value, f"{where}.value")
+    for n, value in enumerate(condition.values or ()):
+        yield from _literal(value, f"{where}.values[{n}]")
+    if condition.within is not None:
+        yield from _conditions(condition.within.where, f"{where}.within.where")
+
+
+def _literal(value: Value, where: str) -> Iterator[Fault]:
+    if not isinstance(value, str) or _DATE.fullmatch(value):
+        return
+    if "@" in value or sum(c.isdecimal() for c in value) >= PERSONAL_DIGITS:
+        yield Fault("personal", where, "put values that name a person into a file and use values_from")
+
+
+def _personal_text(text: str, where: str) -> Iterator[Fault]:
+    if "@" in text:
+        yield Fault("personal", where, "an address names a person: cite the case, the law or a pseudonym")
+
+
+def _real_date(text: str, where: str) -> Iterator[Fault]:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        yield Fault("bad-value", where, "no such date")
+
+
+def _twice(names: Iterable[str], where: str, key: str) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for n, name in enumerate(names):
+        if name in seen:
+            yield Fault("repeated", f"{where}[{n}].{key}", f"this {key} stands twice")
+        seen.add(name)
