@@ -19,7 +19,9 @@ _STEP = 32  # bytes between the candidates for a window
 
 # Tokens that stand in every database and name nobody: dates and times, numbers of up to six digits.
 _COMMON = re.compile(
-    rb"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d(:\d\d(\.\d+)?)?|[+-]?\d{0,6}([.,]\d{0,6})?"
+    rb"""(\d{4}-\d\d-\d\d)? [ T]? (\d\d:\d\d (:\d\d (\.\d+)?)? (Z|[+-]\d\d:?\d\d)?)?
+    | [+-]? \d{0,6} ([.,]\d{0,6})?""",
+    re.VERBOSE,
 )
 _ENCODINGS = ("utf-16-le", "utf-16-be")  # beside the raw bytes, for values that are text
 
