@@ -8,20 +8,21 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.job import Name
-from deleatur.documents.place import Frozen
+from deleatur.documents.place import Count, Frozen, Name
+from deleatur.documents.place import Digest as Hex
 
 STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
 CERTIFICATE_TYPE: Literal["urn:deleatur:erasure-certificate:v1"] = "urn:deleatur:erasure-certificate:v1"
 APPROVAL_TYPE: Literal["urn:deleatur:erasure-approval:v1"] = "urn:deleatur:erasure-approval:v1"
 
-Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-Time = Annotated[
+Time = Annotated[  # RFC 3339, UTC, seconds or milliseconds; no leap second
     str,
-    Meta(pattern=r"^\d{4}-(0\d|1[0-2])-([0-2]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{3})?Z$"),
+    Meta(
+        pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+        r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{3})?Z\Z"
+    ),
 ]
-Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # RFC 8259 §6: beyond it readers disagree
+Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 Level = Literal["A0", "A2", "A3"]  # A1, A4 and A5 need evidence that this form does not collect
 State = Literal["verified", "verified-with-exceptions", "executed-unverified"]
 
@@ -117,8 +118,8 @@ class Inventory(Part, frozen=True):
     target_id: Name
     units_before: Count
     units_after: Count
-    places_sampled: Count
-    places_absent: Count
+    places_sampled: Count  # that held something before
+    places_absent: Count  # of these, after
     places_present: Count
 
 
@@ -165,6 +166,8 @@ class ScannedSurface(Part, frozen=True):
     reason: str
     bytes_before: Count
     values_seen_before: Count
+    bytes_at_compare: Count  # while overwritten files still have their names
+    hits_at_compare: Count
     bytes_after: Count
     hits_after: Count
     unreadable_after: Count
@@ -275,7 +278,7 @@ class Certificate(Part, frozen=True):
     """The predicate of the signed statement."""
 
     schema_version: Literal["deleatur/certificate/v1"]
-    certificate_id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,63}$")]
+    certificate_id: Annotated[str, Meta(pattern=r"^[0-9A-Za-z][0-9A-Za-z-]{7,63}\Z")]
     language: Literal["en"]
     issuers: tuple[Key, ...]
     issued_at: Time

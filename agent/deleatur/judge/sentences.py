@@ -1,0 +1,198 @@
+"""The vetted sentences of certificates: all that we say about an erase, and about its limits.
+
+Rules: a sentence is never changed once it stood in a certificate, a new wording gets a new id; no
+word that promises more than was read; an id that is not here cannot be certified.
+"""
+
+from typing import Literal, NamedTuple
+
+from deleatur.documents.certificate import Sentence
+from deleatur.errors import Refused
+
+# Tests look for these in every text of ours.
+FORBIDDEN = (
+    "unrecoverable",
+    "irrecoverable",
+    "impossible",
+    "guaranteed",
+    "100 %",
+    "100%",
+    "military",
+    "dod-grade",
+    "forensically proven",
+)
+
+
+class Limit(NamedTuple):
+    """Something that the evidence does not reach, and what it does to the claim.
+
+    A boundary is printed and changes nothing: it holds for every erase of this kind. An exception
+    is listed with the outcome. A cap says that the erase itself did not reach what it should.
+    """
+
+    effect: Literal["boundary", "exception", "cap"]
+    type: str
+    text: str
+
+
+CLAIMS = {
+    "executed": "All steps ended by {at}; as a whole the result counts as not verified.",
+    "overwritten-complete": (
+        "At {at} all {read} places of the target ({size} bytes) read back exactly as they were overwritten."
+    ),
+    "overwritten-sampled": (
+        "At {at} {read} of {population} places were read back, each exactly as it was overwritten: with "
+        "confidence {confidence}, a fraction of less than {fraction} of all places was not."
+    ),
+    "absent-complete": (
+        "At {at} a fresh look found none of the {units} selected units, and nothing could be read at any of "
+        "the {places} places that were sampled before."
+    ),
+    "absent-sampled": (
+        "At {at} a fresh look found none of the {units} selected units, and nothing could be read at a "
+        "sample of {places} places."
+    ),
+    "searched": (
+        "At {at} {values} values sampled before the erase were searched in {size} raw bytes of {surfaces} "
+        "surfaces and not found; the same search saw {seen} of them before the erase."
+    ),
+    "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
+}
+
+LIMITS = {
+    "copy-on-write": Limit(
+        "cap",
+        "not-reached",
+        "The file system writes changed blocks to new places: the old blocks were not overwritten.",
+    ),
+    "shared-extents": Limit(
+        "cap",
+        "not-reached",
+        "Blocks were shared with another file or a snapshot: the shared blocks were not overwritten.",
+    ),
+    "compressed-extents": Limit(
+        "cap",
+        "not-reached",
+        "The file system stores blocks compressed, in new places at each write: the old blocks were not "
+        "overwritten.",
+    ),
+    "data-journal": Limit(
+        "cap",
+        "not-reached",
+        "The file system writes data through its journal: older copies of blocks may stand there until it is "
+        "used again.",
+    ),
+    "network-file-system": Limit(
+        "cap",
+        "not-reached",
+        "The file system is served over a network: where the server wrote could not be seen from here.",
+    ),
+    "memory-file-system": Limit(
+        "exception",
+        "not-probed",
+        "The file system lives in memory: what the system had swapped out was not looked at.",
+    ),
+    "flash": Limit(
+        "exception",
+        "over-provisioned",
+        "The medium is flash: its controller may keep old copies in cells without an address. "
+        "An overwrite by the host is Clear, never Purge.",
+    ),
+    "symlink-text": Limit(
+        "exception",
+        "not-overwritten",
+        "The text of symbolic links was removed by the file system and not overwritten.",
+    ),
+    "extended-attributes": Limit(
+        "exception",
+        "not-overwritten",
+        "Extended attributes were removed by the file system and not overwritten.",
+    ),
+    "directory-names": Limit(
+        "exception",
+        "not-overwritten",
+        "Names were replaced before removal: older copies may stand in unused space of directories and in "
+        "the journal of the file system.",
+    ),
+    "needles-lost": Limit(
+        "cap",
+        "not-probed",
+        "The sampled values were lost before the last search, so that search is not conclusive.",
+    ),
+    "not-conclusive": Limit("cap", "not-probed", "The search for residue was not conclusive: {reason}."),
+    "values-too-short": Limit(
+        "exception",
+        "not-probed",
+        "{count} of the sampled values were too short or too plain to be searched for.",
+    ),
+    "values-shared": Limit(
+        "exception",
+        "not-probed",
+        "{count} of the sampled values also stand in what must stay and were not searched for.",
+    ),
+    "surface-not-read": Limit(
+        "exception", "not-probed", "The surface {name} was not read raw, although it could have been."
+    ),
+    "surface-unreadable": Limit(
+        "cap", "unreadable", "{count} bytes of the surface {name} could not be read after the erase."
+    ),
+    "earlier-finding": Limit(
+        "exception",
+        "tool-error",
+        "An earlier look in this job found something left; the journal says when, and a later look did not.",
+    ),
+    "surface-out-of-reach": Limit("boundary", "not-probed", "The surface {name} was out of reach: {reason}."),
+    "surface-attested": Limit(
+        "boundary", "not-probed", "The surface {name} can only be attested by its provider: {reason}."
+    ),
+    "held-units": Limit("boundary", "legal-hold", "{count} units are held and were left where they are."),
+    "earlier-free-blocks": Limit(
+        "boundary", "not-probed", "Blocks that the target gave back before this job were not overwritten."
+    ),
+    "copies-elsewhere": Limit(
+        "boundary",
+        "not-probed",
+        "Copies elsewhere were not looked for: backups, snapshots, replicas, exports, mail, logs, caches.",
+    ),
+    "process-memory": Limit(
+        "boundary", "not-probed", "Memory and swap of programs that used the data were not looked at."
+    ),
+    "device-not-scanned": Limit(
+        "boundary",
+        "not-probed",
+        "The block device under the target was not read: its free blocks and the journal of the file system "
+        "were not searched.",
+    ),
+}
+
+
+def claim(name: str, **values: str | int) -> Sentence:
+    """Return the claim called `name` with its values filled in."""
+    return Sentence(id=name, text=CLAIMS[name].format(**values))
+
+
+def limit(name: str) -> Limit:
+    """Return the limit called `name`.
+
+    Raises:
+        Refused: no vetted sentence has this id, so nothing may be certified under it.
+    """
+    try:
+        return LIMITS[name]
+    except KeyError:
+        raise Refused(
+            f"no vetted sentence is called {name[:80]!r}; add it to deleatur.judge.sentences"
+        ) from None
+
+
+def limit_sentence(name: str, **values: str | int) -> Sentence:
+    """Return the limit's sentence with its values filled in.
+
+    Raises:
+        Refused: no vetted sentence has this id, or one of its values is missing.
+    """
+    text = limit(name).text
+    try:
+        return Sentence(id=name, text=text.format(**values))
+    except KeyError as error:
+        raise Refused(f"the sentence {name} needs a value for {error}") from None

@@ -1,0 +1,112 @@
+"""Approve a plan, and count the approvals that a job needs.
+
+Rules: an approval is a signature over the plan's digest; what counts is distinct public keys, never
+key ids, names or envelopes; who planned may not be the only approver; every reason is told at once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+from deleatur.documents.certificate import (
+    APPROVAL_TYPE,
+    STATEMENT_TYPE,
+    Digest,
+    Part,
+    Subject,
+    Time,
+)
+from deleatur.documents.codec import decode_json, encode_json
+from deleatur.documents.plan import Plan, PublicKey
+from deleatur.errors import Invalid, Malformed, Refused
+from deleatur.judge.fingerprint import key_id, spki_bytes
+from deleatur.trust.dsse import IN_TOTO, seal, unseal
+from deleatur.trust.keys import SigningKey
+
+MAX_APPROVALS = 100  # envelopes looked at; a policy asks for nine at most
+
+
+class Approval(Part, frozen=True):
+    """The predicate of an approval: one person's yes to one plan."""
+
+    schema_version: Literal["deleatur/approval/v1"]
+    plan: Digest
+    decision: Literal["approve"]
+    at: Time
+
+
+class ApprovalStatement(Part, frozen=True, rename={"type_": "_type", "predicate_type": "predicateType"}):
+    """The in-toto Statement that carries an approval; its subject is the plan."""
+
+    type_: Literal["https://in-toto.io/Statement/v1"]
+    subject: tuple[Subject, ...]
+    predicate_type: Literal["urn:deleatur:erasure-approval:v1"]
+    predicate: Approval
+
+
+def approve(plan_bytes: bytes, key: SigningKey, at: str) -> bytes:
+    """Return a DSSE envelope in which `key` approves exactly these bytes of a plan.
+
+    `at` is RFC 3339 in UTC with `Z`, to the second.
+    """
+    digest = Digest(sha256=hashlib.sha256(plan_bytes).hexdigest())
+    statement = ApprovalStatement(
+        type_=STATEMENT_TYPE,
+        subject=(Subject(name="plan.json", digest=digest),),
+        predicate_type=APPROVAL_TYPE,
+        predicate=Approval(schema_version="deleatur/approval/v1", plan=digest, decision="approve", at=at),
+    )
+    return seal(encode_json(statement), IN_TOTO, [key])
+
+
+def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[bytes]) -> tuple[PublicKey, ...]:
+    """Return the distinct approvers of `plan`, in the plan's order.
+
+    Raises:
+        Refused: fewer keys than the plan's policy asks, or only the planner's; all reasons in one line.
+    """
+    digest = hashlib.sha256(plan_bytes).hexdigest()
+    found: dict[bytes, PublicKey] = {}
+    reasons: list[str] = []
+    if len(envelopes) > MAX_APPROVALS:
+        raise Refused(f"{len(envelopes)} approvals are more than the {MAX_APPROVALS} that are looked at")
+    for number, envelope in enumerate(envelopes, 1):
+        try:
+            signers = _signers(envelope, plan, digest)
+        except Invalid as error:
+            reasons.append(f"approval {number}: {error}")
+            continue
+        if not signers:
+            reasons.append(f"approval {number}: not signed by an approver of this plan")
+        for key in signers:
+            if spki_bytes(key) in found:
+                reasons.append(f"approval {number}: the key {key_id(key)} has approved already")
+            found.setdefault(spki_bytes(key), key)
+    counted = tuple(key for key in _distinct(plan.approvers) if spki_bytes(key) in found)
+    if counted and {spki_bytes(key) for key in counted} == {spki_bytes(plan.planned_by)}:
+        reasons.append("who planned may not be the only approver")
+        counted_for_threshold = 0
+    else:
+        counted_for_threshold = len(counted)
+    if counted_for_threshold < plan.policy.approvals:
+        why = "; ".join(reasons) or "approve with `deleatur approve`"
+        raise Refused(
+            f"{len(counted)} of {plan.policy.approvals} approvals by distinct keys are there: {why}"
+        )
+    return counted
+
+
+def _signers(envelope: bytes, plan: Plan, digest: str) -> tuple[PublicKey, ...]:
+    payload, signers = unseal(envelope, IN_TOTO, _distinct(plan.approvers))
+    try:
+        statement = decode_json(payload, ApprovalStatement)
+    except Malformed as error:
+        raise Invalid(f"not an approval: {error}") from None
+    subjects = [(subject.name, subject.digest.sha256) for subject in statement.subject]
+    if subjects != [("plan.json", digest)] or statement.predicate.plan.sha256 != digest:
+        raise Invalid("it approves another plan")
+    return signers
+
+
+def _distinct(keys: Sequence[PublicKey]) -> tuple[PublicKey, ...]:
+    return tuple({spki_bytes(key): key for key in reversed(keys)}.values())[::-1]

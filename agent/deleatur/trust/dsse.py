@@ -1,0 +1,113 @@
+"""Seal and unseal DSSE envelopes (secure-systems-lab/dsse, protocol version 1.0.2).
+
+Rules: what was signed is handed on byte for byte; the key id is a hint and never counted; signers
+are distinct public keys; the algorithm comes from the trusted key; only canonical base64 is read.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+from deleatur.documents.codec import decode_json, encode_json
+from deleatur.documents.place import Frozen
+from deleatur.documents.plan import PublicKey
+from deleatur.errors import Invalid, Malformed, Refused
+from deleatur.judge.fingerprint import spki_bytes
+from deleatur.trust.keys import SigningKey, verifies
+
+MAX_ENVELOPE = 64 << 20  # bytes; a certificate for a thousand targets has under 10 MB
+MAX_SIGNATURES = 32  # more is an attack: each costs a verification per trusted key
+IN_TOTO = "application/vnd.in-toto+json"  # in-toto attestation framework, spec v1, envelope
+
+
+class Signature(Frozen, frozen=True):
+    """One signature of an envelope."""
+
+    sig: str
+    keyid: str = ""
+
+
+class Envelope(Frozen, frozen=True):
+    """A payload and the signatures over it."""
+
+    payload: str
+    payloadType: str  # noqa: N815 - the name DSSE gives it
+    signatures: tuple[Signature, ...]
+
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    """Return the bytes that are signed (DSSE protocol, "PAE")."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def seal(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes:
+    """Return an envelope over `payload`, signed by every key in turn.
+
+    Raises:
+        Refused: there is no key, or one public key stands twice.
+    """
+    if not keys:
+        raise Refused("nothing can be sealed without a key; name at least one")
+    if len({key.public.spki for key in keys}) != len(keys):
+        raise Refused("one key would sign twice; name distinct keys")
+    message = pre_authentication_encoding(payload_type, payload)
+    return encode_json(
+        Envelope(
+            payload=base64.b64encode(payload).decode(),
+            payloadType=payload_type,
+            signatures=tuple(
+                Signature(keyid=key.key_id, sig=base64.b64encode(key.sign(message)).decode()) for key in keys
+            ),
+        )
+    )
+
+
+def unseal(
+    envelope: bytes, payload_type: str, trusted: Sequence[PublicKey]
+) -> tuple[bytes, tuple[PublicKey, ...]]:
+    """Return the payload and the distinct trusted keys whose signatures over it verify.
+
+    Signatures by keys that are not trusted are no error and do not count. It is for the caller to
+    ask whether there are enough signers; there may be none.
+
+    Raises:
+        Invalid: not an envelope, another payload type, or base64 that is not canonical.
+    """
+    parsed = _parse(envelope)
+    if parsed.payloadType != payload_type:
+        raise Invalid(f"the envelope holds {parsed.payloadType[:80]!r} where {payload_type} is expected")
+    payload = _base64(parsed.payload, "payload")
+    message = pre_authentication_encoding(payload_type, payload)
+    signatures = [_base64(entry.sig, "signature") for entry in parsed.signatures]
+    signers: dict[bytes, PublicKey] = {}
+    for key in trusted:
+        spki = spki_bytes(key)
+        if spki not in signers and any(verifies(key, signature, message) for signature in signatures):
+            signers[spki] = key
+    return payload, tuple(signers.values())
+
+
+def _parse(envelope: bytes) -> Envelope:
+    if len(envelope) > MAX_ENVELOPE:
+        raise Invalid(f"the envelope is larger than {MAX_ENVELOPE} bytes")
+    try:
+        parsed = decode_json(envelope, Envelope)
+    except Malformed as error:
+        raise Invalid(f"not a DSSE envelope: {error}") from None
+    if not 1 <= len(parsed.signatures) <= MAX_SIGNATURES:
+        raise Invalid(
+            f"the envelope carries {len(parsed.signatures)} signatures; 1 to {MAX_SIGNATURES} are read"
+        )
+    return parsed
+
+
+def _base64(text: str, what: str) -> bytes:
+    """Decode strictly: base64 has many spellings of one value, and only one is canonical (RFC 4648 §3.5)."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid(f"the {what} of the envelope is not base64") from None
+    if base64.b64encode(content).decode() != text:
+        raise Invalid(f"the {what} of the envelope is not in canonical base64")
+    return content
