@@ -15,8 +15,6 @@ from deleatur.errors import Refused
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PROTECTING = frozenset({"drop", "null", "mask", "keep-last-4", "keyed-hash"})  # original values must not stay
-
 _ANY = frozenset({"bool", "integer", "float", "decimal", "date", "timestamp", "text", "bytes"})
 _FITS = {
     "keep": _ANY,

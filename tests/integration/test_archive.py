@@ -1,0 +1,373 @@
+"""Archive packages: written, compared, leak-scanned, and opened again with distribution tools only."""
+
+import datetime
+import decimal
+import errno
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deleatur.archive import check_archive, new_identity, open_archive, records, seal, write_archive
+from deleatur.archive.bag import make_bag, read_bag
+from deleatur.documents.job import ArchivedTable, Custodian, Rule, Target
+from deleatur.documents.journal import Archived
+from deleatur.documents.place import Identity, Sampling
+from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.errors import Failed, Refused
+
+KEY = b"k" * 32
+IDENTITY, RECIPIENT = new_identity()
+CUSTODIAN = Custodian(name="records-office", recipient=RECIPIENT, retain_until="2036-12-31")
+
+INVOICES = [
+    {
+        "id": 1,
+        "customer_id": 17,
+        "name": "王小明",
+        "email": "wang@example.cn",
+        "total": 12.5,
+        "at": "2024-03-07",
+    },
+    {
+        "id": 2,
+        "customer_id": 17,
+        "name": "王小明",
+        "email": "wang@example.cn",
+        "total": 7,
+        "at": "2025-11-01",
+    },
+    {"id": 3, "customer_id": 18, "name": 'Jürgen "JJ" Müller', "email": None, "total": None, "at": ""},
+]
+RULES = {
+    "id": Rule(rule="keep"),
+    "customer_id": Rule(rule="keyed-hash"),
+    "name": Rule(rule="mask"),
+    "email": Rule(rule="drop"),
+    "total": Rule(rule="keep"),
+    "at": Rule(rule="generalise", to="month"),
+}
+
+
+def planned(tables: Mapping[str, Mapping[str, Rule]]) -> PlannedTarget:
+    archive = tuple(ArchivedTable(table=name, columns=dict(rules)) for name, rules in tables.items())
+    return PlannedTarget(
+        id="crm",
+        target=Target(id="crm", url="sqlite:///crm.sqlite", archive=archive),
+        identity=Identity(kind="test", fields=()),
+        size=1,
+        units=(),
+        held=(),
+        technique="rewrite",
+        limits=(),
+        surfaces=(),
+        sampling=Sampling(mode="full", count=1, seed="0" * 64),
+        plugin=PluginPin(distribution="d", version="1", record_digest="0", entry_point="e"),
+    )
+
+
+def write(
+    folder: Path,
+    tables: Mapping[str, list[dict[str, Any]]] | None = None,
+    rules: Mapping[str, Mapping[str, Rule]] | None = None,
+    custodian: Custodian = CUSTODIAN,
+) -> Archived:
+    tables = tables or {"invoices": INVOICES}
+    return write_archive(
+        folder,
+        planned(rules or {"invoices": RULES}),
+        {name: iter(rows) for name, rows in tables.items()},
+        custodian,
+        job="close-shop",
+        plan_digest="ab" * 32,
+        key=KEY,
+    )
+
+
+def test_rows_come_back_desensitized_and_in_order(tmp_path: Path) -> None:
+    archived = write(tmp_path)
+    opened = open_archive(tmp_path / archived.file, IDENTITY)
+    rows = opened.tables["invoices"].to_pylist()
+    token = rows[0].pop("customer_id")
+    assert len(token) == 32
+    assert rows[1].pop("customer_id") == token != rows[2].pop("customer_id")
+    assert rows == [
+        {"id": 1, "name": "xxx", "total": 12.5, "at": "2024-03"},
+        {"id": 2, "name": "xxx", "total": 7.0, "at": "2025-11"},
+        {"id": 3, "name": "xxxxxx *xx* xxxxxx", "total": None, "at": None},
+    ]
+    assert archived.compared == "decrypted"
+    assert archived.tables[0].rows == 3
+    parquet = opened.members["data/tables/invoices.parquet"]
+    assert hashlib.sha256(parquet).hexdigest() == archived.tables[0].sha256
+    assert opened.info["Retention-Until"] == "2036-12-31"
+    assert opened.info["Deleatur-Plan-SHA256"] == "ab" * 32
+    assert json.loads(opened.members["data/rules.json"])["tables"][0]["rules"]["at"] == "generalise to month"
+
+
+def test_distribution_tools_alone_open_the_package(tmp_path: Path) -> None:
+    archived = write(tmp_path)
+    key_file = tmp_path / "key.txt"
+    key_file.write_text(f"# custodian\n{IDENTITY}\n")
+    script = (
+        f"age -d -i {key_file} {tmp_path / archived.file} | tar x && cd close-shop-crm && "
+        "sha256sum -c --strict manifest-sha256.txt tagmanifest-sha256.txt"
+    )
+    done = subprocess.run(["bash", "-ceo", "pipefail", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(": OK\n") == 9
+    bag = tmp_path / "close-shop-crm"
+    csv = (bag / "data/tables/invoices.csv").read_text(encoding="utf-8")
+    assert csv.splitlines()[0] == '"id","customer_id","name","total","at"'
+    commands = (bag / "README.txt").read_text(encoding="utf-8")
+    assert commands.count(f"{archived.file} | tar x") == 3
+
+
+def test_folder_holds_the_sealed_file_alone_and_nothing_in_clear(tmp_path: Path) -> None:
+    archived = write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [archived.file] == ["close-shop-crm.tar.age"]
+    content = (tmp_path / archived.file).read_bytes()
+    assert content.startswith(b"age-encryption.org/v1\n-> X25519 ")
+    assert len(content) == archived.size
+    assert (tmp_path / archived.file).stat().st_mode & 0o777 == 0o600
+
+
+def test_writing_again_replaces_the_package(tmp_path: Path) -> None:
+    first = write(tmp_path)
+    (tmp_path / f".{first.file}.partial").write_bytes(b"left by a killed process")
+    second = write(tmp_path)
+    assert first.sha256 != second.sha256
+    assert first.tables == second.tables
+    check_archive(tmp_path / second.file, second)
+    with pytest.raises(Refused, match="has changed"):
+        check_archive(tmp_path / first.file, first)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_changed_and_missing_packages_are_refused(tmp_path: Path) -> None:
+    archived = write(tmp_path)
+    path = tmp_path / archived.file
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(Refused, match="has changed"):
+        check_archive(path, archived)
+    with pytest.raises(Refused, match="does not open"):
+        open_archive(path, IDENTITY)
+    path.unlink()
+    with pytest.raises(Refused, match="is missing"):
+        check_archive(path, archived)
+
+
+def test_only_the_custodian_opens_it(tmp_path: Path) -> None:
+    archived = write(tmp_path)
+    stranger, _ = new_identity()
+    with pytest.raises(Refused, match="another identity"):
+        open_archive(tmp_path / archived.file, stranger)
+    with pytest.raises(Refused, match="no age X25519 identity"):
+        open_archive(tmp_path / archived.file, "not a key")
+
+
+def test_mistyped_recipient_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    wrong = RECIPIENT[:-1] + ("q" if RECIPIENT[-1] != "q" else "p")
+    custodian = Custodian(name="records-office", recipient=wrong, retain_until="2036-12-31")
+    with pytest.raises(Refused, match="mistyped"):
+        write(tmp_path, custodian=custodian)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["call {} today", "电话{}。", "{}"])
+def test_value_inside_a_kept_text_is_a_leak_by_column_never_by_value(tmp_path: Path, text: str) -> None:
+    phone = "13912345678"
+    rows = [{"phone": phone, "note": text.format(f"+86{phone}")}]
+    with pytest.raises(Refused) as refusal:
+        write(tmp_path, {"t": rows}, {"t": {"phone": Rule(rule="mask"), "note": Rule(rule="keep")}})
+    assert "t.note" in str(refusal.value)
+    assert "t.phone" in str(refusal.value)
+    assert phone not in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leak_is_found_in_bytes_as_utf_16_and_across_tables(tmp_path: Path) -> None:
+    tables = {
+        "people": [{"name": "Müller-Lüdenscheid"}],
+        "files": [{"blob": b"\x00\x01" + "Müller-Lüdenscheid".encode("utf-16-le")}],
+    }
+    rules = {
+        "people": {"name": Rule(rule="generalise", to="first-letter")},
+        "files": {"blob": Rule(rule="keep")},
+    }
+    with pytest.raises(Refused, match=r"files\.blob would carry original values of people\.name"):
+        write(tmp_path, tables, rules)
+
+
+def test_values_kept_by_right_dates_and_lone_digits_are_no_leak(tmp_path: Path) -> None:
+    tables = {
+        "a": [{"city": "Göttingen", "born": "1990-05-17", "code": "202511"}],
+        "b": [{"city": "Göttingen", "at": "1990-05-17 10:00:00", "number": "INV-2025110001"}],
+    }
+    dropped = {"city": Rule(rule="mask"), "born": Rule(rule="null"), "code": Rule(rule="drop")}
+    kept = {column: Rule(rule="keep") for column in ("city", "at", "number")}
+    archived = write(tmp_path, tables, {"a": dropped, "b": kept})
+    scan = json.loads(open_archive(tmp_path / archived.file, IDENTITY).members["data/leak-scan.json"])
+    assert (scan["needles"], scan["kept"], scan["dates"], scan["found"]) == (1, 1, 1, 0)
+
+
+def test_empty_table_is_refused_because_no_archive_means_no_erase(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no record to archive"):
+        write(tmp_path, {"invoices": []})
+
+
+def test_records_of_another_shape_or_other_tables_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="record 2"):
+        write(tmp_path, {"invoices": [INVOICES[0], {"id": 2}]})
+    with pytest.raises(Refused, match="not those of the tables"):
+        write(tmp_path, {"orders": INVOICES})
+
+
+def test_package_over_the_limit_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = records.Budget("crm", 100)
+    rows = iter([{"a": "x" * 60}, {"a": "x" * 60}])
+    with pytest.raises(Refused, match=r"target crm: with table t it passes 100 bytes"):
+        records.read_table("t", rows, budget)
+
+
+def test_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+
+    def full(descriptor: int, block: Any) -> int:
+        if os.readlink(f"/proc/self/fd/{descriptor}").startswith(str(tmp_path)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, block)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(Failed, match=r"no space in .*; free \d+ bytes and resume"):
+        write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_that_changes_a_byte_is_caught_before_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def decay(descriptor: int) -> None:
+        real(descriptor)
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if path.endswith(".partial"):
+            with open(path, "r+b") as file:
+                file.seek(-1, os.SEEK_END)
+                last = file.read(1)
+                file.seek(-1, os.SEEK_END)
+                file.write(bytes([last[0] ^ 1]))
+
+    monkeypatch.setattr(os, "fsync", decay)
+    with pytest.raises(Failed, match="read back from the disk, it differs"):
+        write(tmp_path)
+    assert not (tmp_path / "close-shop-crm.tar.age").exists()
+
+
+def test_cipher_that_loses_bytes_is_caught_by_decrypting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = seal._opens_to
+    monkeypatch.setattr(seal, "_opens_to", lambda path, identity, plain: real(path, identity, plain + b"x"))
+    with pytest.raises(Failed, match="read back and decrypted, it differs"):
+        write(tmp_path)
+    assert not (tmp_path / "close-shop-crm.tar.age").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "type_"),
+    [
+        ([1, None, -(2**63)], "int64"),
+        ([1, 2.5], "double"),
+        ([2**53, 2.5], "string"),
+        ([2**63, 1], "string"),
+        ([1, "one", None], "string"),
+        ([None, None], "null"),
+        ([b"\x00\xff", None], "binary"),
+        ([datetime.date(2026, 3, 7)], "date32[day]"),
+        ([decimal.Decimal("1.50"), decimal.Decimal("10")], "decimal128(4, 2)"),
+        ([True, None], "bool"),
+    ],
+)
+def test_columns_take_the_narrowest_type_that_changes_no_value(
+    tmp_path: Path, values: list[Any], type_: str
+) -> None:
+    rows = [{"v": value} for value in values]
+    archived = write(tmp_path, {"t": rows}, {"t": {"v": Rule(rule="keep")}})
+    column = open_archive(tmp_path / archived.file, IDENTITY).tables["t"].column("v")
+    assert str(column.type) == type_
+    expected = [None if v is None else str(v) for v in values] if type_ == "string" else values
+    assert column.to_pylist() == expected
+
+
+@pytest.mark.parametrize("values", [[b"x", "x"], [["list"]], ["\ud800"]])
+def test_values_without_a_common_form_are_refused_by_column(tmp_path: Path, values: list[Any]) -> None:
+    with pytest.raises(Refused, match=r"table t, column v: .* rule drop"):
+        write(tmp_path, {"t": [{"v": v} for v in values]}, {"t": {"v": Rule(rule="keep")}})
+
+
+def test_long_columns_that_change_their_type_midway_lose_nothing() -> None:
+    rows: list[dict[str, Any]] = [{"a": f"value {n}", "b": n / 2} for n in range(20_000)]
+    rows += [{"a": 7, "b": None}, {"a": None, "b": 3}]
+    table = records.read_table("t", iter(rows), records.Budget("crm", 1 << 30))
+    assert table.column("a").to_pylist() == [*(row["a"] for row in rows[:-2]), "7", None]
+    assert table.column("b").to_pylist() == [row["b"] for row in rows]
+    assert table.schema.types == [pa.string(), pa.float64()]
+
+
+CELLS = st.one_of(
+    st.none(),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(CELLS, st.one_of(st.none(), st.binary(max_size=9))), min_size=1, max_size=8))
+def test_any_kept_rows_read_back_from_both_forms(tmp_path: Path, rows: list[tuple[Any, Any]]) -> None:
+    # write_archive itself compares Parquet and CSV with its input and refuses a difference
+    named = [{'odd "name",\n': a, "b": b} for a, b in rows]
+    keep = {'odd "name",\n': Rule(rule="keep"), "b": Rule(rule="keep")}
+    archived = write(tmp_path, {"../t/客户": named}, {"../t/客户": keep})
+    opened = open_archive(tmp_path / archived.file, IDENTITY)
+    assert opened.tables["../t/客户"].num_rows == len(rows)
+    assert "data/tables/table-1.csv" in opened.members
+
+
+def test_bag_with_a_changed_extra_or_missing_member_is_refused() -> None:
+    tar = make_bag("bag", {"data/a.txt": b"one"}, {"README.txt": b"two"}, "Custodian: x\n")
+    name, members = read_bag(tar)
+    assert (name, members["data/a.txt"]) == ("bag", b"one")
+    with pytest.raises(Failed, match="does not have the digest"):
+        read_bag(tar.replace(b"one", b"0ne"))
+    with pytest.raises(Failed, match="missing"):
+        read_bag(tar.replace(b"bag/data/a.txt", b"bag/data/b.txt"))
+    with pytest.raises(Failed, match="not a tar"):
+        read_bag(b"something")
+
+
+def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['pyarrow'] = sys.modules['pyrage'] = None\n"
+        "from deleatur.archive import new_identity\n"
+        "from deleatur.desensitize.arrow import arrow\n"
+        "from deleatur.errors import Unsupported\n"
+        "for get in (arrow, new_identity):\n"
+        "    try: get()\n"
+        "    except Unsupported as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.count("install deleatur[archive]") == 2
