@@ -59,11 +59,12 @@ def fold(entries: Iterable[j.Entry]) -> Progress:
     """Return what `entries` say. A new start forgets every look that must be taken again."""
     progress = Progress()
     for entry in entries:
-        _apply(progress, entry.event)
+        advance(progress, entry.event)
     return progress
 
 
-def _apply(progress: Progress, event: j.AnyEvent) -> None:
+def advance(progress: Progress, event: j.AnyEvent) -> None:
+    """Take one more event into account."""
     steps = progress.steps
     match event:
         case j.Started():

@@ -1,0 +1,169 @@
+"""What a person does with a job: plan it, approve it, run it, ask how far it is."""
+
+import hashlib
+import platform
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import distribution
+
+import deleatur
+from deleatur.documents.codec import encode_json
+from deleatur.documents.decode import decode_job, decode_plan
+from deleatur.documents.journal import read_chain
+from deleatur.documents.plan import Plan, Software
+from deleatur.engine.chronicle import Clock
+from deleatur.engine.directory import MAX_JOURNAL, JobDirectory
+from deleatur.engine.hooks import Hooks
+from deleatur.engine.looking import Progress
+from deleatur.engine.opening import (
+    Opener,
+    Registry,
+    absolute,
+    make_digest_key,
+    read_digest_key,
+    secrets_for,
+    values_digest,
+)
+from deleatur.engine.registry import record_digest, scheme_of
+from deleatur.engine.walk import Crew, Walk
+from deleatur.errors import Refused
+from deleatur.judge import fold
+from deleatur.judge.fingerprint import key_id
+from deleatur.judge.planning import Authors, Seen, planning
+from deleatur.trust.approval import approvals_that_count, approve
+from deleatur.trust.keys import SigningKey
+
+
+@dataclass(frozen=True)
+class Approved:
+    """A plan as it lies in a job's directory."""
+
+    plan: Plan
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of plan.json: what people approve."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def read_plan(directory: JobDirectory) -> Approved:
+    """Read and decode the plan of a job."""
+    content = directory.read_plan()
+    return Approved(decode_plan(content), content)
+
+
+def plan_job(directory: JobDirectory, registry: Registry, authors: Authors, clock: Clock) -> Approved:
+    """Look at every target without changing it, and write the plan.
+
+    Raises:
+        Malformed: the job does not follow its specification.
+        Refused: the plan exists, or the targets or the policy forbid it; all reasons at once.
+    """
+    with directory.locked():
+        content = directory.read_job()
+        job = decode_job(content)
+        if directory.plan.exists():
+            raise Refused(f"{directory.path} has a plan already; a new plan needs a new job directory")
+        key = make_digest_key(directory)
+        seen = []
+        for asked in job.target:
+            target = absolute(asked, directory.path)
+            kind, pin = registry(scheme_of(target.url))
+            known = secrets_for(target, key, directory.path)
+            backend = kind.open(target, known)
+            try:
+                seen.append(Seen(target, backend.inspect(), pin, values_digest(known)))
+            finally:
+                backend.close()
+        plan = planning(
+            job,
+            seen,
+            job_digest=hashlib.sha256(content).hexdigest(),
+            authors=authors,
+            software=_software(),
+            created_at=_seconds(clock),
+            entropy=secrets.token_bytes(32),
+        )
+        written = Approved(plan, encode_json(plan))
+        decode_plan(written.content)
+        directory.write_once(directory.plan, written.content)
+        return written
+
+
+def approve_job(directory: JobDirectory, key: SigningKey, clock: Clock) -> str:
+    """Sign the plan's digest and return the name of the approval's file.
+
+    Raises:
+        Refused: this key may not approve, or has approved already.
+    """
+    with directory.locked():
+        approved = read_plan(directory)
+        if key.public.spki not in {k.spki for k in approved.plan.approvers}:
+            raise Refused(f"{key.key_id} is not among the approvers of this plan")
+        name = f"approval-{hashlib.sha256(key.public.spki.encode()).hexdigest()[:16]}.dsse.json"
+        envelope = approve(approved.content, key, _seconds(clock))
+        directory.write_once(directory.approvals / name, envelope)
+        return name
+
+
+def run_job(
+    directory: JobDirectory,
+    *,
+    registry: Registry,
+    hooks: Hooks,
+    keys: Sequence[SigningKey],
+    clock: Clock,
+    progress: Progress,
+) -> Approved:
+    """Take an approved job to its certificate, from wherever it stands.
+
+    Raises:
+        Refused: approvals are missing, or something forbids going on.
+        Residue: erased data can still be read.
+    """
+    with directory.locked():
+        approved = read_plan(directory)
+        envelopes = list(directory.read_approvals().values())
+        counted = approvals_that_count(approved.plan, approved.content, envelopes)
+        finished = state_of(directory, approved).certified is not None
+        crew = Crew(
+            opener=Opener(registry, directory, b"" if finished else read_digest_key(directory)),
+            hooks=hooks,
+            keys=keys,
+            approved_by=tuple(key_id(k) for k in counted),
+            clock=clock,
+            progress=progress,
+        )
+        Walk(directory, approved.plan, approved.content, crew).run()
+        return approved
+
+
+def state_of(directory: JobDirectory, approved: Approved) -> fold.Progress:
+    """Return how far the job is, by its journal; the journal is not changed."""
+    try:
+        with directory.journal.open("rb") as file:
+            content = file.read(MAX_JOURNAL)
+    except FileNotFoundError:
+        content = b""
+    return fold.fold(read_chain(content, approved.digest)[0])
+
+
+def now() -> datetime:
+    """Return the time of day; the one clock of the agent."""
+    return datetime.now(UTC)
+
+
+def _seconds(clock: Callable[[], datetime]) -> str:
+    return clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _software() -> Software:
+    return Software(
+        agent="deleatur",
+        version=deleatur.__version__,
+        python=platform.python_version(),
+        record_digest=record_digest(distribution("deleatur"), "deleatur"),
+    )

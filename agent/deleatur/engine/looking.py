@@ -1,0 +1,267 @@
+"""Look at a target before and after: sample values, scan surfaces, read back, and judge nothing.
+
+What is found goes into events; the verdicts are pure functions of `deleatur.judge.evidence`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from deleatur.backend import Backend
+from deleatur.documents.job import Verification
+from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
+from deleatur.documents.place import Inspection, Locator, Step, Surface
+from deleatur.documents.plan import PlannedTarget
+from deleatur.engine.opening import Opener
+from deleatur.engine.spool import Spool
+from deleatur.errors import Failed, Refused
+from deleatur.judge.evidence import verdict
+from deleatur.judge.sampling import positions
+from deleatur.sanitize.digest import keyed_digest
+from deleatur.sanitize.keystream import Keystream
+from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.scan import Place, Scanner
+
+EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file system splits
+Progress = Callable[[str, str, int, int], None]  # phase, target, done, total
+
+
+def scanned_surfaces(planned: PlannedTarget, wanted: Verification) -> tuple[Surface, ...]:
+    """Return the surfaces that the core reads raw: the block device only if the job asks for it."""
+    return tuple(
+        s
+        for s in planned.surfaces
+        if s.reach == "scannable" and (wanted.device or not s.name.startswith("block device"))
+    )
+
+
+def check_units(planned: PlannedTarget, look: Inspection) -> None:
+    """Compare what is selected now with what was approved.
+
+    Raises:
+        Refused: something was added, removed or changed since the plan.
+    """
+    reasons = []
+    for name, now, then in (("selected", look.units, planned.units), ("held", look.held, planned.held)):
+        if set(now) != set(then):
+            changed = len({u.name for u in set(now) ^ set(then)})
+            reasons.append(f"{planned.id}: {changed} {name} units changed since the plan; plan again")
+    if planned.technique not in {o.technique for o in look.offers}:
+        reasons.append(f"{planned.id}: {planned.technique} is no longer possible here")
+    if reasons:
+        raise Refused("; ".join(reasons))
+
+
+def keep_digest(backend: Backend, key: bytes) -> str:
+    """Return a keyed digest of everything inside the target that must stay; "" if nothing can."""
+    parts = 0
+    digest = keyed_digest(key, b"keep")
+    for part in backend.bystanders():
+        digest = keyed_digest(key, digest.encode(), part)
+        parts += 1
+    return digest if parts else ""
+
+
+@dataclass
+class Sample:
+    """The values sampled from one target, ready to be searched."""
+
+    places: list[Locator]
+    needles: NeedleSet
+
+
+def draw_sample(backend: Backend, planned: PlannedTarget, count: int) -> Iterator[tuple[Locator, bytes]]:
+    """Yield places and an excerpt of what stands there.
+
+    Raises:
+        Refused: a place that was just named holds nothing, so the backend's word is no evidence.
+    """
+    for place in backend.sample(count, bytes.fromhex(planned.sampling.seed)):
+        content = backend.probe(place)
+        if content is None:
+            raise Refused(f"{planned.id}: a sampled place in {place.unit} cannot be read before the erase")
+        yield place, content[:EXCERPT]
+
+
+def recall(spool: Spool, planned: PlannedTarget) -> Sample | None:
+    """Read a sealed sample back from the spool; None if it was lost with the spool's key."""
+    if not spool.sealed(planned.id):
+        return None
+    pairs = list(spool.read(planned.id))
+    return Sample([p for p, _ in pairs], NeedleSet.of(v for _, v in pairs))
+
+
+def unshared(sample: Sample, backend: Backend) -> tuple[NeedleSet, int]:
+    """Drop the values that also stand in what must stay; return the rest and how many went."""
+    hits = Scanner(sample.needles).search_apart(backend.bystanders())
+    return sample.needles.without(hits.seen), len(hits.seen)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the scans of all surfaces of a target saw."""
+
+    scans: tuple[SurfaceScan, ...] = ()
+    seen: frozenset[int] = frozenset()  # distinct values seen anywhere
+    places: tuple[Place, ...] = ()  # where the first hits lie
+
+
+def scan_all(
+    needles: NeedleSet, surfaces: tuple[Surface, ...], planned: PlannedTarget, progress: Progress
+) -> Findings:
+    """Scan every surface, in order."""
+    scanner = Scanner(needles)
+    read = 0
+
+    def advance(size: int) -> None:
+        nonlocal read
+        read += size
+        progress("scan", planned.id, read, 0)
+
+    found = [scanner.scan_surface(surface, advance) for surface in surfaces]
+    return Findings(
+        scans=tuple(f.scan for f in found),
+        seen=frozenset().union(*(f.seen for f in found)),
+        places=tuple(p for f in found for p in f.places),
+    )
+
+
+def control(
+    opener: Opener, planned: PlannedTarget, wanted: Verification, spool: Spool, progress: Progress
+) -> Controlled:
+    """Sample values, keep them in the spool, and prove that the scanner sees them."""
+    with opener.fresh(planned) as (backend, look):
+        if look is None:
+            raise Refused(f"{planned.id}: is gone before the erase began")
+        check_units(planned, look)
+        kept = keep_digest(backend, opener.key)
+        spool.append(planned.id, draw_sample(backend, planned, wanted.needles))
+        spool.seal(planned.id)
+        sample = recall(spool, planned)
+        if sample is None:
+            raise Failed(f"{planned.id}: the sample just taken cannot be read back from the spool")
+        needles, shared = unshared(sample, backend)
+    found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
+    return Controlled(
+        target=planned.id,
+        places=len(sample.places),
+        values=needles.values,
+        shared=shared,
+        short=sample.needles.short,
+        seen=len(found.seen),
+        set_digest=needles.digest(opener.key),
+        surfaces=found.scans,
+        keep_digest=kept,
+    )
+
+
+def compare(
+    opener: Opener, planned: PlannedTarget, step: Step, wanted: Verification, spool: Spool, progress: Progress
+) -> tuple[Compared, Findings]:
+    """Read a keystream step back through a fresh handle, and scan what still has a name."""
+    if step.pattern is None:
+        raise Refused(f"{step.id}: has no pattern to compare with")
+    stream = Keystream(step.pattern.key)
+    full = planned.sampling.mode == "full"
+    missing = {u.name: u.size for u in planned.units}
+    read = size = mismatches = 0
+    with opener.fresh(planned) as (backend, look):
+        places = [] if look is None else list(backend.sample(None, bytes.fromhex(planned.sampling.seed)))
+        for place in places if full else chosen(places, planned):
+            content = backend.probe(place)
+            expected = stream.read(place.unit, place.offset, place.length)
+            mismatches += content != expected
+            read += 1
+            size += place.length
+            progress("compare", planned.id, size, planned.size)
+    for place in places:  # a unit that the backend does not list was not read
+        missing[place.unit] = missing.get(place.unit, 0) - place.length
+    mismatches += sum(left > 0 for left in missing.values())
+    found = Findings()
+    sample = recall(spool, planned)
+    if sample is not None:
+        found = scan_all(sample.needles, scanned_surfaces(planned, wanted), planned, progress)
+    compared = Compared(
+        step=step.id,
+        mode=planned.sampling.mode,
+        population=len(places),
+        read=read,
+        size=size,
+        mismatches=mismatches,
+        unreadable=0,
+        surfaces=found.scans,
+    )
+    return compared, found
+
+
+def chosen(places: list[Locator], planned: PlannedTarget) -> list[Locator]:
+    """Return the sample that the plan's seed fixes, with the first and the last place."""
+    picked = positions(bytes.fromhex(planned.sampling.seed), len(places), planned.sampling.count)
+    return [places[i] for i in sorted({*picked, 0, len(places) - 1})] if places else []
+
+
+def verify(
+    opener: Opener,
+    planned: PlannedTarget,
+    controlled: Controlled,
+    wanted: Verification,
+    spool: Spool,
+    progress: Progress,
+) -> tuple[Verified, Findings]:
+    """Look at everything once more, through fresh handles, twice: before and after the scan."""
+    sample = recall(spool, planned)
+    first = _read_through(opener, planned, sample)
+    found = Findings()
+    values = 0
+    if sample is not None:
+        with opener.fresh(planned) as (backend, look):
+            needles = sample.needles if look is None else unshared(sample, backend)[0]
+        values = needles.values
+        found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
+    second = _read_through(opener, planned, sample)
+    if not first.kept == second.kept == controlled.keep_digest:
+        raise Failed(
+            f"{planned.id}: what must stay is not what it was before the erase, so there is no "
+            "certificate; compare it with a backup"
+        )
+    present = max(first.present, second.present)
+    remaining = max(first.remaining, second.remaining)
+    ruling, reason = verdict(
+        controlled,
+        found.scans,
+        sampled=sample is not None,
+        values=values,
+        present=present,
+        remaining=remaining,
+    )
+    verified = Verified(
+        target=planned.id,
+        verdict=ruling,
+        reason=reason,
+        absent=min(first.absent, second.absent),
+        present=present,
+        remaining=remaining,
+        values=values,
+        surfaces=found.scans,
+        keep_digest=second.kept,
+    )
+    return verified, found
+
+
+@dataclass
+class Reading:
+    """What one fresh handle saw."""
+
+    absent: int
+    present: int
+    remaining: int
+    kept: str
+
+
+def _read_through(opener: Opener, planned: PlannedTarget, sample: Sample | None) -> Reading:
+    places = sample.places if sample is not None else []
+    with opener.fresh(planned) as (backend, look):
+        if look is None:
+            return Reading(absent=len(places), present=0, remaining=0, kept="")
+        present = sum(backend.probe(p) is not None for p in places)
+        left = len(look.units) + sum(1 for _ in backend.sample(1, b""))
+        return Reading(len(places) - present, present, left, keep_digest(backend, opener.key))

@@ -1,0 +1,155 @@
+"""Open targets: absolute URLs, the secrets that a backend may see, and fresh handles.
+
+Every open checks the plugin against the plan and the identity against the plan; a handle that
+erased is never the handle that verifies.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from deleatur.backend import Backend, Secrets
+from deleatur.documents.codec import encode_json, read_limited
+from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection, Target
+from deleatur.documents.place import Inspection
+from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.engine.directory import JobDirectory
+from deleatur.engine.registry import scheme_of
+from deleatur.errors import Gone, Refused
+from deleatur.sanitize.digest import keyed_digest
+
+Registry = Callable[[str], tuple[type[Backend], PluginPin]]
+KEY_SIZE = 32  # bytes
+MAX_VALUES = 256 << 20  # bytes of one values_from file
+
+
+def absolute(target: Target, directory: Path) -> Target:
+    """Return `target` with a relative path of its URL resolved against the job's directory."""
+    parts = urlsplit(target.url)
+    if parts.netloc or parts.path.startswith("/"):
+        return target
+    path = os.path.normpath(directory / unquote(parts.path, errors="surrogateescape"))
+    encoded = quote(path, errors="surrogateescape")
+    url = urlunsplit((scheme_of(target.url), "", encoded, parts.query, parts.fragment))
+    return Target(
+        id=target.id,
+        url=url if url.partition(":")[2].startswith("//") else url.replace(":", "://", 1),
+        technique=target.technique,
+        select=target.select,
+        hold=target.hold,
+        archive=target.archive,
+    )
+
+
+def make_digest_key(directory: JobDirectory) -> bytes:
+    """Return the job's key for keyed digests, made on first use and destroyed when the job ends."""
+    if not directory.digest_key.exists():
+        directory.write_once(directory.digest_key, secrets.token_bytes(KEY_SIZE))
+    return read_digest_key(directory)
+
+
+def read_digest_key(directory: JobDirectory) -> bytes:
+    """Return the job's key for keyed digests.
+
+    Raises:
+        Refused: it is missing or cut, so nothing of the plan can be compared any more.
+    """
+    try:
+        key = read_limited(directory.digest_key, KEY_SIZE)
+    except FileNotFoundError:
+        key = b""
+    if len(key) != KEY_SIZE:
+        raise Refused(f"{directory.digest_key.name} of the job is missing or damaged; make a new job")
+    return key
+
+
+def values_files(target: Target) -> tuple[str, ...]:
+    """Return the names of the operator's value files that the target's conditions use."""
+    parts: list[Selection | HeldRows | ArchivedTable] = [*target.select, *target.hold, *target.archive]
+    return tuple(sorted({name for p in parts for c in p.where for name in _values_from(c)}))
+
+
+def _values_from(condition: Condition) -> Iterator[str]:
+    if condition.values_from is not None:
+        yield condition.values_from
+    if condition.within is not None:
+        for inner in condition.within.where:
+            yield from _values_from(inner)
+
+
+def secrets_for(target: Target, key: bytes, directory: Path) -> dict[str, bytes]:
+    """Return what a backend may know besides its target."""
+    values = {f"values:{n}": _values(directory / n) for n in values_files(target)}
+    return {"digest-key": key, **values}
+
+
+def _values(path: Path) -> bytes:
+    try:
+        return read_limited(path, MAX_VALUES)
+    except FileNotFoundError:
+        raise Refused(f"the values file {path} is missing") from None
+
+
+def values_digest(opened_with: Secrets) -> str:
+    """Return a keyed digest of the operator's value files; "" if there are none."""
+    names = sorted(n for n in opened_with if n.startswith("values:"))
+    if not names:
+        return ""
+    return keyed_digest(opened_with["digest-key"], *(x for n in names for x in (n.encode(), opened_with[n])))
+
+
+class Opener:
+    """Opens the planned targets of one job, freshly each time."""
+
+    def __init__(self, registry: Registry, directory: JobDirectory, key: bytes) -> None:
+        self._registry = registry
+        self._directory = directory
+        self.key = key
+
+    @contextmanager
+    def fresh(self, planned: PlannedTarget) -> Iterator[tuple[Backend, Inspection | None]]:
+        """Open a planned target and inspect it; None if the storage says that it is gone.
+
+        Raises:
+            Refused: another plugin, other values, or another target than planned.
+        """
+        kind, pin = self._registry(scheme_of(planned.target.url))
+        if pin != planned.plugin:
+            raise Refused(
+                f"{planned.id}: planned with {planned.plugin.distribution} {planned.plugin.version}, "
+                "and other code is installed now; install that again, or plan again"
+            )
+        known = secrets_for(planned.target, self.key, self._directory.path)
+        if values_digest(known) != planned.values_digest:
+            raise Refused(f"{planned.id}: a values_from file changed since the plan; plan again")
+        known["approved-units"] = encode_json({"units": planned.units, "held": planned.held})
+        backend = kind.open(planned.target, known)
+        try:
+            yield backend, same_identity(backend, planned)
+        finally:
+            backend.close()
+
+
+def same_identity(backend: Backend, planned: PlannedTarget) -> Inspection | None:
+    """Inspect and compare the identity with the plan's; None if the target is gone.
+
+    Raises:
+        Refused: it is another target.
+    """
+    try:
+        look = backend.inspect()
+    except Gone:
+        return None
+    if look.identity != planned.identity:
+        changed = sorted(k for k, _ in set(look.identity.fields) ^ set(planned.identity.fields))
+        raise Refused(f"{planned.id}: not the target of the plan ({', '.join(changed)} differ); plan again")
+    return look
+
+
+def identity_digest(planned: PlannedTarget) -> str:
+    """Return the SHA-256 (hex) of the identity text, as the certificate's subject has it."""
+    return hashlib.sha256(planned.identity.text().encode()).hexdigest()

@@ -1,0 +1,49 @@
+"""The agent's settings: which code and which keys this installation trusts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deleatur.backend import Backend
+from deleatur.documents.agent import Agent
+from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
+from deleatur.documents.plan import PluginPin, PublicKey
+from deleatur.engine.registry import backend_class
+from deleatur.errors import Refused
+from deleatur.trust.keys import load_public
+
+NAME = "deleatur.toml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A decoded `deleatur.toml` and the folder that its key files are relative to."""
+
+    folder: Path
+    agent: Agent
+
+    def registry(self, scheme: str) -> tuple[type[Backend], PluginPin]:
+        """Return the trusted backend for a scheme."""
+        return backend_class(scheme, self.agent.plugins.trusted)
+
+    @property
+    def agent_key(self) -> Path:
+        """The file of the agent's private key."""
+        return self.folder / self.agent.keys.agent
+
+    def approvers(self) -> tuple[PublicKey, ...]:
+        """Return the public keys whose approvals count."""
+        return tuple(load_public(self.folder / p) for p in self.agent.keys.approvers)
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read the settings at `path`, or the first `deleatur.toml` here or in the user's folder.
+
+    Raises:
+        Refused: there is none.
+        Malformed: it does not follow docs/reference/settings.md.
+    """
+    places = [path] if path is not None else [Path(NAME), Path.home() / ".config" / "deleatur" / NAME]
+    for place in places:
+        if place.is_file():
+            return Settings(place.absolute().parent, decode_toml(read_limited(place, MAX_JOB), Agent))
+    raise Refused(f"there is no {' or '.join(map(str, places))}; make one with `deleatur init`")

@@ -1,0 +1,287 @@
+"""The walk of a job from its approved plan to its certificate: the only room that orders effects.
+
+One rule recovers everything: read the plan, fold the journal, do the first thing that has no
+entry. Each effect's entry is on disk before the next effect begins.
+"""
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+
+from deleatur.archive.package import check_archive, write_archive
+from deleatur.documents import journal as j
+from deleatur.documents.codec import encode_json
+from deleatur.documents.place import Cursor, Step
+from deleatur.documents.plan import Plan, PlannedTarget
+from deleatur.engine import looking
+from deleatur.engine.chronicle import Chronicle, Clock
+from deleatur.engine.directory import JobDirectory
+from deleatur.engine.hooks import Hooks
+from deleatur.engine.opening import Opener, identity_digest
+from deleatur.engine.selftest import selftest
+from deleatur.engine.spool import Spool, destroy_file
+from deleatur.errors import DeleaturError, Failed, Interrupted, Refused, Residue
+from deleatur.judge import fold as f
+from deleatur.trust.folder import write_certificate
+from deleatur.trust.keys import SigningKey
+from deleatur.trust.verification import verify
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who and what a walk needs around it."""
+
+    opener: Opener
+    hooks: Hooks
+    keys: Sequence[SigningKey]  # that sign the certificate, the agent's first
+    approved_by: tuple[str, ...]  # key ids of the approvals that count, checked by the caller
+    clock: Clock
+    progress: looking.Progress
+
+
+class Walk:
+    """One run of one job. Made anew for every run; all that lasts is in the directory."""
+
+    def __init__(self, directory: JobDirectory, plan: Plan, plan_bytes: bytes, crew: Crew) -> None:
+        self.directory = directory
+        self.plan = plan
+        self.plan_bytes = plan_bytes
+        self.plan_digest = hashlib.sha256(plan_bytes).hexdigest()
+        self.crew = crew
+        self.targets = {t.id: t for t in plan.targets}
+        self.found = looking.Findings()  # what this run's last scan with hits saw, for the residue report
+
+    def run(self) -> None:
+        """Go on to the certificate.
+
+        Raises:
+            Residue: erased data can still be read; `residue-N.json` says where.
+            DeleaturError: anything else that stops the job; it can be resumed.
+        """
+        passed = selftest()
+        self.chronicle = Chronicle(
+            self.directory.journal, self.plan_digest, clock=self.crew.clock, told=self.crew.hooks.on_event
+        )
+        self.progress = f.fold(self.chronicle.entries)
+        try:
+            self._go(passed)
+        except KeyboardInterrupt:
+            self._stopped(Interrupted("stopped by hand; go on with `deleatur resume`"))
+        except DeleaturError as error:
+            self._stopped(error)
+        except OSError as error:  # its file name may be somebody's name, so only its class and text
+            self._stopped(Failed(f"input or output failed: {error.strerror}; mend that and resume"))
+        except Exception as error:  # noqa: BLE001 - a defect of a backend must not reach the user raw
+            self._stopped(
+                Failed(f"{_where(error)} broke with {type(error).__name__}; report it, then resume")
+            )
+        finally:
+            self.chronicle.close()
+
+    def _stopped(self, error: DeleaturError) -> None:
+        """Note why the run ends, if the journal still takes it, and raise."""
+        try:
+            self._note(j.Stopped(exit_code=error.exit_code, error=type(error).__name__))
+        except (DeleaturError, OSError):
+            raise error from None
+        raise error
+
+    def _note(self, event: j.AnyEvent) -> None:
+        self.chronicle.append(event)
+        f.advance(self.progress, event)
+
+    def _go(self, passed: int) -> None:
+        if self.progress.certified is None and not self._adopt_certificate():
+            self._start(passed)
+            while (action := f.next_action(self.plan, self.progress)) is not None:
+                self._perform(action)
+        self._destroy_secrets()
+
+    def _start(self, passed: int) -> None:
+        self._note(
+            j.Started(
+                schema="deleatur/journal/v1",
+                plan=self.plan_digest,
+                selftests=passed,
+                resumed=self.progress.started,
+                approved_by=self.crew.approved_by,
+            )
+        )
+        opened = Spool.open(self.directory.spool, self.plan.id)
+        self.spool = opened or Spool.create(self.directory.spool, self.plan.id)
+        for target in self.plan.targets:  # a sample lost with the key can be taken again before the erase
+            if not self.spool.sealed(target.id) and not self.progress.begun(self.plan, target.id):
+                self.progress.controlled.pop(target.id, None)
+
+    def _perform(self, action: f.Action) -> None:
+        match action:
+            case f.Preflight(target):
+                self._preflight(target)
+            case f.AskHolds():
+                self._note(j.Unheld(asked=self.crew.hooks.find_holds(self.plan)))
+            case f.Archive(target):
+                self._archive(target)
+            case f.Control(target):
+                self._note(
+                    looking.control(
+                        self.crew.opener, target, self.plan.verification, self.spool, self.crew.progress
+                    )
+                )
+            case f.Erase(step, after):
+                self._erase(step, after)
+            case f.Compare(step):
+                self._compare(step)
+            case f.Verify(target):
+                self._verify(target)
+            case f.Report():
+                self._report()
+            case f.Certify():
+                self._certify()
+
+    def _preflight(self, target: PlannedTarget) -> None:
+        begun = self.progress.begun(self.plan, target.id)
+        with self.crew.opener.fresh(target) as (_, look):
+            if not begun:
+                if look is None:
+                    raise Refused(f"{target.id}: is gone, and this job did not erase it; plan again")
+                looking.check_units(target, look)
+            units = len(look.units) if look is not None else 0
+            if look is not None and look.blockers:
+                raise Refused("; ".join(f"{target.id}: {b}" for b in look.blockers))
+        self._note(j.Preflighted(target=target.id, identity=identity_digest(target), units=units))
+
+    def _archive(self, target: PlannedTarget) -> None:
+        if self.plan.custodian is None:
+            raise Refused(f"{target.id}: has records to archive and the plan names no custodian")
+        with self.crew.opener.fresh(target) as (backend, look):
+            if look is None:
+                raise Refused(f"{target.id}: is gone, so nothing can be archived")
+            tables = {a.table: backend.records(a.table) for a in target.target.archive}
+            archived = write_archive(
+                self.directory.archive,
+                target,
+                tables,
+                self.plan.custodian,
+                job=self.plan.job,
+                plan_digest=self.plan_digest,
+                key=self.crew.opener.key,
+            )
+        empty = [t.table for t in archived.tables if not t.rows]
+        if empty or {t.table for t in archived.tables} != set(tables):
+            raise Refused(f"{target.id}: nothing was archived from {', '.join(empty) or 'some tables'}")
+        self._note(archived)
+
+    def _check_archives(self) -> None:
+        """No archive, no erase: what was written must still be there, unchanged."""
+        for archived in self.progress.archived.values():
+            check_archive(self.directory.archive / archived.file, archived)
+
+    def _erase(self, step: Step, after: Cursor | None) -> None:
+        target = self.targets[step.target]
+        state = self.progress.step(step)
+        self._check_archives()
+        if not state.begun:
+            self._note(j.Unheld(asked=self.crew.hooks.find_holds(self.plan)))
+        done = after.done if after is not None else 0
+        with self.crew.opener.fresh(target) as (backend, look):
+            if not self.progress.begun(self.plan, target.id):
+                if look is None:
+                    raise Refused(f"{target.id}: is gone, and this job did not erase it; plan again")
+                looking.check_units(target, look)
+            if not state.begun:
+                self._note(j.Erasing(step=step.id))
+            for cursor in backend.erase(step, after):
+                _check_cursor(cursor, target)
+                self._note(j.Advanced(step=step.id, position=cursor.position, done=cursor.done))
+                done = cursor.done
+                self.crew.progress(step.action, target.id, done, target.size)
+        self._note(j.Erased(step=step.id, done=done))
+
+    def _compare(self, step: Step) -> None:
+        target = self.targets[step.target]
+        wanted = self.plan.verification
+        compared, self.found = looking.compare(
+            self.crew.opener, target, step, wanted, self.spool, self.crew.progress
+        )
+        self._note(compared)
+
+    def _verify(self, target: PlannedTarget) -> None:
+        controlled = self.progress.controlled[target.id]
+        wanted = self.plan.verification
+        verified, found = looking.verify(
+            self.crew.opener, target, controlled, wanted, self.spool, self.crew.progress
+        )
+        if found.places:
+            self.found = found
+        self._note(verified)
+
+    def _report(self) -> None:
+        """Write what was found and where, and end the run: residue never gets a certificate."""
+        found = [e.event for e in self.chronicle.entries if isinstance(e.event, j.Compared | j.Verified)]
+        path = self.directory.path / f"residue-{len(self.chronicle.entries)}.json"
+        report = {
+            "schema": "deleatur/residue/v1",
+            "plan": self.plan_digest,
+            "findings": found,
+            "places": [{"path": p.path, "offset": p.offset} for p in self.found.places],
+        }
+        content = encode_json(report)
+        self.directory.write_once(path, content)
+        self._note(j.Reported(sha256=hashlib.sha256(content).hexdigest()))
+        raise Residue(f"erased data can still be read; {path} says through which surface")
+
+    def _certify(self) -> None:
+        self._check_archives()
+        self.crew.progress("certify", "", 0, 0)
+        write_certificate(
+            self.directory.certificate,
+            plan_bytes=self.plan_bytes,
+            journal_bytes=self.directory.journal.read_bytes(),
+            approvals=self.directory.read_approvals(),
+            keys=self.crew.keys,
+            issued_at=self.crew.clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            certificate_id=certificate_id(self.plan_digest),
+        )
+        self._adopt_certificate()
+
+    def _adopt_certificate(self) -> bool:
+        """Verify the certificate that lies there and enter it; False if there is none.
+
+        A run that was killed after writing it left it without its entry: it is not written twice.
+        """
+        if not self.directory.certificate.exists():
+            return False
+        checked = verify(
+            self.directory.certificate,
+            trusted=[k.public for k in self.crew.keys],
+            threshold=len(self.crew.keys),
+            about=None,
+        )
+        self._note(j.Certified(certificate=checked.certificate_id, sha256=checked.sha256))
+        return True
+
+    def _destroy_secrets(self) -> None:
+        """Destroy the spool, its key and the digest key; harmless to do twice."""
+        Spool.destroy_at(self.directory.spool, self.plan.id)
+        destroy_file(self.directory.digest_key)
+
+
+def certificate_id(plan_digest: str) -> str:
+    """Return the one certificate id that a plan can have, so that no plan has two."""
+    return hashlib.sha256(f"deleatur certificate {plan_digest}".encode()).hexdigest()[:32]
+
+
+def _check_cursor(cursor: Cursor, target: PlannedTarget) -> None:
+    if not (cursor.position.isascii() and cursor.position.isprintable() and len(cursor.position) <= 200):
+        raise Failed(f"{target.id}: {target.plugin.distribution} yields cursors that may carry content")
+
+
+def _where(error: Exception) -> str:
+    """Name file and line of a defect, never its message: that may quote data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1] if frames else None
+    return f"{Path(last.filename).name}:{last.lineno}" if last else sys.argv[0]

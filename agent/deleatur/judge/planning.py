@@ -1,0 +1,153 @@
+"""Turn a job and what was seen into a plan, or name every reason why not. Pure.
+
+All randomness comes in as `entropy`, once; what is drawn here is never drawn again.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from deleatur.documents.job import Job, Target
+from deleatur.documents.place import Inspection, Offer, Pattern, Sampling, Step
+from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
+from deleatur.errors import Refused, Unsupported
+from deleatur.judge.sampling import sample_size
+from deleatur.sanitize.techniques import technique
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One target as a read-only look found it."""
+
+    target: Target  # with its URL made absolute
+    inspection: Inspection
+    plugin: PluginPin
+    values_digest: str
+
+
+@dataclass(frozen=True)
+class Authors:
+    """Who plans, and whose approvals count."""
+
+    planned_by: PublicKey
+    approvers: tuple[PublicKey, ...]
+
+
+def planning(
+    job: Job,
+    seen: Sequence[Seen],
+    *,
+    job_digest: str,
+    authors: Authors,
+    software: Software,
+    created_at: str,
+    entropy: bytes,
+) -> Plan:
+    """Return the plan for `job`.
+
+    Raises:
+        Refused: the targets, the policy or the approvers do not allow it; all reasons at once.
+        Unsupported: a technique that no target here allows.
+    """
+    reasons = [*_too_few_approvers(job, authors), *(r for s in seen for r in _blockers(s))]
+    if reasons:
+        raise Refused("; ".join(reasons))
+    targets = tuple(_target(job, s, entropy) for s in seen)
+    return Plan(
+        schema="deleatur/plan/v1",
+        id=_draw(entropy, "plan")[:32],
+        job=job.name,
+        job_digest=job_digest,
+        reason=job.reason,
+        authority=job.authority,
+        requested_by=job.requested_by,
+        created_at=created_at,
+        planned_by=authors.planned_by,
+        approvers=authors.approvers,
+        policy=job.policy,
+        verification=job.verification,
+        custodian=job.custodian,
+        targets=targets,
+        steps=_steps(targets, entropy),
+        software=software,
+    )
+
+
+def _too_few_approvers(job: Job, authors: Authors) -> list[str]:
+    able = {k.spki for k in authors.approvers}
+    if len(able) < job.policy.approvals:
+        return [f"the policy asks for {job.policy.approvals} approvals and {len(able)} keys may approve"]
+    if able == {authors.planned_by.spki}:
+        return ["who plans may not be the only approver"]
+    return []
+
+
+def _blockers(seen: Seen) -> list[str]:
+    look = seen.inspection
+    reasons = [f"{seen.target.id}: {b}" for b in look.blockers]
+    if not look.units:
+        reasons.append(f"{seen.target.id}: nothing there is selected, so there is nothing to erase")
+    if not look.offers and not reasons:
+        reasons += [f"{seen.target.id}: {d.technique} is not possible: {d.reason}" for d in look.denials]
+    return reasons
+
+
+def _offer(seen: Seen) -> Offer:
+    """Return the offer to use: the one asked for, or the strongest. Never another instead."""
+    offers: Mapping[str, Offer] = {o.technique: o for o in seen.inspection.offers}
+    wanted = seen.target.technique
+    if wanted is None:
+        return seen.inspection.offers[0]
+    if wanted in offers:
+        return offers[wanted]
+    denied = {d.technique: d.reason for d in seen.inspection.denials}
+    why = denied.get(wanted, "this kind of target does not know it")
+    raise Unsupported(
+        f"{seen.target.id}: {wanted} is not possible here: {why}; possible: {', '.join(offers)}"
+    )
+
+
+def _target(job: Job, seen: Seen, entropy: bytes) -> PlannedTarget:
+    offer = _offer(seen)
+    look = seen.inspection
+    wanted = job.verification
+    return PlannedTarget(
+        id=seen.target.id,
+        target=seen.target,
+        identity=look.identity,
+        size=look.size,
+        units=look.units,
+        held=look.held,
+        technique=technique(offer.technique).id,
+        limits=offer.limits,
+        surfaces=look.surfaces,
+        sampling=Sampling(
+            mode=wanted.mode,
+            count=sample_size(wanted.confidence, wanted.max_bad_fraction),
+            seed=_draw(entropy, f"seed {seen.target.id}"),
+            confidence=wanted.confidence,
+            max_bad_fraction=wanted.max_bad_fraction,
+        ),
+        plugin=seen.plugin,
+        values_digest=seen.values_digest,
+    )
+
+
+def _steps(targets: Sequence[PlannedTarget], entropy: bytes) -> tuple[Step, ...]:
+    pairs = [(t, a) for t in targets for a in technique(t.technique).actions]
+    return tuple(
+        Step(
+            id=f"s{number}",
+            target=target.id,
+            technique=target.technique,
+            action=action.name,
+            compare=action.compare,
+            pattern=Pattern(kind="aes-256-ctr", key=_draw(entropy, f"pattern {target.id}")),
+        )
+        for number, (target, action) in enumerate(pairs, start=1)
+    )
+
+
+def _draw(entropy: bytes, label: str) -> str:
+    """Derive 64 hex digits for one purpose."""
+    return hashlib.sha256(entropy + b"\0" + label.encode()).hexdigest()
