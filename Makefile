@@ -25,12 +25,12 @@ $(VENV)/.lock: packaging/requirements.lock
 		{ echo "setup: $(PYTHON) is too old: python 3.11 or newer is needed" >&2; exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || \
 		{ echo "setup: $(PYTHON) -m venv failed: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r packaging/requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r packaging/requirements.lock
 	@touch $@
 
 $(VENV)/.project: $(VENV)/.lock pyproject.toml
 	@echo "setup: deleatur, editable"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup  ## take a small closing web shop through the whole walk
@@ -66,7 +66,7 @@ docs: setup  ## write the generated reference pages again
 	@$(BIN)/python packaging/reference.py write
 
 lock: setup  ## resolve the packages again (nothing younger than a week)
-	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	@test -x $(BIN)/uv || $(BIN)/pip install -qq --disable-pip-version-check uv
 	@$(UV_COMPILE) --all-extras --group dev --upgrade --output-file packaging/requirements.lock pyproject.toml
 	@$(UV_COMPILE) --constraints packaging/requirements.lock --output-file packaging/runtime.lock pyproject.toml
 	@grep -c '^[a-z]' packaging/requirements.lock packaging/runtime.lock

@@ -29,8 +29,8 @@ rm -rf dist && cp -r "$folder/first/dist" dist
 echo "build: two builds of $(git rev-parse --short HEAD) are identical"
 
 .venv/bin/python -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r packaging/runtime.lock
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps dist/*.whl
+"$folder/venv/bin/pip" install -qq --disable-pip-version-check --require-hashes -r packaging/runtime.lock
+"$folder/venv/bin/pip" install -qq --disable-pip-version-check --no-deps dist/*.whl
 cd "$folder"
 "$folder/venv/bin/deleatur" --help >"$folder/help" || { echo "build: the wheel's deleatur --help failed" >&2; exit 1; }
 echo "build: the wheel installs and starts without extras"

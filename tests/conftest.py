@@ -1,7 +1,7 @@
 """What every test shares: needs that are met or named, and no skip that nobody decided on.
 
 A skipped or expectedly failing test counts as failed unless `tests/allowed_skips.txt` names it.
-Tests whose need is not met (`root`, `data`) are left out and the header says so; with CI=true
+Tests whose need is not met (`root`, `data`) are left out and the summary says so; with CI=true
 nothing is left out.
 """
 
@@ -25,9 +25,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", default="1/1", help="run part K of N of the chosen tests, as K/N")
 
 
-def pytest_report_header() -> list[str]:
-    left_out = [f"tests marked {need} are left out: {cure}" for need, (met, cure) in NEEDS.items() if not met]
-    return [] if CI else left_out
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for need, (met, cure) in NEEDS.items():
+        if not met and not CI:
+            terminalreporter.write_line(f"tests marked {need} are left out: {cure}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
