@@ -80,8 +80,7 @@ class CertifiedTarget(Part, frozen=True):
     identity_file: str
     identity_digest: Digest
     units: Count
-    size: Count  # bytes or rows, see `unit`
-    unit: Literal["bytes", "rows"]
+    size: Count  # bytes of files, rows of tables
     held: Count  # units that a hold kept out of the selection
 
 

@@ -1,11 +1,13 @@
 """How many places to read, which, and what reading them proves. Pure; decimals, never floats."""
 
 import hashlib
+import re
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import NamedTuple
 
 from deleatur.errors import Refused
 
+_DECIMAL = re.compile(r"0\.[0-9]{1,6}\Z")  # as in a job
 _EXACT_UP_TO = 100_000  # places; beyond it the binomial bound is within 1 % of the exact one
 _PLACES = Decimal("0.00000001")  # printed fractions, rounded up
 _CONTEXT = Context(prec=60)  # digits: products of 100,000 factors keep 50 of them
@@ -106,9 +108,11 @@ def _smallest_caught(population: int, reads: int, allowed: Decimal) -> int:
 
 
 def _fraction(text: str, what: str) -> Decimal:
+    if not _DECIMAL.match(text):
+        raise Refused(f"the {what} {text[:20]!r} is not a decimal between 0 and 1")
     value = Decimal(text)
-    if not 0 < value < 1:
-        raise Refused(f"the {what} {text} is not between 0 and 1")
+    if not value:
+        raise Refused(f"the {what} is 0, and must be more")
     return value
 
 

@@ -53,7 +53,7 @@ CLAIMS = {
         "sample of {places} places."
     ),
     "searched": (
-        "At {at} {values} values sampled before the erase were searched in {size} raw bytes of {surfaces} "
+        "By {at} {values} values sampled before the erase were searched in {size} raw bytes of {surfaces} "
         "surfaces and not found; the same search saw {seen} of them before the erase."
     ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
@@ -166,7 +166,7 @@ LIMITS = {
 }
 
 
-def claim(name: str, **values: str | int) -> Sentence:
+def claim(name: str, /, **values: str | int) -> Sentence:
     """Return the claim called `name` with its values filled in."""
     return Sentence(id=name, text=CLAIMS[name].format(**values))
 
@@ -185,7 +185,7 @@ def limit(name: str) -> Limit:
         ) from None
 
 
-def limit_sentence(name: str, **values: str | int) -> Sentence:
+def limit_sentence(name: str, /, **values: str | int) -> Sentence:
     """Return the limit's sentence with its values filled in.
 
     Raises:

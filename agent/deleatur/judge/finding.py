@@ -1,0 +1,248 @@
+"""Judge one target for its certificate: its letter, its limits, and the claims that it may carry.
+
+Pure. What is said of a target comes from its history; what may be said, from the vetted sentences.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from deleatur.documents import certificate as c
+from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
+from deleatur.documents.place import Surface
+from deleatur.documents.plan import Plan, PlannedTarget
+from deleatur.errors import Refused
+from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exceptional
+from deleatur.judge.history import StepHistory, TargetHistory
+from deleatur.judge.sampling import proven
+from deleatur.judge.sentences import claim, limit, limit_sentence
+from deleatur.sanitize.techniques import technique
+
+
+class Finding:
+    """One target, judged by rule."""
+
+    def __init__(self, plan: Plan, told: TargetHistory) -> None:
+        if told.controlled is None or told.verified is None:
+            raise Refused(f"no certificate: {told.planned.id} was not looked at")
+        self.planned = told.planned
+        self.told = told
+        self.wanted = plan.verification
+        self.controlled: Controlled = told.controlled
+        self.verified: Verified = told.verified
+        self.limits = tuple(dict.fromkeys(self._limits()))
+        self.assessment: Assessment = assess(
+            Facts(
+                overwritten=self._overwritten(),
+                absent=self._absent(),
+                verdict="CLEAN" if self.verified.verdict == "CLEAN" else "INCONCLUSIVE",
+                limits=[sentence.id for sentence in self.limits],
+            )
+        )
+
+    def _limits(self) -> Iterator[c.Sentence]:
+        """Yield everything that the evidence of this target does not reach."""
+        for name in self.planned.limits:
+            yield limit_sentence(name)
+        if self.verified.verdict != "CLEAN":
+            yield limit_sentence("not-conclusive", reason=plain(self.verified.reason) or "no reason given")
+        if self.controlled.values and not self.verified.values:
+            yield limit_sentence("needles-lost")
+        if self.controlled.short:
+            yield limit_sentence("values-too-short", count=self.controlled.short)
+        if self.controlled.shared:
+            yield limit_sentence("values-shared", count=self.controlled.shared)
+        if self.told.earlier_finding:
+            yield limit_sentence("earlier-finding")
+        if self.planned.held:
+            yield limit_sentence("held-units", count=len(self.planned.held))
+        yield from self._limits_of_surfaces()
+        yield limit_sentence("process-memory")
+        yield limit_sentence("copies-elsewhere")
+
+    def _limits_of_surfaces(self) -> Iterator[c.Sentence]:
+        scans = {scan.name: scan for scan in self.verified.surfaces}
+        for surface in self.planned.surfaces:
+            name, reason = plain(surface.name), plain(surface.reason) or "no reason given"
+            if surface.reach == "out-of-reach":
+                yield limit_sentence("surface-out-of-reach", name=name, reason=reason)
+            elif surface.reach == "attested":
+                yield limit_sentence("surface-attested", name=name, reason=reason)
+            elif surface.name not in scans:
+                if surface.name.startswith("block device") and not self.wanted.device:
+                    yield limit_sentence("device-not-scanned")
+                else:
+                    yield limit_sentence("surface-not-read", name=name)
+            elif scans[surface.name].unreadable:
+                yield limit_sentence("surface-unreadable", name=name, count=scans[surface.name].unreadable)
+
+    def _overwritten(self) -> Reach | None:
+        found = [s.compared for s in self.told.steps.values() if s.step.compare == "keystream"]
+        if not found:
+            return None
+        if any(f is None or not f.read for f in found):
+            return "none"
+        return "complete" if all(f is not None and f.read >= f.population for f in found) else "sampled"
+
+    def _absent(self) -> Reach:
+        if not self.verified.absent or self.verified.absent < self.controlled.places:
+            return "none"
+        return "complete" if self.planned.sampling.mode == "full" else "sampled"
+
+    def inventory(self) -> c.Inventory:
+        """Return what was there before and after."""
+        return c.Inventory(
+            target_id=self.planned.id,
+            units_before=len(self.planned.units),
+            units_after=self.verified.remaining,
+            places_sampled=self.controlled.places,
+            places_absent=self.verified.absent,
+            places_present=self.verified.present,
+        )
+
+    def verification(self) -> c.TargetVerification:
+        """Return what was looked at, with its numbers."""
+        return c.TargetVerification(
+            target_id=self.planned.id,
+            verdict="CLEAN" if self.verified.verdict == "CLEAN" else "INCONCLUSIVE",
+            reason=plain(self.verified.reason),
+            comparisons=tuple(self._comparisons()),
+            needles=c.Needles(
+                set_digest=self.controlled.set_digest,
+                count=self.controlled.values,
+                left_out_shared=self.controlled.shared,
+                left_out_short=self.controlled.short,
+                positive_control=self.controlled.seen,
+                searched=self.verified.values,
+                hits=sum(scan.hits for scan in self.verified.surfaces),
+            ),
+            surfaces=tuple(self._surface(surface) for surface in self.planned.surfaces),
+            kept=c.Kept(before=self.controlled.keep_digest, after=self.verified.keep_digest),
+            as_at=self.told.verified_at,
+        )
+
+    def _comparisons(self) -> Iterator[c.Comparison]:
+        for told in self.told.steps.values():
+            if told.step.compare == "keystream" and told.compared is not None:
+                yield _comparison(told, told.compared, self.planned)
+
+    def _surface(self, surface: Surface) -> c.ScannedSurface:
+        before = _scan_of(surface, self.controlled.surfaces)
+        after = _scan_of(surface, self.verified.surfaces)
+        compared = [s.compared for s in self.told.steps.values() if s.compared is not None]
+        between = [_scan_of(surface, found.surfaces) for found in compared]
+        return c.ScannedSurface(
+            name=plain(surface.name),
+            reach=surface.reach,
+            reason=plain(surface.reason),
+            bytes_before=before.size,
+            values_seen_before=before.seen,
+            bytes_at_compare=sum(scan.size for scan in between),
+            hits_at_compare=sum(scan.hits for scan in between),
+            bytes_after=after.size,
+            hits_after=after.hits,
+            unreadable_after=after.unreadable,
+        )
+
+    def exceptions(self) -> Iterator[c.TargetException]:
+        """Yield what the evidence should have reached and did not."""
+        for sentence in self.limits:
+            found = limit(sentence.id)
+            if found.effect != "boundary":
+                yield c.TargetException(
+                    target_id=self.planned.id, type=found.type, sentence=sentence, disposition="accepted"
+                )
+
+    def boundaries(self) -> Iterator[c.Sentence]:
+        """Yield the limits that hold for every erase of this kind."""
+        return (s for s in self.limits if limit(s.id).effect == "boundary" and s.id != "copies-elsewhere")
+
+    def outcome(self) -> c.Outcome:
+        """Return what may be said."""
+        level = self.assessment.level
+        state: c.State = "verified"
+        if exceptional([sentence.id for sentence in self.limits]):
+            state = "verified-with-exceptions"
+        if level == "A0":
+            state = "executed-unverified"
+        return c.Outcome(
+            target_id=self.planned.id,
+            state=state,
+            assurance=f"{level}/{technique(self.planned.technique).scope}",
+            limited_by=self.assessment.limited_by,
+            claims=tuple(self._claims()),
+        )
+
+    def _claims(self) -> Iterator[c.Sentence]:
+        """Yield only what this level may say."""
+        at = self.told.verified_at
+        if self.assessment.level == "A0":
+            yield claim("executed", at=max(step.ended_at for step in self.told.steps.values()))
+        else:
+            for found in self._comparisons():
+                yield _overwritten_claim(found)
+            yield claim(
+                "absent-complete" if self._absent() == "complete" else "absent-sampled",
+                at=at,
+                units=len(self.planned.units),
+                places=self.verified.absent,
+            )
+            yield claim(
+                "searched",
+                at=at,
+                values=self.verified.values,
+                size=sum(scan.size for scan in self._scans_after()),
+                surfaces=len(self.verified.surfaces),
+                seen=self.controlled.seen,
+            )
+        if self.verified.keep_digest:
+            yield claim("kept", at=at)
+
+    def _scans_after(self) -> list[SurfaceScan]:
+        compared = [s.compared for s in self.told.steps.values() if s.compared is not None]
+        return [*self.verified.surfaces, *(scan for found in compared for scan in found.surfaces)]
+
+
+def _scan_of(surface: Surface, scans: Sequence[SurfaceScan]) -> SurfaceScan:
+    nothing = SurfaceScan(name=surface.name, size=0, hits=0, seen=0)
+    return next((scan for scan in scans if scan.name == surface.name), nothing)
+
+
+def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c.Comparison:
+    bound = None
+    if found.read < found.population:
+        random = min(found.read, planned.sampling.count)  # the first and the last place are no chance
+        shown = proven(found.population, random, planned.sampling.confidence)
+        bound = c.Bound(
+            confidence=planned.sampling.confidence, max_bad_fraction=shown.fraction, formula=shown.formula
+        )
+    return c.Comparison(
+        step=told.step.id,
+        compare="keystream",
+        mode=found.mode,
+        population=found.population,
+        sampled=found.read,
+        bytes_read=found.size,
+        mismatches=found.mismatches,
+        unreadable=found.unreadable,
+        bound=bound,
+        at=told.compared_at,
+    )
+
+
+def _overwritten_claim(found: c.Comparison) -> c.Sentence:
+    if found.bound is None:
+        return claim("overwritten-complete", at=found.at, read=found.sampled, size=found.bytes_read)
+    return claim(
+        "overwritten-sampled",
+        at=found.at,
+        read=found.sampled,
+        population=found.population,
+        confidence=found.bound.confidence,
+        fraction=found.bound.max_bad_fraction,
+    )
+
+
+def plain(text: str) -> str:
+    """Show every character that could hide or turn what stands there, in NFC."""
+    shown = (char if char.isprintable() else f"\\u{{{ord(char):x}}}" for char in text)
+    return unicodedata.normalize("NFC", "".join(shown))

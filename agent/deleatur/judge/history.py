@@ -1,0 +1,269 @@
+"""Read from plan and journal what was done to each target, and refuse a story that does not hold.
+
+Pure. What the certificate claims comes from here and from nowhere else, so every rule stands here:
+nothing before the holds were asked, nothing without its archive, nothing claimed of a look that
+came before the last change.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deleatur.documents import journal as j
+from deleatur.documents.place import Step
+from deleatur.documents.plan import Plan, PlannedTarget
+from deleatur.errors import Refused, Residue
+from deleatur.judge.evidence import verdict
+
+
+@dataclass
+class StepHistory:
+    """One step as the journal has it."""
+
+    step: Step
+    began_at: str = ""
+    ended_at: str = ""
+    done: int = 0
+    compared: j.Compared | None = None
+    compared_at: str = ""
+
+
+@dataclass
+class TargetHistory:
+    """One target as the journal has it."""
+
+    planned: PlannedTarget
+    steps: dict[str, StepHistory]
+    archived: j.Archived | None = None
+    controlled: j.Controlled | None = None
+    verified: j.Verified | None = None
+    verified_at: str = ""
+    earlier_finding: bool = False
+
+    @property
+    def touched(self) -> bool:
+        """Whether any step of the target has begun."""
+        return any(step.began_at for step in self.steps.values())
+
+
+@dataclass
+class History:
+    """The whole job as the journal has it; `reasons` say why it cannot be certified."""
+
+    targets: dict[str, TargetHistory]
+    selftests: int = 0
+    first_destructive: str = ""
+    last_destructive: str = ""
+    approved_by: list[tuple[str, ...]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    _ready: set[str] = field(default_factory=set)  # preflighted since the last start
+    _unheld: bool = False
+
+    def take(self, entry: j.Entry, plan_digest: str) -> None:
+        """Go one entry further."""
+        event = entry.event
+        match event:
+            case j.Started():
+                self._start(event, plan_digest)
+            case j.Unheld():
+                self._unheld = True
+            case j.Preflighted():
+                self._preflight(event)
+            case j.Archived() | j.Controlled():
+                self._before_erase(event)
+            case j.Erasing() | j.Advanced() | j.Erased():
+                self._erase(event, entry.at)
+            case j.Compared():
+                self._compare(event, entry.at)
+            case j.Verified():
+                self._verify(event, entry.at)
+            case j.Reported():
+                for target in self.targets.values():
+                    target.earlier_finding = True
+            case j.Certified():
+                self.reasons.append("the journal says that there is a certificate already")
+            case j.Stopped():
+                self._unheld = False
+
+    def _start(self, event: j.Started, plan_digest: str) -> None:
+        if event.plan != plan_digest:
+            self.reasons.append("a run of another plan stands in the journal")
+        if event.selftests < 1:
+            self.reasons.append("a run began without a self-test")
+        self.selftests = event.selftests
+        self.approved_by.append(event.approved_by)
+        self._ready.clear()
+        self._unheld = False
+
+    def _preflight(self, event: j.Preflighted) -> None:
+        target = self._target(event.target)
+        if target is None:
+            return
+        if event.identity != hashlib.sha256(target.planned.identity.text().encode()).hexdigest():
+            self.reasons.append(f"{event.target}: another target was opened than planned")
+        self._ready.add(event.target)
+
+    def _before_erase(self, event: j.Archived | j.Controlled) -> None:
+        target = self._target(event.target)
+        if target is None:
+            return
+        if target.touched:
+            self.reasons.append(f"{event.target}: {type(event).__name__.lower()} after the erase had begun")
+        if isinstance(event, j.Archived):
+            target.archived = event
+        else:
+            target.controlled = event
+
+    def _erase(self, event: j.Erasing | j.Advanced | j.Erased, at: str) -> None:
+        target, step = self._step(event.step)
+        if target is None or step is None:
+            return
+        if not self._unheld or target.planned.id not in self._ready:
+            self.reasons.append(f"{event.step}: ran without asking for holds or looking at the target first")
+        target.verified = step.compared = None
+        if not isinstance(event, j.Erasing) and not step.began_at:
+            self.reasons.append(f"{event.step}: ran without saying so first")
+        step.began_at = step.began_at or at
+        step.ended_at, step.done = ("", 0) if not isinstance(event, j.Erased) else (at, event.done)
+        self.first_destructive = self.first_destructive or at
+        self.last_destructive = at
+
+    def _compare(self, event: j.Compared, at: str) -> None:
+        target, step = self._step(event.step)
+        if target is None or step is None:
+            return
+        step.compared, step.compared_at = event, at
+        if event.mismatches or event.unreadable or any(scan.hits for scan in event.surfaces):
+            target.earlier_finding = True
+
+    def _verify(self, event: j.Verified, at: str) -> None:
+        target = self._target(event.target)
+        if target is None:
+            return
+        target.verified, target.verified_at = event, at
+        if _found(event):
+            target.earlier_finding = True
+
+    def _target(self, name: str) -> TargetHistory | None:
+        if name not in self.targets:
+            self.reasons.append(f"the journal speaks of a target {name} that the plan does not have")
+        return self.targets.get(name)
+
+    def _step(self, name: str) -> tuple[TargetHistory | None, StepHistory | None]:
+        for target in self.targets.values():
+            if name in target.steps:
+                return target, target.steps[name]
+        self.reasons.append(f"the journal speaks of a step {name} that the plan does not have")
+        return None, None
+
+
+def history(plan: Plan, plan_digest: str, entries: Sequence[j.Entry]) -> History:
+    """Return the history of a job that may be certified.
+
+    Raises:
+        Residue: something of what was to be erased can still be read.
+        Refused: a step, a look or an archive is missing, or came at the wrong time; all reasons at once.
+    """
+    told = History(
+        targets={
+            t.id: TargetHistory(t, {s.id: StepHistory(s) for s in plan.steps if s.target == t.id})
+            for t in plan.targets
+        }
+    )
+    if not entries or not isinstance(entries[0].event, j.Started):
+        told.reasons.append("the journal does not begin with a start")
+    if not plan.targets:
+        told.reasons.append("the plan has no target")
+    for entry in entries:
+        told.take(entry, plan_digest)
+    for target in told.targets.values():
+        _require_clean(target)
+        told.reasons += _missing(target, plan)
+    if told.reasons:
+        raise Refused("no certificate: " + "; ".join(dict.fromkeys(told.reasons)))
+    return told
+
+
+def _require_clean(target: TargetHistory) -> None:
+    name = target.planned.id
+    for step in target.steps.values():
+        found = step.compared
+        if found is None:
+            continue
+        if found.mismatches or found.unreadable or any(scan.hits for scan in found.surfaces):
+            raise Residue(f"{name}: {step.step.id} did not read back as it was overwritten; resume the job")
+    if target.verified is not None and _found(target.verified):
+        raise Residue(f"{name}: something of what was to be erased can still be read; see residue.json")
+
+
+def _found(verified: j.Verified) -> bool:
+    return bool(
+        verified.verdict == "RESIDUE"
+        or verified.present
+        or verified.remaining
+        or any(scan.hits for scan in verified.surfaces)
+    )
+
+
+def _missing(target: TargetHistory, plan: Plan) -> list[str]:
+    """Name everything that the journal should have and has not."""
+    name, reasons = target.planned.id, []
+    if not target.steps:
+        reasons.append(f"{name}: the plan has no step for it")
+    for step in target.steps.values():
+        if not step.ended_at:
+            reasons.append(f"{name}: {step.step.id} did not come to its end")
+        if step.step.compare == "keystream":
+            reasons += [f"{name}: {step.step.id} {why}" for why in _uncompared(step, target.planned)]
+    if target.planned.target.archive:
+        reasons += [f"{name}: {why}" for why in _unarchived(target, plan)]
+    if target.controlled is None:
+        reasons.append(f"{name}: nothing was sampled before the erase")
+    if target.verified is None:
+        reasons.append(f"{name}: was not verified after its last change")
+    if target.controlled is not None and target.verified is not None:
+        reasons += [f"{name}: {why}" for why in _contradictions(target.controlled, target.verified)]
+    return reasons
+
+
+def _uncompared(step: StepHistory, planned: PlannedTarget) -> list[str]:
+    found = step.compared
+    if found is None:
+        return ["was not read back after its last change"]
+    wanted = found.population
+    if planned.sampling.mode == "sample":
+        wanted = min(wanted, planned.sampling.count)
+    elif found.size < sum(unit.size for unit in planned.units):
+        return ["was read back in part only"]
+    return ["was read back at fewer places than planned"] if found.read < wanted else []
+
+
+def _unarchived(target: TargetHistory, plan: Plan) -> list[str]:
+    found = target.archived
+    if found is None:
+        return ["nothing was archived, and the plan asks for it"]
+    if [t.table for t in found.tables] != [t.table for t in target.planned.target.archive]:
+        return ["other tables were archived than planned"]
+    if plan.custodian is None or found.custodian != plan.custodian.name:
+        return ["the archive went to another custodian than planned"]
+    if found.recipient != plan.custodian.recipient:
+        return ["the archive was encrypted to another recipient than planned"]
+    return []
+
+
+def _contradictions(controlled: j.Controlled, verified: j.Verified) -> list[str]:
+    """Name what cannot both be so: the verdict is judged again from what was seen."""
+    reasons = []
+    if controlled.keep_digest != verified.keep_digest:
+        reasons.append("what had to stay is not what it was before")
+    ruling, why = verdict(
+        controlled,
+        verified.surfaces,
+        sampled=verified.values > 0,
+        values=verified.values,
+        present=verified.present,
+        remaining=verified.remaining,
+    )
+    if verified.verdict == "CLEAN" and ruling != "CLEAN":
+        reasons.append(f"called clean, but {why}")
+    return reasons

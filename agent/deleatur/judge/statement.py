@@ -1,0 +1,222 @@
+"""Make the statement of a certificate from plan and journal, and from nothing else.
+
+Pure: the same documents give the same bytes, so a verifier computes them again. Every number in
+it stands in the journal or follows from it; levels, bounds and sentences are by rule.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import MAXYEAR, date
+
+from deleatur.documents import certificate as c
+from deleatur.documents.codec import encode_json
+from deleatur.documents.journal import Entry
+from deleatur.documents.plan import Plan, PlannedTarget, PublicKey
+from deleatur.errors import Refused
+from deleatur.judge.finding import Finding, plain
+from deleatur.judge.fingerprint import key_id
+from deleatur.judge.history import History, TargetHistory, history
+from deleatur.judge.sentences import limit_sentence
+from deleatur.sanitize.techniques import technique
+
+# Fields of the sample forms of NIST SP 800-88 Rev. 1 App. G and Rev. 2 App. C that this form lacks.
+NOT_RECORDED = (
+    "manufacturer, model, serial number and firmware of the medium",
+    "property or asset number",
+    "health of the medium",
+    "confidentiality category before and after",
+    "names, titles, contacts and ink signatures of persons: pseudonyms and keys stand instead",
+    "location",
+    "destination and custodian of the medium",
+    "validation by an accepting officer",
+    "time from a trusted authority: all times are of the host's clock",
+    "entry in a public log",
+)
+_WORST_FIRST: tuple[c.State, ...] = ("executed-unverified", "verified-with-exceptions", "verified")
+
+
+@dataclass(frozen=True)
+class Issue:
+    """What is not in plan and journal: who issues the certificate, when, and on which evidence."""
+
+    certificate_id: str
+    issued_at: str  # RFC 3339, UTC
+    issuers: Sequence[PublicKey]
+    approvals: Sequence[PublicKey]  # counted by `deleatur.trust.approval`
+    journal_digest: str  # sha256 hex of journal.jsonl
+    evidence_digest: str  # sha256 hex of evidence.sha256
+
+
+def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Issue) -> bytes:
+    """Return the in-toto Statement to be signed.
+
+    Raises:
+        Residue: something of what was to be erased can still be read.
+        Refused: the journal does not show that everything was done and looked at; or a limit of the
+            plan has no vetted sentence.
+    """
+    plan_digest = hashlib.sha256(plan_bytes).hexdigest()
+    told = history(plan, plan_digest, entries)
+    _require_approvals(plan, told, issue)
+    files = {t.id: f"targets/t{number}.txt" for number, t in enumerate(plan.targets, 1)}
+    findings = [Finding(plan, told.targets[t.id]) for t in plan.targets]
+    subjects = [
+        *(c.Subject(name=files[t.id], digest=_identity_digest(t)) for t in plan.targets),
+        c.Subject(name="plan.json", digest=c.Digest(sha256=plan_digest)),
+        c.Subject(name="evidence.sha256", digest=c.Digest(sha256=issue.evidence_digest)),
+    ]
+    outcomes = tuple(finding.outcome() for finding in findings)
+    predicate = c.Certificate(
+        schema_version="deleatur/certificate/v1",
+        certificate_id=issue.certificate_id,
+        language="en",
+        issuers=tuple(map(_key, issue.issuers)),
+        issued_at=issue.issued_at,
+        retain_until=_years_later(issue.issued_at, plan.policy.certificate_retention_years),
+        plan=_plan_reference(plan, plan_digest),
+        planner=_key(plan.planned_by),
+        approvals=c.Approvals(threshold=plan.policy.approvals, keys=tuple(map(_key, issue.approvals))),
+        targets=tuple(_target(t, files[t.id]) for t in plan.targets),
+        method=tuple(m for t in plan.targets for m in _methods(told.targets[t.id])),
+        inventory=tuple(finding.inventory() for finding in findings),
+        verification=tuple(finding.verification() for finding in findings),
+        archives=tuple(a for t in plan.targets for a in _archive(plan, told.targets[t.id])),
+        exceptions=tuple(e for finding in findings for e in finding.exceptions()),
+        outcome=c.Outcomes(
+            per_target=outcomes, overall=min((o.state for o in outcomes), key=_WORST_FIRST.index)
+        ),
+        copies_not_covered=limit_sentence("copies-elsewhere"),
+        known_limits=tuple(dict.fromkeys(s for finding in findings for s in finding.boundaries())),
+        statements_not_recorded=NOT_RECORDED,
+        times=c.Times(
+            plan_created=plan.created_at,
+            first_destructive=told.first_destructive,
+            last_destructive=told.last_destructive,
+            verified=max(t.verified_at for t in told.targets.values()),
+        ),
+        evidence=c.Evidence(
+            journal=c.Digest(sha256=issue.journal_digest),
+            journal_entries=len(entries),
+            selftests=told.selftests,
+        ),
+        software=c.MadeBy(
+            agent=plain(plan.software.agent),
+            version=plain(plan.software.version),
+            python=plain(plan.software.python),
+            record_digest=plan.software.record_digest,
+        ),
+        previous="none",
+    )
+    return encode_json(
+        c.Statement(
+            type_=c.STATEMENT_TYPE,
+            subject=tuple(subjects),
+            predicate_type=c.CERTIFICATE_TYPE,
+            predicate=predicate,
+        )
+    )
+
+
+def _require_approvals(plan: Plan, told: History, issue: Issue) -> None:
+    """Compare the approvals that count with those that each run of the job went on."""
+    counted = {key_id(key) for key in issue.approvals}
+    if len({key.spki for key in issue.approvals}) < plan.policy.approvals:
+        raise Refused(f"no certificate: {len(counted)} keys approved, {plan.policy.approvals} are needed")
+    for run in told.approved_by:
+        if not set(run) <= counted or len(set(run)) < plan.policy.approvals:
+            raise Refused("no certificate: a run went on approvals that are not there")
+
+
+def _plan_reference(plan: Plan, digest: str) -> c.PlanReference:
+    return c.PlanReference(
+        id=plan.id,
+        digest=c.Digest(sha256=digest),
+        created_at=plan.created_at,
+        job=plan.job,
+        job_digest=plan.job_digest,
+        reason=plain(plan.reason),
+        authority=plain(plan.authority),
+        requested_by=plan.requested_by,
+    )
+
+
+def _target(planned: PlannedTarget, file: str) -> c.CertifiedTarget:
+    return c.CertifiedTarget(
+        id=planned.id,
+        kind=plain(planned.identity.kind),
+        identity_file=file,
+        identity_digest=_identity_digest(planned),
+        units=len(planned.units),
+        size=planned.size,
+        held=len(planned.held),
+    )
+
+
+def _methods(told: TargetHistory) -> Iterator[c.Method]:
+    pin = told.planned.plugin
+    plugin = c.Plugin(
+        distribution=plain(pin.distribution),
+        version=plain(pin.version),
+        record_digest=pin.record_digest,
+        entry_point=plain(pin.entry_point),
+    )
+    for step in told.steps.values():
+        way = technique(step.step.technique)
+        yield c.Method(
+            step=step.step.id,
+            target_id=told.planned.id,
+            technique=way.id,
+            title=way.title,
+            category=way.category,
+            scope=way.scope,
+            action=step.step.action,
+            pattern="aes-256-ctr" if step.step.compare == "keystream" else "none",
+            source=way.source,
+            plugin=plugin,
+            done=step.done,
+            started_at=step.began_at,
+            ended_at=step.ended_at,
+        )
+
+
+def _archive(plan: Plan, told: TargetHistory) -> Iterator[c.ArchiveReference]:
+    found = told.archived
+    if found is None or plan.custodian is None:
+        return
+    yield c.ArchiveReference(
+        target_id=told.planned.id,
+        file=plain(found.file),
+        digest=c.Digest(sha256=found.sha256),
+        size=found.size,
+        custodian=found.custodian,
+        recipient=found.recipient,
+        retain_until=plan.custodian.retain_until,
+        compared=found.compared,
+        tables=tuple(
+            c.ArchivedTableReference(table=plain(t.table), rows=t.rows, digest=c.Digest(sha256=t.sha256))
+            for t in found.tables
+        ),
+    )
+
+
+def _identity_digest(planned: PlannedTarget) -> c.Digest:
+    return c.Digest(sha256=hashlib.sha256(planned.identity.text().encode()).hexdigest())
+
+
+def _key(key: PublicKey) -> c.Key:
+    return c.Key(name=key.name, key_id=key_id(key), spki=key.spki)
+
+
+def _years_later(moment: str, years: int) -> str:
+    """Return the day `years` after a moment; 29 February becomes 1 March, which keeps longer."""
+    try:
+        day = date.fromisoformat(moment[:10])
+    except ValueError:
+        raise Refused(f"{moment[:10]} is no day") from None
+    if day.year + years > MAXYEAR:
+        raise Refused(f"{years} years after {day.year} no calendar goes on")
+    try:
+        return day.replace(year=day.year + years).isoformat()
+    except ValueError:
+        return date(day.year + years, 3, 1).isoformat()
