@@ -94,6 +94,17 @@ def destroy(name: str) -> None:
         raise Failed(f"the key of {name} can still be read after it was destroyed; reboot before going on")
 
 
+def reachable(haven: Haven) -> bool:
+    """Say whether this process may look where a key lies; if not, not finding it means nothing."""
+    if haven == "tmpfs":
+        return bool(_memory_directories())
+    try:
+        _syscall(1, _SEARCH, _USER_KEYRING, b"user", _description("nothing"), 0)
+    except OSError as error:
+        return error.errno in _GONE
+    return True
+
+
 def harden_process() -> None:
     """Keep this process out of core dumps and from being traced by other processes of the user.
 
@@ -129,9 +140,11 @@ def _description(name: str) -> bytes:
 def _keyring_store(name: str, key: bytes) -> None:
     """Make the key in our own keyring, where we may set its permissions, then link it to the user's."""
     serial = _syscall(0, b"user", _description(name), key, len(key), _PROCESS_KEYRING)
-    _syscall(1, _SETPERM, serial, _PERMISSIONS)
-    _syscall(1, _LINK, serial, _USER_KEYRING)
-    _syscall(1, _UNLINK, serial, _PROCESS_KEYRING)
+    try:
+        _syscall(1, _SETPERM, serial, _PERMISSIONS)
+        _syscall(1, _LINK, serial, _USER_KEYRING)
+    finally:
+        _syscall(1, _UNLINK, serial, _PROCESS_KEYRING)
 
 
 def _keyring_find(name: str) -> int | None:
@@ -139,7 +152,7 @@ def _keyring_find(name: str) -> int | None:
         return _syscall(1, _SEARCH, _USER_KEYRING, b"user", _description(name), 0)
     except OSError as error:
         if error.errno in _GONE or error.errno in _NO_KEYRING:
-            return None
+            return None  # where the keyring is forbidden, `reachable` says so
         raise
 
 
@@ -207,18 +220,33 @@ def _file_store(directory: Path, name: str, key: bytes) -> bool:
     return True
 
 
-def _file_fetch(directory: Path, name: str) -> bytes | None:
-    """Read the key's file; one cut short, or overwritten with zeros, never was or is no more a key."""
+def _file_open(directory: Path, name: str) -> int | None:
+    """Open the key's file; None if there is none.
+
+    Raises:
+        Refused: somebody put something else in its place.
+    """
     path = _file_path(directory, name)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Refused(f"{path} cannot be opened: {error.strerror}; look what it is and remove it") from None
+    status = os.fstat(fd)
+    private = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o600
+    if not private or status.st_uid != os.geteuid() or status.st_nlink != 1:
+        os.close(fd)
+        raise Refused(f"{path} is not a private file of this user; look what it is and remove it")
+    return fd
+
+
+def _file_fetch(directory: Path, name: str) -> bytes | None:
+    """Read the key's file; one cut short, or overwritten with zeros, never was or is no more a key."""
+    fd = _file_open(directory, name)
+    if fd is None:
+        return None
     try:
-        status = os.fstat(fd)
-        ours = status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode) and status.st_nlink == 1
-        if not ours or stat.S_IMODE(status.st_mode) != 0o600:
-            raise Refused(f"{path} is not a private file of this user; remove it")
         key = os.read(fd, KEY_LENGTH + 1)
     finally:
         os.close(fd)
@@ -226,13 +254,11 @@ def _file_fetch(directory: Path, name: str) -> bytes | None:
 
 
 def _file_destroy(directory: Path, name: str) -> None:
-    path = _file_path(directory, name)
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
+    fd = _file_open(directory, name)
+    if fd is None:
         return
     try:
         os.write(fd, bytes(KEY_LENGTH))
     finally:
         os.close(fd)
-    path.unlink()
+    _file_path(directory, name).unlink()

@@ -28,7 +28,11 @@ from deleatur.sanitize.overwrite import overwrite_in_place
 
 MAX_VALUE = 1 << 20  # bytes of one sampled value
 _MAX_BODY = MAX_VALUE + (1 << 16)  # bytes of one frame; a locator is far smaller than the rest
-_MAGIC = b"deleatur-spool/1\n"
+_MAGICS: dict[key_ring.Haven, bytes] = {  # the first line says where the key is: a key that this
+    "kernel keyring": b"deleatur-spool/1 kernel keyring\n",  # process cannot look for is not gone
+    "tmpfs": b"deleatur-spool/1 tmpfs         \n",
+}
+_MAGIC = 32  # bytes of the first line
 _HEADER = 9  # bytes: kind, length, check
 _SEGMENT, _RECORD = b"S", b"R"
 _SALT = 32  # bytes, RFC 5869 §3.1: as long as the hash
@@ -68,7 +72,7 @@ class Spool:
 
     def __init__(self, path: Path, job_id: str, key: bytes, fd: int) -> None:
         self._path, self._job_id, self._key, self._fd = path, job_id, key, fd
-        self._end = len(_MAGIC)  # of the last whole frame, bytes
+        self._end = _MAGIC  # of the last whole frame, bytes
         self._segments = 0  # in the file
         self._next: _Spot | None = None  # where this process writes
         self._torn = False  # a write failed: what it left may only be followed by a new segment
@@ -88,9 +92,9 @@ class Spool:
             raise Refused(f"{path} already holds the samples of this job; resume it")
         cls.destroy_at(path, job_id)
         key = secrets.token_bytes(key_ring.KEY_LENGTH)
-        key_ring.store(_key_name(job_id), key)
+        haven = key_ring.store(_key_name(job_id), key)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        _write_at(fd, _MAGIC, 0)
+        _write_at(fd, _MAGICS[haven], 0)
         os.fsync(fd)
         sync_directory(path.parent)
         return cls(path, job_id, key, fd)
@@ -100,25 +104,23 @@ class Spool:
         """Open the spool of a killed process; None when its key, or the file, is not there any more.
 
         Raises:
-            Refused: the file was changed, belongs to another job, or is not a private file of ours.
+            Refused: the file was changed, belongs to another job, or is not a private file of ours; or
+            the key's place may not be used here.
         """
+        _check_reachable(path)
         key = key_ring.fetch(_key_name(job_id))
         if key is None:
             return None
-        try:
-            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
+        fd = _open_private(path)
+        if fd is None:
             return None
-        spool = cls(path, job_id, key, fd)
+        spool, begun = cls(path, job_id, key, fd), False
         try:
-            _check_private(path, os.fstat(fd))
-            if spool._index():
-                fd = -1
-                return spool
-            return None
+            begun = spool._index()
         finally:
-            if fd >= 0:
-                os.close(fd)
+            if not begun:
+                spool.close()
+        return spool if begun else None
 
     def append(self, target: str, places_and_values: Iterable[tuple[Locator, bytes]]) -> None:
         """Add to a target's sample; durable after `commit` or `seal`.
@@ -177,6 +179,7 @@ class Spool:
     @staticmethod
     def destroy_at(path: Path, job_id: str) -> None:
         """Destroy a job's spool without opening it; harmless to do again, or when there is none."""
+        _check_reachable(path)
         key_ring.destroy(_key_name(job_id))
         destroy_file(path)
 
@@ -208,12 +211,12 @@ class Spool:
 
     def _index(self) -> bool:
         """Decrypt every record and note the samples; False if the file was never begun."""
-        start = os.pread(self._fd, len(_MAGIC), 0)
-        if start != _MAGIC:
-            if _MAGIC.startswith(start):
+        start = os.pread(self._fd, _MAGIC, 0)
+        if start not in _MAGICS.values():
+            if any(magic.startswith(start) for magic in _MAGICS.values()):
                 return False
             raise self._changed()
-        for spot, record in self._records(_Spot(len(_MAGIC), 0, b"", 0)):
+        for spot, record in self._records(_Spot(_MAGIC, 0, b"", 0)):
             self._note(spot, record)
         return True
 
@@ -301,14 +304,10 @@ def destroy_file(path: Path) -> None:
 
 
 def _destroy_one(path: Path) -> None:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    fd = _open_private(path)
+    if fd is None:
         return
-    except OSError as error:
-        raise Refused(f"{path} cannot be opened for overwriting: {error.strerror}; look what it is") from None
     try:
-        _check_private(path, os.fstat(fd))
         for _ in overwrite_in_place(fd, Keystream(secrets.token_hex(32)), path.name):
             continue
     finally:
@@ -317,9 +316,36 @@ def _destroy_one(path: Path) -> None:
     sync_directory(path.parent)
 
 
-def _check_private(path: Path, status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
-        raise Refused(f"{path} is not a file of this user under one name only; look what it is and remove it")
+def _open_private(path: Path) -> int | None:
+    """Open a regular file of ours that has one name; None if it is not there."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Refused(f"{path} cannot be opened: {error.strerror}; look what it is and remove it") from None
+    status = os.fstat(fd)
+    if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1:
+        return fd
+    os.close(fd)
+    raise Refused(f"{path} is not a file of this user under one name only; look what it is and remove it")
+
+
+def _check_reachable(path: Path) -> None:
+    """Refuse where the key may lie but cannot be looked for: there, "no key" would be a guess."""
+    fd = _open_private(path)
+    if fd is None:
+        return
+    try:
+        start = os.pread(fd, _MAGIC, 0)
+    finally:
+        os.close(fd)
+    for haven, magic in _MAGICS.items():
+        if start == magic and not key_ring.reachable(haven):
+            raise Refused(
+                f"the key of {path} lies in the {haven}, which this process may not use; go on where the"
+                " job was begun, or remove the file to go on without its samples"
+            )
 
 
 def _key_name(job_id: str) -> str:
