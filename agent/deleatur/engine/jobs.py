@@ -1,18 +1,20 @@
 """What a person does with a job: plan it, approve it, run it, ask how far it is."""
 
 import hashlib
+import json
 import platform
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distribution
+from pathlib import Path
 
 import deleatur
 from deleatur.documents.codec import encode_json
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.journal import read_chain
-from deleatur.documents.plan import Plan, Software
+from deleatur.documents.plan import Plan, PublicKey, Software
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import MAX_JOURNAL, JobDirectory
 from deleatur.engine.hooks import Hooks
@@ -55,7 +57,46 @@ def read_plan(directory: JobDirectory) -> Approved:
     return Approved(decode_plan(content), content)
 
 
-def plan_job(directory: JobDirectory, registry: Registry, authors: Authors, clock: Clock) -> Approved:
+def write_short_job(path: Path, url: str, authority: str) -> JobDirectory:
+    """Make a job directory for one whole target: what `deleatur erase URL` asks.
+
+    Raises:
+        Refused: the directory holds a job already.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = JobDirectory(path)
+    single = scheme_of(url) == "file"  # only files may go with one approval, docs/spec/job.md
+    lines = [
+        'schema = "deleatur/job/v1"',
+        'name = "erase"',
+        'reason = "other"',
+        f"authority = {_quoted(authority)}",
+        'requested_by = "operator"',
+        "[policy]",
+        f"approvals = {1 if single else 2}",
+        "[[target]]",
+        'id = "target"',
+        f"url = {_quoted(url)}",
+    ]
+    content = ("\n".join(lines) + "\n").encode()
+    decode_job(content)
+    directory.write_once(directory.job, content)
+    return directory
+
+
+def _quoted(text: str) -> str:
+    """Return a TOML basic string: JSON's escapes are a subset of TOML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def plan_job(
+    directory: JobDirectory,
+    registry: Registry,
+    *,
+    planner: SigningKey,
+    approvers: Sequence[PublicKey],
+    clock: Clock,
+) -> Approved:
     """Look at every target without changing it, and write the plan.
 
     Raises:
@@ -82,7 +123,7 @@ def plan_job(directory: JobDirectory, registry: Registry, authors: Authors, cloc
             job,
             seen,
             job_digest=hashlib.sha256(content).hexdigest(),
-            authors=authors,
+            authors=Authors(planner.public, tuple(approvers)),
             software=_software(),
             created_at=_seconds(clock),
             entropy=secrets.token_bytes(32),
@@ -93,14 +134,18 @@ def plan_job(directory: JobDirectory, registry: Registry, authors: Authors, cloc
         return written
 
 
-def approve_job(directory: JobDirectory, key: SigningKey, clock: Clock) -> str:
+def approve_job(directory: JobDirectory, key: SigningKey, clock: Clock, *, digest: str) -> str:
     """Sign the plan's digest and return the name of the approval's file.
 
+    `digest` is what the approver saw: a plan that was swapped since then is not signed.
+
     Raises:
-        Refused: this key may not approve, or has approved already.
+        Refused: this key may not approve, has approved already, or the plan is another one.
     """
     with directory.locked():
         approved = read_plan(directory)
+        if approved.digest != digest:
+            raise Refused("plan.json changed while it was being approved; look at it again")
         if key.public.spki not in {k.spki for k in approved.plan.approvers}:
             raise Refused(f"{key.key_id} is not among the approvers of this plan")
         name = f"approval-{hashlib.sha256(key.public.spki.encode()).hexdigest()[:16]}.dsse.json"

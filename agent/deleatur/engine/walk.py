@@ -97,8 +97,11 @@ class Walk:
     def _go(self, passed: int) -> None:
         if self.progress.certified is None and not self._adopt_certificate():
             self._start(passed)
-            while (action := f.next_action(self.plan, self.progress)) is not None:
-                self._perform(action)
+            try:
+                while (action := f.next_action(self.plan, self.progress)) is not None:
+                    self._perform(action)
+            finally:
+                self.spool.close()
         self._destroy_secrets()
 
     def _start(self, passed: int) -> None:

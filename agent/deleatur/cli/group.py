@@ -1,0 +1,45 @@
+"""The list of commands, each loaded only when it is called: start-up stays fast."""
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+COMMANDS: Final = {  # name: one line of help, in the order of a job
+    "demo": "Build a small closing web shop and take it through the whole walk.",
+    "init": "Make the agent's settings and keys.",
+    "plan": "Look at a job's targets without changing them, and write the plan.",
+    "approve": "Sign a plan's digest.",
+    "run": "Run an approved plan to its certificate.",
+    "resume": "Go on with a job that was stopped.",
+    "status": "Say how far a job is.",
+    "verify": "Check a certificate offline, with public keys only.",
+    "show": "Show a certificate to a person.",
+    "erase": "Erase one file, folder or database: job, plan, approval and certificate in one go.",
+    "plugins": "List the plugins that are installed, and which are trusted.",
+    "plugin": "Start a plugin of your own.",
+    "selftest": "Run the known-answer tests that run before every job.",
+    "completion": "Print the completion script for your shell.",
+}
+
+
+class Commands(click.Group):
+    """A group that imports `deleatur.cli.NAME` when NAME is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of a job."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"deleatur.cli.{cmd_name}").command
+        if not isinstance(command, click.Command):
+            raise TypeError(cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))

@@ -1,0 +1,158 @@
+"""Show plans, states and certificates as pictures: a person looks at pictures rather than tables."""
+
+from rich import box
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from deleatur.cli.output import printable, size
+from deleatur.documents.certificate import Certificate, Statement
+from deleatur.documents.plan import PlannedTarget
+from deleatur.engine.jobs import Approved
+from deleatur.judge.fold import Progress
+
+WIDTH = 30  # characters of a bar
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _safe(text: str) -> str:
+    return escape(printable(text))
+
+
+def _amount(target: PlannedTarget) -> str:
+    rows = target.identity.kind == "rows"
+    return f"{target.size} rows" if rows else size(target.size)
+
+
+def show_plan(approved: Approved) -> None:
+    """Show what is going to happen, and the digest that is approved."""
+    plan = approved.plan
+    targets = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("target", "what", "goes", "held", "archived first", "how"):
+        targets.add_column(head, overflow="fold")
+    for target in plan.targets:
+        targets.add_row(
+            _safe(target.id),
+            _safe(target.target.url),
+            f"[red]{_amount(target)}[/] in {len(target.units)} units",
+            f"[green]{sum(u.size for u in target.held)}[/]" if target.held else "-",
+            _safe(", ".join(a.table for a in target.target.archive)) or "-",
+            _safe(target.technique),
+        )
+    limits = sorted({limit for t in plan.targets for limit in t.limits})
+    facts = Text.from_markup(
+        f"authority  {_safe(plan.authority)}\n"
+        f"reason     {plan.reason}\n"
+        f"approvals  {plan.policy.approvals} of {len(plan.approvers)} keys that may approve\n"
+        f"limits     {', '.join(limits) or 'none named'}\n"
+        f"digest     [bold]sha256:{approved.digest}[/]"
+    )
+    title = f"plan of {_safe(plan.job)}"
+    _console().print(Panel(Group(targets, facts), title=title, title_align="left", border_style="yellow"))
+
+
+def show_state(approved: Approved, progress: Progress, approvals: int, state: str, following: str) -> None:
+    """Show how far a job is: one bar for each step."""
+    plan = approved.plan
+    steps = Table(box=None, pad_edge=False, show_header=False)
+    sizes = {t.id: t.size for t in plan.targets}
+    for step in plan.steps:
+        done = progress.step(step)
+        whole = sizes[step.target] or 1
+        part = 1.0 if done.erased else min((done.cursor.done if done.cursor else 0) / whole, 1.0)
+        filled = round(part * WIDTH)
+        bar = f"[{'green' if done.erased else 'yellow'}]{'█' * filled}[/]{'·' * (WIDTH - filled)}"
+        steps.add_row(step.id, _safe(f"{step.action} {step.target}"), bar, f"{part:.0%}")
+    for target in plan.targets:
+        verified = progress.verified.get(target.id)
+        steps.add_row("", _safe(f"verify {target.id}"), verified.verdict if verified else "·" * WIDTH, "")
+    facts = f"approvals {approvals} of {plan.policy.approvals}   next: {following or 'nothing'}"
+    title = f"{_safe(plan.job)}: {state}"
+    _console().print(Panel(Group(steps, facts), title=title, title_align="left"))
+
+
+_COLOURS = {"verified": "green", "verified-with-exceptions": "yellow", "executed-unverified": "red"}
+
+
+def show_certificate(statement: Statement) -> None:
+    """Show a certificate: what went, how it is known, and what is not covered."""
+    certificate = statement.predicate
+    console = _console()
+    overall = certificate.outcome.overall
+    console.print(
+        Panel(
+            Group(_head(certificate), _outcomes(certificate), _evidence(certificate), _limits(certificate)),
+            title=f"certificate of erasure {certificate.certificate_id}",
+            subtitle=f"{overall}; shown, not checked: use `deleatur verify`",
+            title_align="left",
+            border_style=_COLOURS[overall],
+        )
+    )
+
+
+def _head(certificate: Certificate) -> Text:
+    plan = certificate.plan
+    approvers = ", ".join(f"{k.name} {k.key_id[:19]}…" for k in certificate.approvals.keys)
+    return Text.from_markup(
+        f"job        {_safe(plan.job)}: {_safe(plan.authority)}\n"
+        f"issued     {certificate.issued_at}, kept until {certificate.retain_until}\n"
+        f"planned    by {_safe(certificate.planner.name)} {certificate.planner.key_id[:19]}…\n"
+        f"approved   by {_safe(approvers)} (threshold {certificate.approvals.threshold})"
+    )
+
+
+def _outcomes(certificate: Certificate) -> Group:
+    names = {t.id: t for t in certificate.targets}
+    lines: list[Text] = []
+    for outcome in certificate.outcome.per_target:
+        target = names[outcome.target_id]
+        colour = _COLOURS[outcome.state]
+        amount = size(target.size) if target.unit == "bytes" else f"{target.size} rows"
+        lines.append(
+            Text.from_markup(
+                f"\n[bold {colour}]■ {outcome.assurance:<15}[/] {_safe(outcome.target_id)}: {amount} in "
+                f"{target.units} units, {outcome.state}; {target.held} units held"
+            )
+        )
+        lines += [Text(f"  {printable(c.text)}") for c in outcome.claims]
+    return Group(*lines)
+
+
+def _evidence(certificate: Certificate) -> Table:
+    seen = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title="\nsampled values, before and after", title_justify="left"
+    )
+    for head in ("target", "surface", "values seen before", "hits after", "bytes read after"):
+        seen.add_column(head, overflow="fold")
+    for verification in certificate.verification:
+        total = verification.needles.count or 1
+        for surface in verification.surfaces:
+            if surface.reach != "scannable" or not (surface.bytes_before or surface.bytes_after):
+                continue
+            filled = round(surface.values_seen_before / total * 10)
+            seen.add_row(
+                _safe(verification.target_id),
+                _safe(surface.name),
+                f"[red]{'█' * filled}[/]{'·' * (10 - filled)} {surface.values_seen_before}",
+                f"[green]{surface.hits_after}[/]",
+                size(surface.bytes_after + surface.bytes_at_compare),
+            )
+    return seen
+
+
+def _limits(certificate: Certificate) -> Group:
+    lines = [Text("not covered:")]
+    lines += [Text(f"  · {printable(e.sentence.text)}") for e in certificate.exceptions]
+    lines += [Text(f"  · {printable(s.text)}") for s in certificate.known_limits]
+    lines.append(Text(f"  · {printable(certificate.copies_not_covered.text)}"))
+    for archive in certificate.archives:
+        tables = ", ".join(f"{t.table} ({t.rows} rows)" for t in archive.tables)
+        lines.append(
+            Text(f"kept: {tables} in {archive.file}, for {archive.custodian} until {archive.retain_until}")
+        )
+    return Group(*lines)

@@ -1,0 +1,77 @@
+"""Show what a long job is doing: a bar with throughput and ETA on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deleatur.cli.output import note, size
+from deleatur.engine.looking import Progress
+
+EVERY = 5.0  # seconds between two plain lines of one phase
+
+
+@contextmanager
+def shown(*, quiet: bool) -> Iterator[Progress]:
+    """Yield the function that the engine tells how far it is."""
+    if quiet:
+        yield lambda _phase, _target, _done, _total: None
+    elif sys.stderr.isatty():
+        with _bars() as tell:
+            yield tell
+    else:
+        yield _Lines().tell
+
+
+class _Lines:
+    """Plain lines, for logs: the first of each phase, then one every few seconds."""
+
+    def __init__(self) -> None:
+        self._phase = ("", "")
+        self._said = 0.0
+        self._began = 0.0
+
+    def tell(self, phase: str, target: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if (phase, target) != self._phase:
+            self._phase, self._began = (phase, target), now
+        elif now - self._said < EVERY:
+            return
+        self._said = now
+        rate = done / (now - self._began) if now > self._began else 0.0
+        of = f" of {size(total)}" if total else ""
+        left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
+        note(f"{phase} {target}: {size(done)}{of}{f', {size(int(rate))}/s' if rate else ''}{left}")
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """One bar for each phase of each target (rich; NO_COLOR is honoured by it)."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=30),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    tasks: dict[tuple[str, str], TaskID] = {}
+    with Bars(*columns, console=Console(stderr=True), transient=False) as bars:
+
+        def tell(phase: str, target: str, done: int, total: int) -> None:
+            task = tasks.get((phase, target))
+            if task is None:
+                task = tasks[phase, target] = bars.add_task(f"{phase} {target}", total=total or None)
+            bars.update(task, completed=done)
+
+        yield tell

@@ -1,0 +1,51 @@
+"""What `run`, `resume` and `erase` share: load keys, walk, show the certificate."""
+
+from pathlib import Path
+
+import click
+
+from deleatur.cli.keys import signing_key
+from deleatur.cli.output import emit, note, say
+from deleatur.cli.progress import shown
+from deleatur.engine.directory import JobDirectory
+
+keys_option = click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Another private key that signs the certificate beside the agent's.",
+)
+
+
+def run_to_certificate(
+    directory: JobDirectory,
+    settings: Path | None,
+    keys: tuple[Path, ...],
+    passphrase_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Walk a job to its end and say where the certificate lies."""
+    from deleatur.engine.hooks import Hooks
+    from deleatur.engine.jobs import now, run_job
+    from deleatur.engine.key_ring import harden_process
+    from deleatur.engine.settings import load_settings
+
+    harden_process()
+    known = load_settings(settings)
+    hooks = Hooks.load(known.agent.plugins.trusted)
+    signing = [signing_key(path, passphrase_file) for path in (known.agent_key, *keys)]
+    with shown(quiet=as_json) as progress:
+        approved = run_job(
+            directory, registry=known.registry, hooks=hooks, keys=signing, clock=now, progress=progress
+        )
+    for failure in hooks.failures:
+        note(f"an observer failed, the job did not: {failure}")
+    certificate = directory.certificate / "certificate.dsse.json"
+    if as_json:
+        emit({"certificate": str(certificate), "plan": approved.digest, "state": "certified"})
+    else:
+        say(f"certificate: {certificate}")
+        say(f"show it:     deleatur show {directory.certificate}")
+        say(f"check it:    see {directory.certificate / 'VERIFY.txt'}")
