@@ -25,6 +25,7 @@ from deleatur.sanitize.filesystem import (
     FileSystem,
     extents,
     filesystem_of,
+    generation,
     immutable,
     journals_data,
     mount_points,
@@ -39,7 +40,7 @@ from deleatur.sanitize.overwrite import (
     remove,
     remove_directory,
 )
-from deleatur.sanitize.usage import Usage, usage, users_of
+from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 
 __all__ = [
     "Backend",
@@ -73,12 +74,14 @@ __all__ = [
     "extents",
     "filesystem_of",
     "found_again",
+    "generation",
     "hookimpl",
     "immutable",
     "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",
     "mount_points",
+    "opened_here",
     "overwrite_in_place",
     "overwrites_in_place",
     "read_below_cache",

@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,7 @@ _MEMORY = frozenset({"tmpfs", "ramfs"})
 
 _FS_IOC_GETFSUUID = 0x80111500  # linux/fs.h, since 6.9: u8 length, u8 uuid[16]
 _FS_IOC_GETFLAGS = 0x80086601  # linux/fs.h
+_FS_IOC_GETVERSION = 0x80087601  # linux/fs.h
 _FS_IOC_FIEMAP = 0xC020660B  # linux/fiemap.h
 _FS_APPEND_FL, _FS_IMMUTABLE_FL = 0x20, 0x10  # linux/fs.h
 _FS_JOURNAL_DATA_FL, _FS_NOCOW_FL = 0x4000, 0x00800000  # linux/fs.h
@@ -182,6 +184,21 @@ def journals_data(fd: int) -> bool:
 def overwrites_in_place(fd: int) -> bool:
     """Say whether this one file is exempt from copy on write (`chattr +C` on btrfs)."""
     return bool(_flags(fd) & _FS_NOCOW_FL) and _magic(fd)[0] == "btrfs"
+
+
+def generation(fd: int) -> int:
+    """Return the inode's generation, which tells a file from an older one with the same number.
+
+    0 where the file system keeps none. Needs a descriptor opened for reading.
+    """
+    buffer = bytearray(8)
+    try:
+        fcntl.ioctl(fd, _FS_IOC_GETVERSION, buffer)
+    except OSError as error:
+        if error.errno in _UNKNOWN_TO_FILE_SYSTEM:
+            return 0
+        raise
+    return int.from_bytes(buffer[:4], sys.byteorder)
 
 
 def _flags(fd: int) -> int:

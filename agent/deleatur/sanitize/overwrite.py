@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from deleatur.errors import Refused
 from deleatur.sanitize.digest import keyed_digest
 from deleatur.sanitize.filesystem import Extent, allocated, extents
 from deleatur.sanitize.keystream import Keystream
@@ -91,16 +92,24 @@ def read_below_cache(file: int | str | Path, offset: int, length: int) -> bytes:
             os.close(direct)
 
 
-def remove(dir_fd: int, name: str, key: bytes) -> None:
+def remove(dir_fd: int, name: str, key: bytes, *, inode: int | None = None) -> None:
     """Rename a file twice to neutral names, truncate it, unlink it; flush after each stage.
 
     The second rename takes the room that the first one freed in the directory's block. The neutral
     names follow from `key` (secret) and `name`, and are as long as `name` where that is 16 or more:
     after a kill `found_again` finds the file. Never replaces another file. A symbolic link or
     special file is unlinked, not opened. Done twice: raises FileNotFoundError.
+
+    Raises:
+        Refused: `inode` is given and something else lies under the name by now; it stays.
     """
-    name = _rename_twice(dir_fd, name, key)
-    if stat.S_ISREG(os.stat(name, dir_fd=dir_fd, follow_symlinks=False).st_mode):
+    neutral = _rename_twice(dir_fd, name, key)
+    status = os.stat(neutral, dir_fd=dir_fd, follow_symlinks=False)
+    if inode is not None and status.st_ino != inode:
+        rename_without_replacing(dir_fd, neutral, name)
+        raise Refused(f"inode-{inode} was replaced by another file at the last moment; plan again")
+    name = neutral
+    if stat.S_ISREG(status.st_mode):
         fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
         try:
             os.ftruncate(fd, 0)
@@ -157,6 +166,8 @@ def rename_without_replacing(dir_fd: int, old: str, new: str) -> bool:
 
     Python's os.rename would replace a file that appeared under the new name a moment ago.
     """
+    if old == new:
+        return True
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.renameat2(dir_fd, os.fsencode(old), dir_fd, os.fsencode(new), _RENAME_NOREPLACE) == 0:
         return True

@@ -121,3 +121,8 @@ def _swaps() -> list[tuple[Key, User]]:
                 status = Path(os.fsdecode(path)).lstat()
                 found.append(((status.st_dev, status.st_ino), (0, "swap")))
     return found
+
+
+def opened_here() -> frozenset[Key]:
+    """Return what this process itself has open, mapped or works in."""
+    return frozenset(_opened("/proc/self") | _mapped("/proc/self"))
