@@ -243,7 +243,7 @@ def _inspect(tree: Any) -> None:
             case bool():
                 continue
             case int() if abs(node) > MAX_INTEGER:
-                raise Malformed("an integer beyond 2^53; write it as text", kind="number", where=where)
+                raise Malformed("an integer beyond 2^53 - 1; write it as text", kind="number", where=where)
             case float() if not math.isfinite(node):
                 raise Malformed("NaN and Infinity are not numbers", kind="number", where=where)
             case str():

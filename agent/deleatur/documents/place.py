@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-MAX_INTEGER = 1 << 53  # RFC 7493 §2.2: beyond it, other readers of JSON see another number
+MAX_INTEGER = (1 << 53) - 1  # RFC 7493 §2.2: beyond it, other readers of JSON see another number
 
 # `\Z`, not `$`: in Python `$` also matches before a newline at the end.
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]

@@ -1,0 +1,84 @@
+"""Every vector is decoded as its header says, and the vectors are what the generator writes."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deleatur.documents.decode import decode_job, decode_plan
+from deleatur.documents.journal import decode_entry, read_chain
+from deleatur.errors import Malformed
+from deleatur.testing.vectors import Vector, read_vector, read_vectors, vector_text
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+SPECIFICATION = Path(__file__).parents[2] / "docs" / "spec"
+DECODERS: dict[str, Callable[[Vector], object]] = {
+    "job": lambda vector: decode_job(vector.document),
+    "plan": lambda vector: decode_plan(vector.document),
+    "journal": lambda vector: read_chain(vector.document, vector.header["plan"]),
+    "entry": lambda vector: decode_entry(vector.document),
+}
+FOLDERS = ("job", "plan", "journal")
+ALL = [
+    pytest.param(vector, id=f"{folder}/{vector.name}")
+    for folder in FOLDERS
+    for vector in read_vectors(VECTORS / folder)
+]
+
+
+@pytest.mark.parametrize("vector", ALL)
+def test_vector_is_decoded_as_its_header_says(vector: Vector) -> None:
+    decode = DECODERS[vector.header["decoder"]]
+    if vector.header["expect"] == "ok":
+        found = decode(vector)
+        if vector.header["decoder"] == "journal":
+            entries, sound = read_chain(vector.document, vector.header["plan"])
+            assert (len(entries), sound) == (int(vector.header["entries"]), int(vector.header["sound"]))
+        assert found is not None
+        return
+    assert vector.header["expect"] == "malformed"
+    with pytest.raises(Malformed) as caught:
+        decode(vector)
+    assert (caught.value.kind, caught.value.where) == (vector.header["kind"], vector.header["where"])
+    assert "\n" not in str(caught.value)
+
+
+def test_the_generator_writes_exactly_the_committed_vectors(tmp_path: Path) -> None:
+    command = [sys.executable, str(VECTORS / "generate.py"), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)
+    committed = {p.relative_to(VECTORS): p.read_bytes() for f in FOLDERS for p in (VECTORS / f).iterdir()}
+    written = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*.vector")}
+    assert written == committed
+
+
+def test_every_kind_of_failure_of_a_specification_page_has_a_vector_and_a_row() -> None:
+    for folder in FOLDERS:
+        page = (SPECIFICATION / f"{folder}.md").read_text()
+        table = page.partition("## Kinds of failure")[2].partition("\n## ")[0]
+        listed = {row.split("`")[1] for row in table.splitlines() if row.startswith("| `")}
+        made = {vector.header.get("kind") for vector in read_vectors(VECTORS / folder)} - {None}
+        assert listed == made, folder
+
+
+def test_a_specification_page_quotes_only_vectors_that_exist() -> None:
+    for folder in FOLDERS:
+        words = (SPECIFICATION / f"{folder}.md").read_text().split("`")[1::2]
+        quoted = [word for word in words if word.endswith(".vector")]
+        assert quoted, folder
+        assert [word for word in quoted if not (VECTORS / word).is_file()] == []
+
+
+def test_a_vector_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    for header in ({"decoder": "job", "expect": "ok"}, {"decoder": "job", "compressed": "zlib"}):
+        path = tmp_path / "x.vector"
+        path.write_bytes(vector_text(header, b"a\n\nb\xff" * 9))
+        assert read_vector(path) == Vector("x", header, b"a\n\nb\xff" * 9)
+
+
+def test_a_vector_with_an_unknown_header_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.vector"
+    path.write_bytes(vector_text({"decoder": "job", "expects": "ok"}, b""))
+    with pytest.raises(ValueError, match="not a vector"):
+        read_vector(path)

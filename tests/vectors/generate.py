@@ -1,0 +1,37 @@
+"""Write the test vectors of job, plan and journal: one fault a file (docs/spec/vectors.md).
+
+    python tests/vectors/generate.py [FOLDER]
+
+A test compares what this writes with what is committed, so a vector is changed here and nowhere else.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from job_vectors import job_bad, job_good
+from journal_vectors import journal
+from making import Made
+from plan_vectors import plan
+
+MAKERS: tuple[Callable[[], Made], ...] = (job_good, job_bad, plan, journal)
+
+
+def all_vectors() -> dict[str, bytes]:
+    """Return the content of every vector file by its path in the folder."""
+    made = [pair for maker in MAKERS for pair in maker()]
+    vectors = {f"{name}.vector": text for name, text in made}
+    if len(vectors) != len(made):
+        raise ValueError("two vectors have the same name")
+    return vectors
+
+
+def main(folder: Path) -> None:
+    """Write all vectors into `folder`."""
+    for path, text in all_vectors().items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)

@@ -1,0 +1,288 @@
+"""Vectors of the job."""
+
+from making import Made, bad, swap
+
+from deleatur.documents.codec import MAX_JOB
+from deleatur.testing.vectors import vector_text
+
+JOB = b"""\
+schema = "deleatur/job/v1"
+name = "customers-germany"
+reason = "retention-expired"
+authority = "retention schedule 4.2"
+requested_by = "clerk-7"
+
+[policy]
+approvals = 2
+
+[verification]
+mode = "full"
+needles = 500
+
+[custodian]
+name = "records-office"
+recipient = "age1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+retain_until = "2036-12-31"
+
+[[target]]
+id = "shop"
+url = "sqlite:///srv/shop.sqlite"
+
+[[target.select]]
+table = "Customer"
+where = [{ column = "Country", operator = "=", value = "Germany" }]
+
+[[target.archive]]
+table = "Invoice"
+columns = { InvoiceId = { rule = "keep" }, InvoiceDate = { rule = "generalise", to = "year" } }
+"""
+FILES = b"""\
+schema = "deleatur/job/v1"
+name = "old-exports"
+reason = "decommission"
+authority = "retention schedule 4.2"
+requested_by = "clerk-7"
+policy = { approvals = 1 }
+
+[[target]]
+id = "exports"
+url = "file:///srv/exports"
+"""
+CONDITION = b'{ column = "Country", operator = "=", value = "Germany" }'
+
+
+def job_good() -> Made:
+    good = {"decoder": "job", "expect": "ok"}
+    yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
+    yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodian"}, JOB)
+    for name, condition, comment in (
+        (
+            "in-file",
+            b'{ column = "Email", operator = "in", values_from = "names.txt" }',
+            "names come from a file",
+        ),
+        (
+            "date",
+            b'{ column = "Born", operator = "<", value = "1920-01-01T00:00:00Z" }',
+            "a date has many digits",
+        ),
+        ("null", b'{ column = "Fax", operator = "is-null" }', "no operand"),
+        (
+            "within",
+            b'{ column = "Id", operator = "within", within = { table = "Order", column = "Customer" } }',
+            "values of another table",
+        ),
+        ("largest-integer", b'{ column = "Id", operator = "=", value = 9007199254740991 }', "2^53 - 1"),
+    ):
+        yield f"job/good-{name}", vector_text(good | {"comment": comment}, swap(JOB, CONDITION, condition))
+
+
+def job_bad() -> Made:
+    where = "$.target[0].select[0].where[0]"
+    yield bad("job/too-large", "too-large", "$", "one byte over the limit", FILES.ljust(MAX_JOB + 1, b"\n"))
+    yield bad("job/bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + FILES)
+    yield bad("job/not-utf-8", "encoding", "byte 35", "Latin-1", swap(FILES, b"old-exports", b"\xfcber"))
+    yield bad("job/utf-16", "encoding", "byte 0", "UTF-16", FILES.decode().encode("utf-16"))
+    yield bad("job/empty", "missing-key", "$", "nothing at all", b"")
+    yield bad("job/syntax", "syntax", "line 2, column 8", "no equals sign", swap(FILES, b"name =", b"name  "))
+    control = swap(FILES, b"old-exports", b"old\x07exports")
+    yield bad("job/control-character", "syntax", "line 2, column 12", "TOML forbids it", control)
+    twice = swap(FILES, b'name = "old-exports"\n', b'name = "old-exports"\nname = "new"\n')
+    yield bad("job/key-twice", "duplicate-key", "line 3, column 13", "which of them counts?", twice)
+    yield bad(
+        "job/table-twice",
+        "duplicate-key",
+        "line 31, column 8",
+        "two policies",
+        JOB + b"\n[policy]\napprovals = 1\n",
+    )
+    deep = b"x = " + b"[" * 5000 + b"]" * 5000 + b"\n"
+    yield bad("job/arrays-too-deep", "too-deep", "$", "5000 arrays", deep + FILES, compressed=True)
+    dotted = b".".join([b"x"] * 50_000) + b" = 1\n"
+    yield bad(
+        "job/dotted-key-too-deep", "too-deep", "$", "tables in a dotted key", dotted + FILES, compressed=True
+    )
+    for name, number in (("nan", b"nan"), ("infinity", b"inf"), ("integer-too-large", b"9007199254740992")):
+        text = swap(JOB, b'"Germany"', number)
+        yield bad(f"job/{name}", "number", f"{where}.value", "JSON has no such number", text)
+    thousands = swap(JOB, b'"Germany"', b"9" * 5000)
+    yield bad("job/integer-of-5000-digits", "number", "$", "slow to read", thousands, compressed=True)
+    yield from _job_form(where)
+    yield from _job_rules(where)
+
+
+def _job_form(where: str) -> Made:
+    for name, old, new, kind, place, comment in (
+        (
+            "unknown-key",
+            b"approvals = 1",
+            b"aprovals = 1",
+            "unknown-key",
+            "$.policy",
+            "misspelt: the default must not apply",
+        ),
+        ("missing-key", b'requested_by = "clerk-7"\n', b"", "missing-key", "$", "who asks?"),
+        ("schema-unknown", b"job/v1", b"job/v2", "bad-value", "$.schema", "a later version"),
+        ("reason-unknown", b'"decommission"', b'"because"', "bad-value", "$.reason", "not on the list"),
+        (
+            "bool-for-integer",
+            b"approvals = 1",
+            b"approvals = true",
+            "wrong-type",
+            "$.policy.approvals",
+            "true is not 1",
+        ),
+        (
+            "float-for-integer",
+            b"approvals = 1",
+            b"approvals = 1.0",
+            "wrong-type",
+            "$.policy.approvals",
+            "1.0 is not 1",
+        ),
+        (
+            "text-for-integer",
+            b"approvals = 1",
+            b'approvals = "1"',
+            "wrong-type",
+            "$.policy.approvals",
+            "text is not 1",
+        ),
+        (
+            "no-approvals",
+            b"approvals = 1",
+            b"approvals = 0",
+            "bad-value",
+            "$.policy.approvals",
+            "at least one",
+        ),
+        (
+            "name-with-newline",
+            b'"old-exports"',
+            b'"old-exports\\n"',
+            "bad-value",
+            "$.name",
+            "a newline at the end",
+        ),
+        ("name-with-slash", b'"old-exports"', b'"../exports"', "bad-value", "$.name", "a path"),
+        ("date-for-text", b'"decommission"', b"2026-01-01", "wrong-type", "$.reason", "TOML has dates"),
+        (
+            "writing-direction",
+            b"schedule",
+            b"\\u202eschedule",
+            "bad-value",
+            "$.authority",
+            "reads as something else",
+        ),
+    ):
+        yield bad(f"job/{name}", kind, place, comment, swap(FILES, old, new))
+    none = FILES[: FILES.index(b"[[target]]")]
+    yield bad("job/no-target", "missing-key", "$", "nothing to erase", none)
+    yield bad("job/empty-targets", "bad-value", "$.target", "nothing to erase", none + b"target = []\n")
+    text = swap(JOB, b'operator = "="', b'operator = "like"')
+    yield bad("job/operator-unknown", "bad-value", f"{where}.operator", "not on the list", text)
+    text = swap(JOB, b'"records-office"\nrecipient = "age1', b'"records-office"\nrecipient = "ssh-')
+    yield bad("job/recipient-not-age", "bad-value", "$.custodian.recipient", "not an age recipient", text)
+
+
+def _job_rules(where: str) -> Made:
+    second = FILES[FILES.index(b"[[target]]") :]
+    other = swap(second, b"/srv/exports", b"/srv/other")
+    yield bad("job/target-id-twice", "repeated", "$.target[1].id", "which one?", FILES + other)
+    other = swap(second, b'"exports"', b'"again"')
+    yield bad("job/target-url-twice", "repeated", "$.target[1].url", "one target, two ids", FILES + other)
+    one = swap(JOB, b"approvals = 2", b"approvals = 1")
+    yield bad("job/one-approval-for-rows", "approvals", "$.policy.approvals", "files only", one)
+    for name, condition, place in (
+        ("value-missing", b'{ column = "A", operator = "=" }', ""),
+        ("value-and-values", b'{ column = "A", operator = "=", value = 1, values = [2] }', ""),
+        ("values-for-equals", b'{ column = "A", operator = "=", values = [1] }', ""),
+        ("values-and-file", b'{ column = "A", operator = "in", values = [1], values_from = "x" }', ""),
+        ("values-empty", b'{ column = "A", operator = "in", values = [] }', ".values"),
+        ("value-for-is-null", b'{ column = "A", operator = "is-null", value = 1 }', ""),
+        ("within-missing", b'{ column = "A", operator = "within" }', ""),
+    ):
+        text = swap(JOB, CONDITION, condition)
+        yield bad(f"job/{name}", "operand", where + place, "the operand does not fit the operator", text)
+    for name, condition, place in (
+        ("mail-address", b'{ column = "A", operator = "=", value = "a@b" }', ".value"),
+        ("telephone-number", b'{ column = "A", operator = "=", value = "+00 00 00000" }', ".value"),
+        ("arabic-digits", '{ column = "A", operator = "=", value = "٠٠٠٠٠٠٠" }'.encode(), ".value"),
+        ("mail-address-in-list", b'{ column = "A", operator = "in", values = ["a", "a@b"] }', ".values[1]"),
+        (
+            "mail-address-within",
+            b'{ column = "A", operator = "within", within = { table = "T", column = "C", '
+            b'where = [{ column = "A", operator = "=", value = "a@b" }] } }',
+            ".within.where[0].value",
+        ),
+    ):
+        text = swap(JOB, CONDITION, condition)
+        yield bad(f"job/{name}", "personal", where + place, "it looks like it names a person", text)
+    for name, old, new, kind, place, comment in (
+        (
+            "mail-address-in-authority",
+            b"schedule 4.2",
+            b"a@b",
+            "personal",
+            "$.authority",
+            "ends in the certificate",
+        ),
+        (
+            "no-such-date",
+            b"2036-12-31",
+            b"2036-02-30",
+            "bad-value",
+            "$.custodian.retain_until",
+            "30 February",
+        ),
+        (
+            "generalise-to-nothing",
+            b', to = "year"',
+            b"",
+            "missing-key",
+            "$.target[0].archive[0].columns.InvoiceDate",
+            "to what?",
+        ),
+        (
+            "keep-to-year",
+            b'"keep"',
+            b'"keep", to = "year"',
+            "contradiction",
+            "$.target[0].archive[0].columns.InvoiceId.to",
+            "keep, or generalise?",
+        ),
+        (
+            "rows-of-a-file",
+            b"sqlite:",
+            b"file:",
+            "contradiction",
+            "$.target[0]",
+            "would erase the whole file",
+        ),
+        ("url-without-scheme", b"sqlite:///srv", b"/srv", "bad-value", "$.target[0].url", "which backend?"),
+        (
+            "password-in-url",
+            b"sqlite:///",
+            b"sqlite://u:p@h/",
+            "secret",
+            "$.target[0].url",
+            "documents are shown",
+        ),
+        (
+            "confidence-zero",
+            b'mode = "full"',
+            b'confidence = "0.0"',
+            "bad-value",
+            "$.verification.confidence",
+            "none",
+        ),
+    ):
+        yield bad(f"job/{name}", kind, place, comment, swap(JOB, old, new))
+    start, end = JOB.index(b"[custodian]"), JOB.index(b"[[target]]")
+    yield bad(
+        "job/no-custodian",
+        "no-custodian",
+        "$.custodian",
+        "who can open the archive?",
+        JOB[:start] + JOB[end:],
+    )

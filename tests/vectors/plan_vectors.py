@@ -1,0 +1,179 @@
+"""Vectors of the plan."""
+
+from making import Made, bad, swap
+
+from deleatur.documents.codec import encode_json
+from deleatur.documents.job import Condition, Policy, Selection, Target, Verification
+from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
+from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
+from deleatur.testing.vectors import vector_text
+
+KEYS = (PublicKey(name="key-a", spki="AAAA"), PublicKey(name="key-b", spki="BBBB"))
+TARGET = Target(
+    id="shop",
+    url="sqlite:///srv/shop.sqlite",
+    select=(
+        Selection(table="Customer", where=(Condition(column="Country", operator="=", value="Germany"),)),
+    ),
+)
+PLAN = Plan(
+    schema="deleatur/plan/v1",
+    id="0" * 32,
+    job="customers-germany",
+    job_digest="1" * 64,
+    reason="retention-expired",
+    authority="retention schedule 4.2",
+    requested_by="clerk-7",
+    created_at="2026-01-02T03:04:05Z",
+    planned_by=KEYS[0],
+    approvers=KEYS,
+    policy=Policy(),
+    verification=Verification(),
+    custodian=None,
+    targets=(
+        PlannedTarget(
+            id="shop",
+            target=TARGET,
+            identity=Identity(kind="sqlite", fields=(("path", "/srv/shop.sqlite"),)),
+            size=4,
+            units=(Unit(name="table Customer", size=4, digest="2" * 64),),
+            held=(),
+            technique="rewrite-and-shred",
+            limits=(),
+            surfaces=(Surface(name="database file", reach="scannable", paths=("/srv/shop.sqlite",)),),
+            sampling=Sampling(mode="full", count=459, seed="3" * 64),
+            plugin=PluginPin(
+                distribution="deleatur",
+                version="0.1.0",
+                record_digest="4" * 64,
+                entry_point="deleatur_plugins.sqlite:SqliteBackend",
+            ),
+        ),
+    ),
+    steps=(
+        Step(
+            id="s1",
+            target="shop",
+            technique="rewrite-and-shred",
+            action="rewrite",
+            compare="absence",
+            pattern=Pattern(kind="aes-256-ctr", key="5" * 64),
+        ),
+    ),
+    software=Software(agent="deleatur", version="0.1.0", python="3.11.7", record_digest="6" * 64),
+)
+
+
+def plan() -> Made:
+    text = encode_json(PLAN)
+    yield (
+        "plan/good",
+        vector_text({"decoder": "plan", "expect": "ok", "comment": "one target, one step"}, text),
+    )
+    size = b'"size":4,"units"'
+    for name, old, new, kind, place, comment in (
+        (
+            "key-twice",
+            size,
+            b'"size":4,"size":5,"units"',
+            "duplicate-key",
+            "$.targets[0]",
+            "which one counts?",
+        ),
+        ("unknown-key", size, b'"size":4,"site":5,"units"', "unknown-key", "$.targets[0]", "not ours"),
+        ("missing-key", size, b'"units"', "missing-key", "$.targets[0]", "no size"),
+        ("wrong-type", size, b'"size":"4","units"', "wrong-type", "$.targets[0].size", "text for a number"),
+        (
+            "bool-for-integer",
+            size,
+            b'"size":true,"units"',
+            "wrong-type",
+            "$.targets[0].size",
+            "true is not 1",
+        ),
+        (
+            "null-for-integer",
+            size,
+            b'"size":null,"units"',
+            "wrong-type",
+            "$.targets[0].size",
+            "null is not 0",
+        ),
+        ("negative-size", size, b'"size":-4,"units"', "bad-value", "$.targets[0].size", "below nothing"),
+        ("nan", size, b'"size":NaN,"units"', "number", "$.targets[0].size", "not JSON"),
+        ("infinity", size, b'"size":1e999,"units"', "number", "$.targets[0].size", "too large for a double"),
+        (
+            "integer-too-large",
+            size,
+            b'"size":9007199254740992,"units"',
+            "number",
+            "$.targets[0].size",
+            "2^53",
+        ),
+        ("lone-surrogate", b"schedule", b"\\ud800", "encoding", "$.authority", "not Unicode"),
+        ("not-utf-8", b"schedule", b"\xff", "encoding", f"byte {text.index(b'schedule')}", "not UTF-8"),
+        ("digest-short", b"1" * 64, b"1" * 63, "bad-value", "$.job_digest", "63 digits"),
+        ("digest-capital", b"1" * 64, b"A" * 64, "bad-value", "$.job_digest", "one spelling only"),
+        (
+            "digest-newline",
+            b"1" * 64,
+            b"1" * 64 + b"\\n",
+            "bad-value",
+            "$.job_digest",
+            "a newline at the end",
+        ),
+        (
+            "mode-unknown",
+            b'"verification":{"mode":"full"',
+            b'"verification":{"mode":"fast"',
+            "bad-value",
+            "$.verification.mode",
+            "not ours",
+        ),
+        ("spaces", size, b'"size": 4,"units"', "not-canonical", "$", "the same plan, other bytes"),
+        (
+            "escaped",
+            b'"customers-germany"',
+            b'"\\u0063ustomers-germany"',
+            "not-canonical",
+            "$",
+            "other bytes",
+        ),
+        ("step-number", b'"id":"s1"', b'"id":"s2"', "contradiction", "$.steps[0].id", "the first is s1"),
+        (
+            "step-without-target",
+            b'"s1","target":"shop"',
+            b'"s1","target":"shed"',
+            "contradiction",
+            "$.steps[0]",
+            "no shed",
+        ),
+        (
+            "other-target",
+            b'"target":{"id":"shop"',
+            b'"target":{"id":"shed"',
+            "contradiction",
+            "$.targets[0].target.id",
+            "",
+        ),
+        ("approver-twice", b'"BBBB"', b'"AAAA"', "repeated", "$.approvers[1].spki", "one key, two names"),
+        (
+            "keystream-without-pattern",
+            b'"compare":"absence","pattern":{"kind":"aes-256-ctr","key":"' + b"5" * 64 + b'"}',
+            b'"compare":"keystream","pattern":null',
+            "missing-key",
+            "$.steps[0]",
+            "compared with what?",
+        ),
+    ):
+        yield bad(f"plan/{name}", kind, place, comment or "two ids", swap(text, old, new))
+    yield bad("plan/no-newline", "not-canonical", "$", "the newline at the end is missing", text[:-1])
+    yield bad("plan/two-newlines", "not-canonical", "$", "a line too many", text + b"\n")
+    yield bad("plan/truncated", "syntax", "character 1186", "half a plan", text[:1200])
+    yield bad("plan/trailing", "syntax", f"character {len(text)}", "two plans", text + text)
+    yield bad("plan/bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + text)
+    yield bad("plan/array", "wrong-type", "$", "not an object", b"[]\n")
+    yield bad("plan/empty", "syntax", "character 0", "nothing at all", b"")
+    yield bad("plan/too-deep", "too-deep", "$", "100,000 arrays", b"[" * 100_000, compressed=True)
+    reordered = b'{"id":"' + b"0" * 32 + b'","schema":"deleatur/plan/v1",' + text[text.index(b'"job"') :]
+    yield bad("plan/reordered", "not-canonical", "$", "the same keys in another order", reordered)
