@@ -22,7 +22,7 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
@@ -116,6 +116,27 @@ def run_killed_after(run: Callable[[], Iterable[str]], n: int) -> Outcome:
 def run_failing_at(run: Run, n: int, code: int) -> Outcome:
     """Run `run` in a child process whose `n`-th call (from 1) fails with errno `code`."""
     return _in_child(run, lambda: failing_at(n, code))
+
+
+def kill_points(calls: Sequence[str], most: int) -> list[tuple[int, Moment]]:
+    """Return where to kill a run that makes `calls`: each place on the disk's way, once.
+
+    After a call is before the next one, so only the last has both. Of more than `most` calls,
+    `most` are taken, spread evenly.
+    """
+    points: list[tuple[int, Moment]] = []
+    for n in spread(len(calls), most):
+        points.append((n, "before"))
+        if calls[n - 1] in ("write", "pwrite"):
+            points.append((n, "torn"))
+    return [*points, (len(calls), "after")] if calls else []
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return 1 to `count`, or `most` of them spread evenly, with the first and the last."""
+    if count <= most:
+        return list(range(1, count + 1))
+    return sorted({1 + n * (count - 1) // (most - 1) for n in range(most)})
 
 
 @contextmanager

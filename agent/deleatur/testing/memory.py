@@ -207,7 +207,7 @@ class MemoryBackend(Backend):
         """Overwrite or drop one box after the other, in the order of their numbers."""
         done = after.done if after else 0
         last = int(after.position.removeprefix("box-")) if after else 0
-        action = self._action(step)
+        action = self.action(step)
         for box in self.selected():
             if box.number > last:
                 action(box)
@@ -255,7 +255,8 @@ class MemoryBackend(Backend):
         identifying = (box.name.encode(), box.shelf.encode(), box.length.to_bytes(8, "big"))
         return Unit(name=box.name, size=box.length, digest=keyed_digest(self.digest_key, *identifying))
 
-    def _action(self, step: Step) -> Callable[[Box], None]:
+    def action(self, step: Step) -> Callable[[Box], None]:
+        """Return what the step does to one box; raises `Unsupported` for what is not offered."""
         match (step.technique, step.action):
             case ("overwrite-and-remove", "overwrite"):
                 if step.pattern is None:
