@@ -87,6 +87,22 @@ LIMITS = {
         "not-reached",
         "The file system is served over a network: where the server wrote could not be seen from here.",
     ),
+    "unknown-file-system": Limit(
+        "cap", "not-reached", "It is not known whether this file system overwrites blocks in place."
+    ),
+    "placement-unknown": Limit(
+        "cap", "not-reached", "The file system did not say on which blocks the bytes of every file lie."
+    ),
+    "inline-data": Limit(
+        "cap",
+        "not-reached",
+        "Small files lie among the records of the file system, which copies them through its journal.",
+    ),
+    "open-files-unseen": Limit(
+        "exception",
+        "not-probed",
+        "Some processes could not be looked into: whether they had the files open is not known.",
+    ),
     "memory-file-system": Limit(
         "exception",
         "not-probed",
@@ -106,7 +122,8 @@ LIMITS = {
     "extended-attributes": Limit(
         "exception",
         "not-overwritten",
-        "Extended attributes were removed by the file system and not overwritten.",
+        "Extended attributes were replaced through the file system, which may keep older values in unused "
+        "space of inodes and in its journal.",
     ),
     "directory-names": Limit(
         "exception",

@@ -382,7 +382,7 @@ class FileBackend(Backend):
 
 def _not_ours(strangers: int) -> Refused:
     return Refused(
-        f"{strangers} entries of the target do not hold this job's pattern or are folders that are not empty; "
+        f"{strangers} entries of the target do not hold this job's pattern or are not empty folders: "
         "they came or changed after the overwrite and stay; move them out, or plan again"
     )
 

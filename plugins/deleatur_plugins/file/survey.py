@@ -200,7 +200,6 @@ def _placement(found: Survey, entry: Entry, mapped: tuple[Extent, ...] | None, *
         )
     for flag, identifier in (
         (Extent.INLINE | Extent.TAIL, "inline-data"),
-        (Extent.ENCRYPTED, "encrypted-extents"),
         (Extent.UNKNOWN | Extent.DELALLOC, "placement-unknown"),
     ):
         if flags & flag:
