@@ -16,7 +16,7 @@ from deleatur.documents.certificate import (
     Subject,
     Time,
 )
-from deleatur.documents.codec import decode_json, encode_json
+from deleatur.documents.codec import decode_canonical, encode_json
 from deleatur.documents.plan import Plan, PublicKey
 from deleatur.errors import Invalid, Malformed, Refused
 from deleatur.judge.fingerprint import key_id, spki_bytes
@@ -99,7 +99,7 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
 def _signers(envelope: bytes, plan: Plan, digest: str) -> tuple[PublicKey, ...]:
     payload, signers = unseal(envelope, IN_TOTO, _distinct(plan.approvers))
     try:
-        statement = decode_json(payload, ApprovalStatement)
+        statement = decode_canonical(payload, ApprovalStatement)
     except Malformed as error:
         raise Invalid(f"not an approval: {error}") from None
     subjects = [(subject.name, subject.digest.sha256) for subject in statement.subject]

@@ -92,7 +92,7 @@ def _parse(envelope: bytes) -> Envelope:
     if len(envelope) > MAX_ENVELOPE:
         raise Invalid(f"the envelope is larger than {MAX_ENVELOPE} bytes")
     try:
-        parsed = decode_json(envelope, Envelope)
+        parsed = decode_json(envelope, Envelope, limit=MAX_ENVELOPE)
     except Malformed as error:
         raise Invalid(f"not a DSSE envelope: {error}") from None
     if not 1 <= len(parsed.signatures) <= MAX_SIGNATURES:
