@@ -29,6 +29,14 @@ later_releases() {
   esac
 }
 
+install_packages() {
+  local log
+  log=$(mktemp /tmp/peers.XXXXXX)
+  apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 ||
+    { tail -n 5 "$log" >&2; die "apt-get install failed; its words are in $log"; }
+  rm -f "$log"
+}
+
 # Fetch one package out of a later release of the same distribution, and install it beside what is there.
 # The sources are a temporary copy of the machine's own, with the release's name replaced: same servers, same
 # keyring, signatures checked by apt. Its dependencies come from the machine's own release.
@@ -50,8 +58,7 @@ install_from_later_release() {
       -o "Dir::State::lists=$folder/lists" -o "Dir::Cache=$folder/cache")
     say "$package is not in $here: looking in $release"
     if apt-get "${later[@]}" update && (cd "$folder/fetched" && apt-get "${later[@]}" download "$package"); then
-      apt-get install -y -qq --no-install-recommends "$folder"/fetched/*.deb >"$folder/log" 2>&1 ||
-        { tail -n 5 "$folder/log" >&2; die "$package of $release does not install on $here"; }
+      install_packages "$folder"/fetched/*.deb
       rm -rf "$folder"
       return
     fi
@@ -71,9 +78,7 @@ main() {
   for package in $wanted; do
     if [ -n "$(apt-cache madison "$package" 2>/dev/null)" ]; then known+=("$package"); else later+=("$package"); fi
   done
-  if [ ${#known[@]} -gt 0 ]; then
-    apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null
-  fi
+  if [ ${#known[@]} -gt 0 ]; then install_packages "${known[@]}"; fi
   for package in "${later[@]}"; do install_from_later_release "$package"; done
   wanted=$(missing_packages)
   [ -z "$wanted" ] || die "still missing after the install: $(echo $wanted)"

@@ -15,7 +15,7 @@ EVERYWHERE = {
     "the host of a package archive": r"(deb|security|snapshot)[.][d]ebian[.]|archive[.][u]buntu[.]",
     "a path of one machine": r"(^|[^\w.~-])/(root|work|home/[a-z]+|Users|usr/local/src)/",
     "an index option": r"--(extra-)?index-[u]rl|--find-[l]inks",
-    "a private key": r"BEGIN ([A-Z]+ )?PRIVATE [K]EY",
+    "a private key": r"^-----BEGIN ([A-Z]+ )*PRIVATE [K]EY-----$",
 }
 IN_CODE = {
     "unfinished work": r"\b(TO[D]O|FIX[M]E|XX[X])\b|NotImplemented[E]rror",
