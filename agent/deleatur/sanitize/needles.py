@@ -96,17 +96,24 @@ class NeedleSet:
 
 
 def _needles_of(value: bytes) -> Iterator[bytes]:
-    """Yield every needle of one value that is long and varied enough to mean something."""
-    text = _text(value)
-    forms = [value] if text is None else [value, *(text.encode(encoding) for encoding in _ENCODINGS)]
-    if _COMMON.fullmatch(value.strip()):
-        return
-    for form in forms:
-        if len(form) <= MAX_WHOLE:
-            if not _plain(form):
-                yield form
-        else:
-            yield from _windows(form)
+    """Yield every needle of one value; nothing if its own bytes are too short or too plain.
+
+    A value that could be seen in another encoding only would fail every control.
+    """
+    needles = [] if _COMMON.fullmatch(value.strip()) else list(_cut(value))
+    text = _text(value) if needles else None
+    yield from needles
+    if text is not None:
+        for encoding in _ENCODINGS:
+            yield from _cut(text.encode(encoding))
+
+
+def _cut(form: bytes) -> Iterator[bytes]:
+    """Yield the whole form, or windows of a long one, where that is varied enough."""
+    if len(form) > MAX_WHOLE:
+        yield from _windows(form)
+    elif not _plain(form):
+        yield form
 
 
 def _text(value: bytes) -> str | None:

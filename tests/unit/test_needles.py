@@ -1,0 +1,132 @@
+"""Needles: what is searched for, what is left out, and that nothing of it shows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deleatur.sanitize.needles import MAX_WHOLE, MIN_LENGTH, PIECE, WINDOW, NeedleSet
+
+KEY = b"k" * 32
+
+
+def test_a_text_is_searched_raw_and_in_both_orders_of_utf_16() -> None:
+    found = NeedleSet.of(["Jörg Weiß".encode()])
+    assert set(found.needles) == {
+        "Jörg Weiß".encode(),
+        "Jörg Weiß".encode("utf-16-le"),
+        "Jörg Weiß".encode("utf-16-be"),
+    }
+    assert found.owners == (frozenset({0}),) * 3
+    assert (found.values, found.short) == (1, 0)
+
+
+def test_a_chinese_name_of_two_characters_is_long_enough_in_utf_8_only() -> None:
+    found = NeedleSet.of(["张伟".encode()])
+    assert found.needles == ("张伟".encode(),)
+
+
+def test_bytes_that_are_no_text_are_searched_as_they_are() -> None:
+    blob = b"\x89PNG\r\n\x1a\n\xff\xfe"
+    assert NeedleSet.of([blob]).needles == (blob,)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"Anna",
+        b"abcde",
+        b"        ",
+        bytes(4096),
+        b"-----------------",
+        b"ababababab",
+        b"1970-01-01",
+        b"2026-11-22 05:38:08",
+        b"2026-11-22T05:38:08.123Z",
+        b"123456",
+        b"-1234.56",
+        b"  12345  ",
+    ],
+)
+def test_what_means_nothing_is_left_out_and_counted(value: bytes) -> None:
+    found = NeedleSet.of([value, b"Anna Berg"])
+    assert found.short == 1
+    assert found.values == 1
+    assert b"Anna Berg" in found.needles
+
+
+@pytest.mark.parametrize("value", [b"+49 30 1234567", b"4929876543210987", b"1990-01-01 Berg", b"1234567"])
+def test_numbers_that_can_name_a_person_are_kept(value: bytes) -> None:
+    assert value in NeedleSet.of([value]).needles
+
+
+def test_the_same_value_twice_is_one_value() -> None:
+    found = NeedleSet.of([b"Anna Berg", b"Anna Berg", b"x"])
+    assert (found.values, found.short) == (1, 1)
+
+
+def test_two_values_may_share_a_needle() -> None:
+    head = bytes(range(32, 32 + WINDOW))
+    first = head + bytes(PIECE - WINDOW) + b"first".ljust(PIECE, b"\0")
+    second = head + bytes(PIECE - WINDOW) + b"secnd".ljust(PIECE, b"\0")
+    found = NeedleSet.of([first, second])
+    assert found.owners[found.needles.index(head)] == {0, 1}
+
+
+def test_values_left_out_keep_the_numbers_of_the_others() -> None:
+    found = NeedleSet.of([b"Anna Berg", b"Berta Tal", b"Carl Feld"])
+    rest = found.without({1})
+    assert rest.members == {0, 2}
+    assert rest.values == 2
+    assert b"Berta Tal" not in rest.needles
+    assert {b"Anna Berg", b"Carl Feld"} <= set(rest.needles)
+
+
+def test_a_value_whose_needles_all_went_with_another_is_not_counted_as_searched() -> None:
+    value = bytes(range(32, 32 + 40)).ljust(PIECE, b"\0")
+    found = NeedleSet.of([value, value + bytes(PIECE)])
+    assert found.needles == NeedleSet.of([value]).needles
+    assert found.without({0}).values == 0
+
+
+def test_the_digest_says_same_set_and_nothing_else() -> None:
+    one = NeedleSet.of([b"Anna Berg", b"Berta Tal"])
+    assert one.digest(KEY) == NeedleSet.of([b"Berta Tal", b"Anna Berg"]).digest(KEY)
+    assert one.digest(KEY) != one.digest(b"other" + KEY[5:])
+    assert one.digest(KEY) != one.without({0}).digest(KEY)
+
+
+def test_a_printed_set_shows_no_value() -> None:
+    shown = f"{NeedleSet.of([b'Anna Berg'])!r} {NeedleSet.of([b'Anna Berg'])}"
+    assert "Anna" not in shown
+    assert "1 values" in shown
+
+
+@given(st.binary(min_size=MAX_WHOLE + 1, max_size=5 * PIECE))
+def test_windows_of_file_content_lie_inside_one_block_of_the_file(content: bytes) -> None:
+    content = b"\xff" + content  # no text
+    found = NeedleSet.of([content])
+    assert len(found.needles) <= 3
+    for needle in found.needles:
+        assert len(needle) == WINDOW
+        places = [at for at in range(len(content)) if content.startswith(needle, at)]
+        assert any(at // PIECE == (at + WINDOW - 1) // PIECE for at in places)
+
+
+@given(st.text(min_size=0, max_size=400))
+def test_every_needle_of_a_text_stands_in_one_of_its_encodings(text: str) -> None:
+    raw = text.encode("utf-8")
+    forms = (raw, text.encode("utf-16-le"), text.encode("utf-16-be"))
+    found = NeedleSet.of([raw])
+    assert found.values + found.short == 1
+    for needle in found.needles:
+        assert any(needle in form for form in forms)
+        assert MIN_LENGTH <= len(needle) <= MAX_WHOLE
+
+
+def test_padding_inside_a_file_does_not_hide_its_content() -> None:
+    content = bytearray(b"\0" * 4096)
+    content[4096 - 100 : 4096 - 60] = bytes(range(40, 80))
+    found = NeedleSet.of([bytes(content)])
+    assert found.values == 1
+    assert all(needle.strip(b"\0") for needle in found.needles)
