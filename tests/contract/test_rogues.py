@@ -1,0 +1,87 @@
+"""Every rogue is caught by the promise that it breaks, and every promise has a rogue."""
+
+from pathlib import Path
+
+import pytest
+
+from deleatur.testing.contract import BackendContract
+from deleatur.testing.memory import MemoryBackend
+from deleatur.testing.rogues import BREAKS
+
+SUITE = """
+from deleatur.testing.memory_contract import MemoryContract
+from deleatur.testing.rogues import BREAKS
+
+class TestMemoryBackend(MemoryContract):
+    pass
+
+for rogue in BREAKS:
+    name = "Test" + rogue.__name__
+    globals()[name] = type(name, (MemoryContract,), {"backend": rogue})
+"""
+
+CONTROLS = {"test_the_target_is_worth_testing", "test_the_badge_is_honest"}  # of the suite, not of a backend
+
+
+class Results:
+    """A pytest plugin that notes how each test of the inner run ended."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            name = report.nodeid.partition("::")[2]
+            self.outcomes[name] = report.outcome if report.when == "call" else "error"
+            self.reasons[name] = report.longreprtext
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Run, in this process, each rogue against the promise it breaks, and the honest one against all."""
+    folder = tmp_path_factory.mktemp("rogues")
+    suite = folder / "test_suite.py"
+    suite.write_text(SUITE, encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    chosen = [f"{suite}::Test{rogue.__name__}::{promise}" for rogue, promise in BREAKS.items()]
+    seen = Results()
+    options = ["-p", "no:cacheprovider", "-p", "no:terminal", f"--rootdir={folder}"]
+    options += ["--import-mode=importlib", f"--basetemp={folder / 'inner'}", "-c", str(folder / "pytest.ini")]
+    pytest.main([*options, f"{suite}::TestMemoryBackend", *chosen], plugins=[seen])
+    return seen
+
+
+@pytest.mark.parametrize("rogue", BREAKS, ids=lambda r: r.__name__)
+def test_the_rogue_is_caught_by_the_promise_it_breaks(results: Results, rogue: type[MemoryBackend]) -> None:
+    name = f"Test{rogue.__name__}::{BREAKS[rogue]}"
+    assert results.outcomes[name] == "failed", results.reasons[name]
+    assert not [
+        word for word in ("NameError", "AttributeError", "TypeError") if word in results.reasons[name]
+    ]
+
+
+def test_the_honest_backend_passes_all(results: Results) -> None:
+    honest = {n: o for n, o in results.outcomes.items() if n.startswith("TestMemoryBackend::")}
+    assert set(honest.values()) == {"passed"}
+    assert len(honest) == 28  # 27 promises, one of them at two moments
+
+
+def test_every_rogue_was_run(results: Results) -> None:
+    assert len(results.outcomes) == 28 + len(BREAKS)
+    assert len(BREAKS) >= 12
+
+
+def test_every_promise_has_a_rogue() -> None:
+    promises = {name for name in vars(BackendContract) if name.startswith("test_")}
+    broken = {promise.partition("[")[0] for promise in BREAKS.values()}
+    assert promises - CONTROLS == broken
+
+
+def test_every_rogue_says_in_a_line_what_it_does() -> None:
+    assert all((rogue.__doc__ or "").strip().endswith(".") for rogue in BREAKS)
+
+
+def test_rogues_are_not_claimed_as_backends() -> None:
+    pyproject = Path(__file__).parents[2] / "pyproject.toml"
+    assert "rogues" not in pyproject.read_text(encoding="utf-8")
