@@ -12,8 +12,9 @@ from pathlib import Path
 
 from deleatur.documents.certificate import Certificate, Statement
 from deleatur.documents.codec import decode_canonical
+from deleatur.documents.decode import decode_plan
 from deleatur.documents.journal import Entry, read_chain
-from deleatur.documents.plan import Plan, PublicKey
+from deleatur.documents.plan import PublicKey
 from deleatur.errors import Malformed, Refused
 from deleatur.judge.statement import Issue, statement
 from deleatur.trust.approval import approvals_that_count
@@ -58,7 +59,7 @@ def write_certificate(
     """
     if os.path.lexists(folder):
         raise Refused(f"{folder} is there already; verify it, a certificate is written once")
-    plan = decode_canonical(plan_bytes, Plan)
+    plan = decode_plan(plan_bytes)
     entries = read_whole_journal(journal_bytes, plan_bytes)
     envelopes = [approvals[name] for name in sorted(approvals)]
     counted = approvals_that_count(plan, plan_bytes, envelopes)

@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 
 from deleatur.documents.certificate import Certificate
-from deleatur.documents.codec import MAX_PLAN, decode_canonical, read_limited
-from deleatur.documents.plan import Plan, PublicKey
+from deleatur.documents.codec import MAX_PLAN, read_limited
+from deleatur.documents.decode import decode_plan
+from deleatur.documents.plan import PublicKey
 from deleatur.errors import DeleaturError, Failed, Invalid, Malformed, Refused
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.statement import Issue, statement
@@ -129,7 +130,7 @@ def _require_evidence(folder: "_Folder", body: bytes, certificate: Certificate) 
         for name in files
         if name not in ("plan.json", "journal.jsonl")
     }
-    plan = decode_canonical(plan_bytes, Plan)
+    plan = decode_plan(plan_bytes)
     entries = read_whole_journal(journal_bytes, plan_bytes)
     approvals = [content for name, content in others.items() if name.startswith("approvals/")]
     again = statement(
