@@ -1,0 +1,76 @@
+"""A small web shop that closes: a CRM and a salesperson's folder, invented, the same for one seed.
+
+The demo and the integration tests take it through the whole walk.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from deleatur.errors import Refused
+from deleatur.testing.shop.crm import write_crm
+from deleatur.testing.shop.files import write_files
+from deleatur.testing.shop.job import job_text
+from deleatur.testing.shop.people import people
+
+__all__ = ["Canary", "Shop", "build_shop", "shop_job"]
+
+_FEWEST = 40  # customers, so that every country has some that are erased and some are held
+_MOST = 2000  # customers; the phone ranges that belong to nobody are small
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canary:
+    """A personal value whose fate can be looked up in raw bytes."""
+
+    value: str
+    kind: str  # name, id_number, phone, email, card, address
+    customer: int  # whose it is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shop:
+    """What was built, and what must become of it."""
+
+    database: Path
+    files: Path  # the salesperson's folder
+    canaries: tuple[Canary, ...]
+    held: frozenset[int]  # customers with an open complaint: they stay in the CRM
+    ghosts: frozenset[int]  # customers deleted long ago: only free pages still hold them
+
+    def gone(self) -> tuple[Canary, ...]:
+        """Return the canaries that no file may hold after the job, ghosts included."""
+        return tuple(canary for canary in self.canaries if canary.customer not in self.held)
+
+    def kept(self) -> tuple[Canary, ...]:
+        """Return the canaries that the CRM must still hold after the job."""
+        return tuple(canary for canary in self.canaries if canary.customer in self.held)
+
+
+def build_shop(folder: Path, *, customers: int = 600, seed: int = 2026) -> Shop:
+    """Build the shop in `folder`, which must not hold one yet; the same seed gives the same shop.
+
+    Raises:
+        Refused: fewer than 40 or more than 2000 customers, or there is something in the way.
+    """
+    if not _FEWEST <= customers <= _MOST:
+        raise Refused(f"a shop has {_FEWEST} to {_MOST} customers; choose a number between them")
+    database, files = folder / "crm.sqlite", folder / "销售 Müller"
+    if database.exists() or files.exists():
+        raise Refused(f"{folder} already holds a shop; choose another folder or remove it")
+    folder.mkdir(parents=True, exist_ok=True)
+    random = Random(seed)  # noqa: S311 - repeatable on purpose
+    persons = people(random, customers)
+    held, ghosts = write_crm(database, persons, random)
+    write_files(files, [person for person in persons if person.number not in ghosts])
+    canaries = tuple(
+        Canary(value=value, kind=kind, customer=person.number)
+        for person in persons
+        for kind, value in person.identifiers()
+    )
+    return Shop(database=database, files=files, canaries=canaries, held=held, ghosts=ghosts)
+
+
+def shop_job(shop: Shop, custodian_recipient: str) -> str:
+    """Return the text of the job.toml that closes `shop`; two keys must approve it."""
+    return job_text(shop.database, shop.files, custodian_recipient)

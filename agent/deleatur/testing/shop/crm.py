@@ -1,0 +1,182 @@
+"""The shop's CRM: a SQLite database in WAL mode, with indexes, foreign keys and a full-text index.
+
+It is left as such files are found: rows that were deleted long ago still stand in free pages.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+
+from deleatur.testing.shop.people import Person
+
+_SCHEMA = """
+CREATE TABLE customers (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL, id_number TEXT NOT NULL UNIQUE,
+  phone TEXT NOT NULL, email TEXT NOT NULL UNIQUE, born TEXT NOT NULL, address TEXT NOT NULL);
+CREATE TABLE products (id INTEGER PRIMARY KEY, title TEXT NOT NULL, price_cents INTEGER NOT NULL);
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customers (id),
+  ordered_on TEXT NOT NULL, status TEXT NOT NULL, card TEXT NOT NULL, ship_to TEXT NOT NULL);
+CREATE TABLE order_lines (
+  id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders (id),
+  product_id INTEGER NOT NULL REFERENCES products (id), quantity INTEGER NOT NULL);
+CREATE TABLE invoices (
+  id INTEGER PRIMARY KEY, number TEXT NOT NULL UNIQUE, order_id INTEGER NOT NULL REFERENCES orders (id),
+  customer_id INTEGER NOT NULL REFERENCES customers (id), issued_on TEXT NOT NULL,
+  billed_to TEXT NOT NULL, tax_number TEXT NOT NULL, card TEXT NOT NULL, country TEXT NOT NULL,
+  currency TEXT NOT NULL, net_cents INTEGER NOT NULL, vat_cents INTEGER NOT NULL);
+CREATE TABLE complaints (
+  id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customers (id),
+  order_id INTEGER NOT NULL REFERENCES orders (id), opened_on TEXT NOT NULL, closed_on TEXT,
+  status TEXT NOT NULL, category TEXT NOT NULL, story TEXT NOT NULL);
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customers (id),
+  sent_at TEXT NOT NULL, body TEXT NOT NULL);
+CREATE VIRTUAL TABLE messages_index USING fts5 (body, content='messages', content_rowid='id');
+CREATE INDEX customers_by_name ON customers (name);
+CREATE INDEX customers_by_phone ON customers (phone);
+CREATE INDEX orders_by_customer ON orders (customer_id);
+CREATE INDEX lines_by_order ON order_lines (order_id);
+CREATE INDEX invoices_by_customer ON invoices (customer_id);
+CREATE INDEX complaints_by_customer ON complaints (customer_id);
+CREATE INDEX messages_by_customer ON messages (customer_id, sent_at);
+"""
+_PRODUCTS = (
+    ("紫砂茶壶 Teapot", 4900),
+    ("Wanderrucksack 35 l", 8900),
+    ("Cast-iron skillet", 3900),
+    ("蓝牙耳机 Earbuds", 5900),
+    ("Kuckucksuhr", 12900),
+    ("Maple syrup 1 l", 2400),
+)
+_MONEY = {"CN": ("CNY", 13), "DE": ("EUR", 19), "US": ("USD", 0)}  # currency, VAT in percent of the demo
+_MESSAGES = {
+    "CN": (
+        "您好,我是{name},手机号{phone},请问订单什么时候发货?",
+        "身份证号{id_number},清关用的。收货地址:{address}",
+        "付款卡号{card}扣款两次了,请核实!邮箱{email}。",
+    ),
+    "DE": (
+        "Guten Tag, hier ist {name}. Bitte rufen Sie mich unter {phone} zurück.",
+        "Meine Steuer-ID ist {id_number}, die Rechnung bitte an {address}.",
+        "Die Karte {card} wurde doppelt belastet, Bestätigung an {email} erbeten.",
+    ),
+    "US": (
+        "Hi, this is {name}, my number is {phone}. Where is my order?",
+        "You asked for my SSN for customs: {id_number}. Ship it to {address} please.",
+        "My card {card} was charged twice. Please confirm to {email}.",
+    ),
+}
+_STORIES = {
+    "CN": "{name}投诉:商品破损,要求退款到卡{card}。",
+    "DE": "{name} reklamiert: Ware beschädigt, Erstattung auf Karte {card} verlangt.",
+    "US": "{name} complains: arrived broken, wants a refund to card {card}.",
+}
+_OPENED = date(2023, 1, 9)
+_DAYS = 1000
+_GHOSTS = 8  # customers deleted years ago, by a plain DELETE
+
+
+def write_crm(path: Path, customers: list[Person], random: Random) -> tuple[frozenset[int], frozenset[int]]:
+    """Write the database; return the numbers of the held customers and of those deleted long ago."""
+    ghosts = frozenset(person.number for person in customers[-_GHOSTS:])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.executescript(_SCHEMA)
+        connection.executemany(
+            "INSERT INTO products VALUES (?, ?, ?)", ((i, *p) for i, p in enumerate(_PRODUCTS, 1))
+        )
+        held = frozenset(p.number for p in customers if _write_customer(connection, p, random) == "open")
+        connection.execute("INSERT INTO messages_index (messages_index) VALUES ('rebuild')")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        _forget(connection, ghosts)
+    return held - ghosts, ghosts
+
+
+def _write_customer(connection: sqlite3.Connection, person: Person, random: Random) -> str:
+    """Insert a customer and all that belongs to one; return the state of the complaint, or ""."""
+    p = person
+    row = (p.number, p.name, p.country, p.id_number, p.phone, p.email, p.born.isoformat(), p.address)
+    connection.execute("INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    orders = [_write_order(connection, person, n, random) for n in range(random.randint(1, 3))]
+    for sent, text in _messages(person, random):
+        connection.execute("INSERT INTO messages VALUES (NULL, ?, ?, ?)", (person.number, sent, text))
+    state = "open" if person.number % 23 == 5 else "closed" if person.number % 7 == 2 else ""
+    if state:
+        opened = _OPENED + timedelta(days=random.randrange(_DAYS))
+        closed = None if state == "open" else (opened + timedelta(days=9)).isoformat()
+        story = _STORIES[person.country].format(**dict(person.identifiers()))
+        category = random.choice(("damaged", "late", "refund"))
+        connection.execute(
+            "INSERT INTO complaints VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+            (person.number, orders[0], opened.isoformat(), closed, state, category, story),
+        )
+    return state
+
+
+def _write_order(connection: sqlite3.Connection, person: Person, number: int, random: Random) -> int:
+    on = (_OPENED + timedelta(days=random.randrange(_DAYS))).isoformat()
+    order = 10 * person.number + number
+    connection.execute(
+        "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            order,
+            person.number,
+            on,
+            random.choice(("paid", "shipped", "delivered")),
+            person.card,
+            person.address,
+        ),
+    )
+    total = 0
+    for product in random.sample(range(1, len(_PRODUCTS) + 1), random.randint(1, 3)):
+        quantity = random.randint(1, 4)
+        total += quantity * _PRODUCTS[product - 1][1]
+        connection.execute("INSERT INTO order_lines VALUES (NULL, ?, ?, ?)", (order, product, quantity))
+    currency, percent = _MONEY[person.country]
+    connection.execute(
+        "INSERT INTO invoices VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            f"INV-{on[:4]}-{order:06d}",
+            order,
+            person.number,
+            on,
+            f"{person.name}, {person.address}",
+            person.id_number,
+            person.card,
+            person.country,
+            currency,
+            total,
+            total * percent // 100,
+        ),
+    )
+    return order
+
+
+def _messages(person: Person, random: Random) -> Iterator[tuple[str, str]]:
+    for template in _MESSAGES[person.country]:
+        day = _OPENED + timedelta(days=random.randrange(_DAYS))
+        yield (
+            f"{day.isoformat()}T{random.randrange(24):02d}:30:00",
+            template.format(**dict(person.identifiers())),
+        )
+
+
+def _forget(connection: sqlite3.Connection, ghosts: frozenset[int]) -> None:
+    """Delete customers as such tools do: the rows are gone, their bytes are not."""
+    for statement in (
+        "INSERT INTO messages_index (messages_index, rowid, body) "
+        "SELECT 'delete', id, body FROM messages WHERE customer_id = ?",
+        "DELETE FROM messages WHERE customer_id = ?",
+        "DELETE FROM complaints WHERE customer_id = ?",
+        "DELETE FROM invoices WHERE customer_id = ?",
+        "DELETE FROM order_lines WHERE order_id IN (SELECT id FROM orders WHERE customer_id = ?)",
+        "DELETE FROM orders WHERE customer_id = ?",
+        "DELETE FROM customers WHERE id = ?",
+    ):
+        connection.executemany(statement, ((ghost,) for ghost in sorted(ghosts)))

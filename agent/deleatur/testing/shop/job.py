@@ -1,0 +1,96 @@
+"""The demo's job: close the shop, keep what open complaints need, archive what accounting needs."""
+
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+_OPEN = '{ column = "status", operator = "=", value = "open" }'
+_TABLES = ("messages", "complaints", "invoices", "order_lines", "orders", "customers")
+_HEAD = """\
+schema = "deleatur/job/v1"
+name = "close-shop"
+reason = "retention-expired"
+authority = "Shareholders' resolution 2026-4: the shop closes; open complaints are settled first"
+requested_by = "sales-operations"
+
+[policy]
+approvals = 2
+
+[verification]
+mode = "full"
+
+[custodian]
+name = "accounting-archive"
+recipient = {recipient}
+retain_until = "2036-12-31"
+"""
+_INVOICES = """
+[[target.archive]]  # accounting must keep invoices, not people
+table = "invoices"
+where = [{not_held}]
+[target.archive.columns]
+id = {{ rule = "drop" }}
+number = {{ rule = "keep" }}
+order_id = {{ rule = "keyed-hash" }}
+customer_id = {{ rule = "keyed-hash" }}
+issued_on = {{ rule = "keep" }}
+billed_to = {{ rule = "drop" }}
+tax_number = {{ rule = "mask" }}
+card = {{ rule = "keep-last-4" }}
+country = {{ rule = "keep" }}
+currency = {{ rule = "keep" }}
+net_cents = {{ rule = "keep" }}
+vat_cents = {{ rule = "keep" }}
+
+[[target.archive]]  # what went wrong, without who
+table = "complaints"
+where = [{not_held}]
+[target.archive.columns]
+id = {{ rule = "drop" }}
+customer_id = {{ rule = "keyed-hash" }}
+order_id = {{ rule = "keyed-hash" }}
+opened_on = {{ rule = "generalise", to = "month" }}
+closed_on = {{ rule = "generalise", to = "month" }}
+status = {{ rule = "keep" }}
+category = {{ rule = "keep" }}
+story = {{ rule = "drop" }}
+"""
+
+
+def job_text(database: Path, files: Path, recipient: str) -> str:
+    """Return the job.toml that takes a shop through the whole walk."""
+    selections = "".join(f'\n[[target.select]]\ntable = "{table}"\n' for table in _TABLES)
+    holds = "".join(_hold(table) for table in _TABLES)
+    return (
+        _HEAD.format(recipient=json.dumps(recipient))
+        + f'\n[[target]]\nid = "crm"\nurl = {json.dumps(_url("sqlite", database))}\n'
+        + selections
+        + holds
+        + _INVOICES.format(not_held=_of_complainants("customer_id", "not-within"))
+        + f'\n[[target]]  # exports, spreadsheets, mails: none of it is the record\nid = "sales-folder"\n'
+        f"url = {json.dumps(_url('file', files))}\n"
+    )
+
+
+def _hold(table: str) -> str:
+    column = {"customers": "id", "order_lines": "order_id"}.get(table, "customer_id")
+    condition = _of_complainants(column, "within")
+    if table == "order_lines":
+        orders = (
+            f'{{ table = "orders", column = "id", where = [{_of_complainants("customer_id", "within")}] }}'
+        )
+        condition = f'{{ column = "order_id", operator = "within", within = {orders} }}'
+    return (
+        f'\n[[target.hold]]\nid = "open-complaint-{table.replace("_", "-")}"\n'
+        f'reason = "the complaint is not settled"\ntable = "{table}"\nwhere = [{condition}]\n'
+    )
+
+
+def _of_complainants(column: str, operator: str) -> str:
+    """Return the condition that `column` is (not) a customer with an open complaint."""
+    inner = f'{{ table = "complaints", column = "customer_id", where = [{_OPEN}] }}'
+    return f'{{ column = "{column}", operator = "{operator}", within = {inner} }}'
+
+
+def _url(scheme: str, path: Path) -> str:
+    return f"{scheme}://{quote(bytes(path.absolute()))}"
