@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deleatur.cli.output import printable, size
-from deleatur.documents.certificate import Certificate, Statement
+from deleatur.documents.certificate import Certificate
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.jobs import Approved
 from deleatur.judge.fold import Progress
@@ -79,9 +79,8 @@ def show_state(approved: Approved, progress: Progress, approvals: int, state: st
 _COLOURS = {"verified": "green", "verified-with-exceptions": "yellow", "executed-unverified": "red"}
 
 
-def show_certificate(statement: Statement) -> None:
+def show_certificate(certificate: Certificate) -> None:
     """Show a certificate: what went, how it is known, and what is not covered."""
-    certificate = statement.predicate
     console = _console()
     overall = certificate.outcome.overall
     console.print(
@@ -112,7 +111,7 @@ def _outcomes(certificate: Certificate) -> Group:
     for outcome in certificate.outcome.per_target:
         target = names[outcome.target_id]
         colour = _COLOURS[outcome.state]
-        amount = size(target.size) if target.unit == "bytes" else f"{target.size} rows"
+        amount = f"{target.size} rows" if target.kind == "rows" else size(target.size)
         lines.append(
             Text.from_markup(
                 f"\n[bold {colour}]■ {outcome.assurance:<15}[/] {_safe(outcome.target_id)}: {amount} in "

@@ -1,11 +1,16 @@
 """`deleatur show`: show a certificate to a person."""
 
+import json
 from pathlib import Path
 
 import click
 
 from deleatur.cli.output import as_json_option, emit
 from deleatur.cli.picture import show_certificate
+from deleatur.documents.codec import read_limited
+from deleatur.errors import Invalid
+from deleatur.trust.dsse import IN_TOTO, MAX_ENVELOPE, unseal
+from deleatur.trust.folder import ENVELOPE, read_statement
 
 
 @click.command("show")
@@ -13,12 +18,22 @@ from deleatur.cli.picture import show_certificate
 @as_json_option
 def command(certificate: Path, as_json: bool) -> None:
     """Show what CERTIFICATE says. It is shown, not checked: `deleatur verify` checks it."""
-    from deleatur.trust.verification import read_statement
-
-    payload, statement = read_statement(certificate)
+    payload = read_payload(certificate)
     if as_json:
-        import json
-
         emit(json.loads(payload))
     else:
-        show_certificate(statement)
+        show_certificate(read_statement(payload))
+
+
+def read_payload(certificate: Path) -> bytes:
+    """Return the signed statement of a certificate's folder or envelope, signatures not looked at.
+
+    Raises:
+        Invalid: it is not there, or no envelope.
+    """
+    path = certificate / ENVELOPE if certificate.is_dir() else certificate
+    try:
+        payload, _ = unseal(read_limited(path, MAX_ENVELOPE), IN_TOTO, [])
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}") from None
+    return payload

@@ -1,0 +1,162 @@
+"""`deleatur demo`: a small closing web shop on the whole walk, with every command shown."""
+
+import secrets
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deleatur.cli.output import as_json_option, emit, say
+from deleatur.errors import Refused
+
+if TYPE_CHECKING:
+    from deleatur.archive.package import Opened
+    from deleatur.testing.shop import Canary, Shop
+
+BAR = 40  # characters
+
+
+@click.command("demo")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"))
+@click.option("--customers", default=600, show_default=True, type=click.IntRange(40, 100_000))
+@as_json_option
+def command(folder: Path, customers: int, as_json: bool) -> None:
+    """Build a closing web shop in FOLDER, decide, archive, erase, verify and certify.
+
+    Customers with an open complaint are held, invoices are archived without names, everything else
+    goes. All people are invented. FOLDER must be empty or new.
+    """
+    from deleatur.archive.age import new_identity
+    from deleatur.cli.picture import show_certificate, show_plan
+    from deleatur.cli.running import run_to_certificate
+    from deleatur.cli.show import read_payload
+    from deleatur.engine.directory import JobDirectory
+    from deleatur.engine.jobs import approve_job, now, plan_job
+    from deleatur.engine.settings import load_settings
+    from deleatur.engine.setup import add_approver_key, make_settings
+    from deleatur.testing.shop import build_shop, shop_job
+    from deleatur.trust.folder import read_statement
+    from deleatur.trust.keys import load_private, load_public
+    from deleatur.trust.verification import verify
+
+    tell = _silent if as_json else _chapter
+    if folder.exists() and any(folder.iterdir()):
+        raise Refused(f"{folder} is not empty; remove it, or name another folder: deleatur demo FOLDER")
+    tell("1  a web shop closes", "What do we hold? A CRM in SQLite and a salesperson's folder.")
+    shop = build_shop(folder.absolute() / "shop", customers=customers)
+    before = _count(shop, shop.gone())
+    if not as_json:
+        _show_counts("personal values that raw bytes of the shop's files show now", before, before)
+
+    tell("2  settings and keys", "The agent plans and signs; Alice (legal) and Bob (finance) may approve.")
+    secret = secrets.token_urlsafe(18)
+    passphrase = folder / "passphrase.txt"
+    passphrase.touch(mode=0o600)
+    passphrase.write_text(f"{secret}\n", encoding="utf-8")
+    make_settings(folder, "ed25519", secret.encode())
+    add_approver_key(folder, "alice", "ed25519", secret.encode())
+    add_approver_key(folder, "bob", "p-256", secret.encode())
+    known = load_settings(folder / "deleatur.toml")
+    identity, recipient = new_identity()
+    custodian = folder / "custodian.age-identity"
+    custodian.touch(mode=0o600)
+    custodian.write_text(f"{identity}\n", encoding="utf-8")
+
+    tell("3  the plan", "What must go, what must stay? Read-only so far; this digest is what people approve.")
+    (folder / "job").mkdir(mode=0o700)
+    directory = JobDirectory(folder / "job")
+    directory.write_once(directory.job, shop_job(shop, recipient).encode())
+    agent = load_private(known.agent_key, secret.encode())
+    approved = plan_job(directory, known.registry, planner=agent, approvers=known.approvers(), clock=now)
+    if not as_json:
+        show_plan(approved)
+    for name in ("alice", "bob"):
+        key = load_private(folder / "keys" / f"{name}.key", secret.encode())
+        approve_job(directory, key, now, digest=approved.digest)
+        tell("", f"approved by {name}, {key.key_id}")
+
+    tell("4  the walk", "Preflight, holds, archive, control, erase, read back, verify, certify.")
+    run_to_certificate(directory, folder / "deleatur.toml", (), passphrase, as_json=as_json)
+
+    tell("5  the proof", "Is it really gone, and can we prove it?")
+    after, kept = _count(shop, shop.gone()), _count(shop, shop.kept())
+    if not as_json:
+        _show_counts("the same values in raw bytes of every file of the shop and of the job", before, after)
+        _show_counts("values of customers with an open complaint, which must stay", kept, kept)
+        show_certificate(read_statement(read_payload(directory.certificate)))
+    trusted = [load_public(folder / "keys" / "agent.pub")]
+    checked = verify(directory.certificate, trusted=trusted, threshold=1, about=None)
+    tell("", f"deleatur verify: certificate {checked.certificate_id} is valid")
+
+    tell("6  the archive", "What the law keeps, as the custodian opens it in ten years.")
+    if not as_json:
+        _show_archive(directory.archive, identity)
+        _farewell(folder)
+    if sum(after.values()):
+        raise Refused(f"{sum(after.values())} values can still be found; please report this")
+    if as_json:
+        emit({"before": dict(before), "after": dict(after), "kept": dict(kept)})
+
+
+def _silent(_title: str, _text: str) -> None:
+    """Say nothing: a machine is reading."""
+
+
+def _chapter(title: str, text: str) -> None:
+    if title:
+        say()
+        say(f"── {title} " + "─" * max(0, 90 - len(title)))
+    say(text)
+
+
+def _count(shop: "Shop", canaries: "tuple[Canary, ...]") -> Counter[str]:
+    """Count, by kind, the values that stand in raw bytes of any file beside or below the shop."""
+    root = shop.database.parent.parent
+    content = b"\n".join(
+        str(p).encode(errors="surrogateescape") + b"\n" + p.read_bytes()
+        for p in sorted(root.rglob("*"))
+        if p.is_file()
+    )
+    found: Counter[str] = Counter({c.kind: 0 for c in canaries})
+    found.update(c.kind for c in canaries if c.value.encode() in content)
+    return found
+
+
+def _show_counts(title: str, before: Counter[str], after: Counter[str]) -> None:
+    say(f"\n{title}:")
+    most = max(before.values(), default=0) or 1
+    for kind, count in sorted(before.items()):
+        filled = round(after[kind] / most * BAR)
+        say(f"  {kind:<10} {'█' * filled}{'·' * (round(count / most * BAR) - filled)} {after[kind]}")
+
+
+def _show_archive(folder: Path, identity: str) -> None:
+    from deleatur.archive.package import open_archive
+    from deleatur.cli.output import table
+
+    for path in sorted(folder.iterdir()):
+        opened: Opened = open_archive(path, identity)
+        for name, rows in opened.tables.items():
+            say(f"\n{name}: {rows.num_rows} rows, the first three")
+            heads = rows.column_names
+            shown = [[_cell(row[h]) for h in heads] for row in rows.slice(0, 3).to_pylist()]
+            table(shown, heads)
+
+
+def _cell(value: object) -> str:
+    return f"{value.hex()[:8]}…" if isinstance(value, bytes) else str(value)
+
+
+def _farewell(folder: Path) -> None:
+    tell = _chapter
+    tell("where everything lies", f"job, plan, journal   {folder / 'job'}")
+    say(f"certificate          {folder / 'job' / 'certificate'}  (VERIFY.txt: check it without deleatur)")
+    say(f"archive              {folder / 'job' / 'archive'}, opens with {folder / 'custodian.age-identity'})")
+    say(f"settings and keys    {folder / 'deleatur.toml'}, {folder / 'keys'}")
+    tell("on your own data", "deleatur init                        settings and the agent's key")
+    say("deleatur init --approver-public alice.pub --approver-public bob.pub")
+    say("mkdir my-job; edit my-job/job.toml   what to erase; docs/howto/write-a-job.md")
+    say("deleatur plan my-job                 look, change nothing")
+    say("deleatur approve my-job --key alice.key; the same by bob")
+    say("deleatur run my-job                  and `deleatur resume my-job` after any stop")
