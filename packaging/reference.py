@@ -6,9 +6,13 @@ changes nothing and fails when a page is not what the code says.
 
 import sys
 from collections.abc import Callable, Iterator
+from inspect import cleandoc
 from pathlib import Path
 
+import click
+
 from deleatur import errors
+from deleatur.cli import deleatur as command_line
 from deleatur.sanitize.techniques import TECHNIQUES
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -43,7 +47,38 @@ def techniques() -> str:
     return "\n".join(rows)
 
 
-TABLES: dict[str, Callable[[], str]] = {"exit-codes": exit_codes, "techniques": techniques}
+def described(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Describe a command and the commands under it: usage, help, options."""
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"## {context.command_path.removeprefix('deleatur ')}\n\n    {context.command_path} {usage}\n"
+    yield f"{cleandoc(command.help or '')}\n"
+    options = [o.get_help_record(context) for o in command.params if isinstance(o, click.Option)]
+    if options:
+        cells = [[cell.replace("|", r"\|") for cell in record] for record in options if record]
+        yield "| option | |\n|---|---|\n" + "".join(f"| `{names}` | {text} |\n" for names, text in cells)
+    if isinstance(command, click.Group):
+        yield from under(command, context)
+
+
+def under(group: click.Group, context: click.Context) -> Iterator[str]:
+    """Describe the commands of a group, in its own order."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None:
+            yield from described(command, click.Context(command, info_name=name, parent=context))
+
+
+def commands() -> str:
+    """Make a part for each command, from the texts that `--help` shows."""
+    context = click.Context(command_line, info_name="deleatur")
+    return "\n".join(under(command_line, context)).strip()
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "exit-codes": exit_codes,
+    "techniques": techniques,
+}
 
 
 def fill(page: str) -> str:
