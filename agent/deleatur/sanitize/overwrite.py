@@ -7,6 +7,7 @@ stage can be done again after a kill; short writes are continued, and no error i
 
 import ctypes
 import errno
+import fcntl
 import mmap
 import os
 import stat
@@ -256,8 +257,10 @@ def _read(fd: int, offset: int, length: int) -> bytes:
 
 def _reopen_direct(fd: int, access: int) -> int | None:
     """Open the same file again with O_DIRECT; None where the file system has no direct I/O."""
+    flags = access | os.O_DIRECT | os.O_CLOEXEC
+    flags |= fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NOATIME  # who looks quietly goes on looking quietly
     try:
-        return os.open(f"/proc/self/fd/{fd}", access | os.O_DIRECT | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{fd}", flags)
     except OSError as error:
         if error.errno in _NO_DIRECT:
             return None

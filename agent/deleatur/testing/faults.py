@@ -17,17 +17,24 @@ place: what a power cut would lose is the question of `deleatur.testing.flushing
 import _pyio  # type: ignore[import-not-found]  # Python's own file objects; typeshed leaves them out
 import builtins
 import io
+import itertools
 import os
 import signal
 import stat
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn, TypeVar
 
 import msgspec
+
+from deleatur.backend import Backend
+from deleatur.documents.place import Cursor, Inspection, Locator, Step
+from deleatur.engine.decorators import Around, opened_through
+
+T = TypeVar("T")
 
 _BY_DESCRIPTOR = (
     "write",
@@ -57,8 +64,9 @@ _BY_PATH = (
 CALLS: Final = (*_BY_DESCRIPTOR, *_BY_PATH, "open")  # open: only with a flag that may write
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
+Verb = Literal["inspect", "sample", "probe", "erase", "records", "bystanders"]
 Moment = Literal["before", "after", "torn"]
-Around = Callable[[str, tuple[Any, ...], dict[str, Any], Callable[..., Any]], Any]
+Intercept = Callable[[str, tuple[Any, ...], dict[str, Any], Callable[..., Any]], Any]
 
 
 Run = Callable[[], Iterable[str] | None]  # what it yields is told to the parent, also by one that dies
@@ -178,7 +186,8 @@ def killing_at(n: int, moment: Moment) -> Iterator[list[str]]:
         if moment == "after":
             call(*args, **kwargs)
         elif moment == "torn" and name in ("write", "pwrite"):
-            call(args[0], bytes(args[1])[: len(args[1]) // 2], *args[2:], **kwargs)
+            with suppress(OSError):  # half of a direct write may not be aligned: then nothing of it arrives
+                call(args[0], memoryview(args[1])[: len(args[1]) // 2], *args[2:], **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
         return signal.pause()
 
@@ -187,7 +196,7 @@ def killing_at(n: int, moment: Moment) -> Iterator[list[str]]:
 
 
 @contextmanager
-def intercepted(around: Around) -> Iterator[None]:
+def intercepted(around: Intercept) -> Iterator[None]:
     """Route every counted call through `around(name, args, kwargs, call)` until the end.
 
     Calls on pipes, sockets and terminals pass by. Calls that `around` itself makes pass by too.
@@ -291,3 +300,72 @@ def _run_and_exit(
         error = f"{type(raised).__name__}: {raised}"
     pipe.write(msgspec.json.encode(Outcome(killed=False, error=error, calls=tuple(calls))))
     os._exit(0)
+
+
+def faulty(backend: type[Backend], verb: Verb, n: int, fault: Callable[[], object]) -> type[Backend]:
+    """Return a class like `backend` that calls `fault` in place of its `n`-th call (from 1) of `verb`.
+
+    Counted over all instances. Each `next()` of an iterator that `verb` returned counts as a call:
+    `faulty(FileBackend, "erase", 3, raising(Transient("busy; try again")))` fails on the way to the
+    third cursor. Every other call passes through.
+    """
+    count = itertools.count(1)
+
+    def met() -> None:
+        if next(count) == n:
+            fault()
+
+    return opened_through(backend, lambda inner: _Faulty(inner, verb, met))
+
+
+def raising(error: Exception) -> Callable[[], NoReturn]:
+    """Return a fault that raises `error`, such as `OSError(errno.EIO, "…")` or `Transient("…")`."""
+
+    def fault() -> NoReturn:
+        raise error
+
+    return fault
+
+
+def dying() -> NoReturn:
+    """Kill this process as a power switch would: a fault for a forked child."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("SIGKILL cannot be survived")
+
+
+class _Faulty(Around):
+    def __init__(self, inner: Backend, verb: Verb, met: Callable[[], None]) -> None:
+        super().__init__(inner)
+        self._met = {verb: met}
+
+    def inspect(self) -> Inspection:
+        self._meet("inspect")
+        return self.inner.inspect()
+
+    def probe(self, place: Locator) -> bytes | None:
+        self._meet("probe")
+        return self.inner.probe(place)
+
+    def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
+        return self._meeting("sample", self.inner.sample(count, seed))
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        return self._meeting("erase", self.inner.erase(step, after))
+
+    def records(self, table: str) -> Iterator[dict[str, Any]]:
+        return self._meeting("records", self.inner.records(table))
+
+    def bystanders(self) -> Iterator[bytes]:
+        return self._meeting("bystanders", self.inner.bystanders())
+
+    def _meet(self, verb: Verb) -> None:
+        self._met.get(verb, lambda: None)()
+
+    def _meeting(self, verb: Verb, items: Iterator[T]) -> Iterator[T]:
+        while True:
+            self._meet(verb)
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            yield item
