@@ -1,0 +1,211 @@
+"""The `sqlite` backend: one database file, its rows by predicate or all of it.
+
+Rules kept: a look changes nothing; every name comes from the schema and every value is bound;
+rows go by `rewrite-and-shred`, the whole database by `overwrite-and-remove`, never one for the other.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are bound
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+from deleatur.api import (
+    Backend,
+    Cursor,
+    Denial,
+    Failed,
+    Identity,
+    Inspection,
+    Keystream,
+    Locator,
+    Offer,
+    Refused,
+    Secrets,
+    Step,
+    Target,
+    Unsupported,
+    keyed_digest,
+)
+from deleatur_plugins.sqlite.connecting import looking
+from deleatur_plugins.sqlite.content import Content, refuse_unknown
+from deleatur_plugins.sqlite.files import Files, path_of
+from deleatur_plugins.sqlite.ground import blockers_of, denial_of, filesystem_of, limits_of, surfaces_of
+from deleatur_plugins.sqlite.rewriting import Rewriting
+from deleatur_plugins.sqlite.schema import quoted, read_schema
+from deleatur_plugins.sqlite.selecting import template
+from deleatur_plugins.sqlite.whole import Whole
+
+ROWS, WHOLE = "rewrite-and-shred", "overwrite-and-remove"
+_TABLE = "table "  # how the unit of a table begins
+
+
+class SqliteBackend(Backend):
+    """Rows of a SQLite database, or the whole of it: `sqlite:///absolute/path`."""
+
+    def __init__(self, target: Target, secrets: Secrets) -> None:
+        self._path = path_of(target.url)
+        self._target = target
+        self._secrets = secrets
+        self._rowids: dict[str, str] = {}
+        if len(secrets.get("digest-key", b"")) != 32:
+            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+        if target.hold and not target.select:
+            raise Refused("the target holds rows and selects none: that would erase them with the database")
+
+    @classmethod
+    def open(cls, target: Target, secrets: Secrets) -> Self:
+        """Take note of the target; nothing is opened before it is asked for."""
+        return cls(target, secrets)
+
+    def inspect(self) -> Inspection:
+        """Say what is there. Raises Gone when the database's file is not."""
+        with Files(self._path) as files:
+            system = filesystem_of(files.folder)
+            if not self._target.select:
+                return self._inspect_whole(files)
+            files.database()
+            blockers = blockers_of(files, system)
+            limits = limits_of(files, system, whole=False)
+            surfaces = surfaces_of(files, system)
+            denial = denial_of(files, ROWS)
+        with self._content() as content:
+            refuse_unknown(content.schema)
+            units = content.units()
+            return Inspection(
+                identity=self._identity_of_rows(content, system.uuid),
+                size=content.rows,
+                units=units,
+                offers=() if denial else (Offer(technique=ROWS, limits=limits),),
+                denials=denial,
+                surfaces=surfaces,
+                blockers=blockers,
+                held=tuple(content.held),
+            )
+
+    def _inspect_whole(self, files: Files) -> Inspection:
+        system = filesystem_of(files.folder)
+        whole = Whole(files, self._secrets["digest-key"])
+        inode = whole.database().st_ino
+        units = whole.units()
+        return Inspection(
+            identity=Identity(
+                kind="database",
+                fields=(
+                    ("engine", "sqlite"),
+                    ("path", str(self._path)),
+                    ("filesystem", system.uuid),
+                    ("inode", str(inode)),
+                ),
+            ),
+            size=sum(unit.size for unit in units),
+            units=units,
+            offers=(Offer(technique=WHOLE, limits=limits_of(files, system, whole=True)),),
+            denials=(Denial(technique=ROWS, reason="the target selects no rows"),),
+            surfaces=surfaces_of(files, system),
+            blockers=blockers_of(files, system),
+        )
+
+    def _identity_of_rows(self, content: Content, filesystem: str) -> Identity:
+        """Neither the file's inode nor its content is part of it: the rewrite changes both."""
+        rows = [("rows", f"{s.table}: {template(s.where)}") for s in self._target.select]
+        held = [("held", f"{h.table}: {template(h.where)}") for h in self._target.hold]
+        return Identity(
+            kind="rows",
+            fields=(
+                ("engine", "sqlite"),
+                ("path", str(self._path)),
+                ("filesystem", filesystem),
+                ("application-id", str(content.application_id())),
+                ("schema-sha256", content.schema.digest()),
+                *rows,
+                *held,
+            ),
+        )
+
+    def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
+        """Name selected texts and blobs by table, row number and column; a row without any by itself."""
+        places = self._places()
+        if count is None:
+            yield from places
+        else:
+            yield from heapq.nsmallest(count, places, key=lambda place: _rank(seed, place))
+
+    def _places(self) -> Iterator[Locator]:
+        if not self._target.select:
+            with Files(self._path) as files:
+                yield from Whole(files, self._secrets["digest-key"]).places()
+            return
+        with self._content() as content:
+            for table, row, column in content.places():
+                yield Locator(unit=f"{_TABLE}{table.name}", item=f"{row}/{column}")
+
+    def probe(self, place: Locator) -> bytes | None:
+        """Return a stored value, texts in UTF-8; None when SQLite finds no such row or a NULL in it."""
+        if not self._target.select:
+            with Files(self._path) as files:
+                return Whole(files, self._secrets["digest-key"]).probe(place)
+        name = place.unit.removeprefix(_TABLE)
+        row, _, column = place.item.partition("/")
+        if not place.unit.startswith(_TABLE) or not row.lstrip("-").isdigit():
+            raise Failed("the place is none of this backend's")
+        with looking(self._path) as connection:
+            if name not in self._rowids:
+                table = read_schema(connection).table(name)
+                self._rowids[name] = table.rowid
+            value = f"t0.{quoted(column)}" if column else "x''"
+            found = connection.execute(
+                f"SELECT {value} FROM main.{quoted(name)} AS t0 WHERE t0.{self._rowids[name]} = ?",
+                (int(row),),
+            ).fetchone()
+        if found is None or found[0] is None:
+            return None
+        return bytes(found[0]) if isinstance(found[0], bytes) else str(found[0]).encode()
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        """Do the step's action; nothing happens before the first cursor is asked for."""
+        key = self._secrets["digest-key"]
+        match (step.technique, step.action, bool(self._target.select)):
+            case (str(technique), "rewrite", True) if technique == ROWS:
+                # nothing is compared with this pattern, so a step may come without one
+                pattern = step.pattern.key if step.pattern else keyed_digest(key, b"shred", step.id.encode())
+                with Files(self._path) as files:
+                    yield from Rewriting(files, self._target, self._secrets, Keystream(pattern)).run(after)
+            case (str(technique), "overwrite", False) if technique == WHOLE:
+                if step.pattern is None:
+                    raise Failed(f"step {step.id} overwrites and has no pattern")
+                with Files(self._path) as files:
+                    yield from Whole(files, key).overwrite(Keystream(step.pattern.key), after)
+            case (str(technique), "remove", False) if technique == WHOLE:
+                with Files(self._path) as files:
+                    yield from Whole(files, key).remove()
+            case _:
+                raise Unsupported(
+                    f"{step.technique[:40]!r} with action {step.action[:40]!r} is not possible here"
+                )
+
+    def records(self, table: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `table` that the archive keeps, every column, texts decoded."""
+        with self._content() as content:
+            yield from content.records(table)
+
+    def bystanders(self) -> Iterator[bytes]:
+        """Yield the declarations and every row that is not selected, by table and row number."""
+        if self._target.select:
+            with self._content() as content:
+                for _, part in content.bystanders():
+                    yield part
+
+    @contextmanager
+    def _content(self) -> Iterator[Content]:
+        """Open the database for reading and evaluate the target's selection."""
+        with looking(self._path) as connection:
+            yield Content(connection, read_schema(connection), self._target, self._secrets)
+
+
+def _rank(seed: bytes, place: Locator) -> bytes:
+    """Return a number that the seed fixes, so that the same places are drawn each time."""
+    text = f"{place.unit} {place.item} {place.offset}".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(text, key=seed[:64], digest_size=16).digest()

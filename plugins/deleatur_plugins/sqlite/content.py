@@ -1,0 +1,236 @@
+"""The content of a database as bytes: which rows are selected, which are held, which must stay.
+
+Rules kept: selection and holds are evaluated together, before anything changes; a row is encoded
+in one way, with the bytes of each text contiguous; only keyed digests of it are handed out.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are bound
+
+import hashlib
+import sqlite3
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deleatur.api import Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur_plugins.sqlite.connecting import Text
+from deleatur_plugins.sqlite.schema import Schema, Table, quoted
+from deleatur_plugins.sqlite.selecting import Selector
+
+_HOUSEKEEPING = ("sqlite_sequence",)  # SQLite's own rows that must stay as they are
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One table with selected rows, whose numbers stand in a temporary table."""
+
+    table: Table
+    numbers: str  # quoted name of the temporary table
+    rows: int
+
+
+class Content:
+    """The rows of one open database, split into those to erase and those to keep."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, schema: Schema, target: Target, secrets: Secrets
+    ) -> None:
+        self._connection = connection
+        self.schema = schema
+        self._target = target
+        self._secrets = secrets
+        self._selector = Selector(connection, schema, secrets)
+        self._tables = 0
+        self.held: list[Unit] = []
+        self.choices = self._choose()
+
+    def _choose(self) -> tuple[Choice, ...]:
+        """Evaluate every selection, then every hold, and subtract."""
+        picked: dict[str, tuple[Table, str]] = {}
+        for selection in self._target.select:
+            table = self.schema.table(selection.table)
+            if not table.rowid:
+                raise Refused(f"table {table.name!r} is WITHOUT ROWID; its rows cannot be selected yet")
+            if table.content is not None:
+                raise Refused(f"{table.name!r} indexes another table; select the rows there")
+            if table.name not in picked:
+                picked[table.name] = table, self._numbers()
+            self._gather(picked[table.name][1], table, selection.where)
+        holds = [self._hold(picked, hold.id, hold.table, hold.where) for hold in self._target.hold]
+        for table, numbers in holds:
+            if table.name in picked:
+                self._connection.execute(
+                    f"DELETE FROM temp.{picked[table.name][1]} WHERE id IN (SELECT id FROM temp.{numbers})"
+                )
+        return tuple(Choice(t, n, self._count(n)) for _, (t, n) in sorted(picked.items()))
+
+    def _hold(
+        self, picked: dict[str, tuple[Table, str]], name: str, table_name: str, where: Any
+    ) -> tuple[Table, str]:
+        table = self.schema.table(table_name)
+        numbers = self._numbers()
+        if table.name in picked:
+            self._gather(numbers, table, where)
+            self._connection.execute(
+                f"DELETE FROM temp.{numbers} WHERE id NOT IN (SELECT id FROM temp.{picked[table.name][1]})"
+            )
+            if rows := self._count(numbers):
+                unit = f"hold {name} table {table.name}"
+                self.held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, numbers)))
+        else:
+            self._selector.query(table, where)  # a hold with a wrong name must not go unnoticed
+        return table, numbers
+
+    def _numbers(self) -> str:
+        name = quoted(f"deleatur_rows_{self._tables}")
+        self._tables += 1
+        self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
+        self._connection.execute(f"CREATE TEMP TABLE {name} (id INTEGER PRIMARY KEY)")
+        return name
+
+    def _gather(self, numbers: str, table: Table, where: Any) -> None:
+        query = self._selector.query(table, where)
+        self._connection.execute(
+            f"INSERT OR IGNORE INTO temp.{numbers} "
+            f"SELECT t0.{table.rowid} FROM {table.sql} AS t0 WHERE {query.clause}",
+            query.bound,
+        )
+
+    def _count(self, numbers: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM temp.{numbers}").fetchone()[0])
+
+    def _digest(self, unit: str, table: Table, numbers: str) -> str:
+        key = self._secrets["digest-key"]
+        rows = keyed_digest_of_set(key, self._rows(table, f"IN (SELECT id FROM temp.{numbers})"))
+        return keyed_digest(key, unit.encode("utf-8", "surrogateescape"), rows.encode())
+
+    def application_id(self) -> int:
+        """Return the number by which a program marks its databases."""
+        return int(self._connection.execute("PRAGMA main.application_id").fetchone()[0])
+
+    @property
+    def rows(self) -> int:
+        """How many rows are to be erased."""
+        return sum(choice.rows for choice in self.choices)
+
+    def units(self) -> tuple[Unit, ...]:
+        """Return one unit for each table that has rows to erase; its digest covers their content."""
+        return tuple(
+            Unit(
+                name=f"table {c.table.name}",
+                size=c.rows,
+                digest=self._digest(f"table {c.table.name}", c.table, c.numbers),
+            )
+            for c in self.choices
+            if c.rows
+        )
+
+    def places(self) -> Iterator[tuple[Table, int, str]]:
+        """Yield table, row number and column of every selected text or blob that is not empty.
+
+        A row without any stands for itself, with "" for the column.
+        """
+        for choice in self.choices:
+            table = choice.table
+            lengths = ", ".join(
+                f"CASE WHEN typeof({c}) IN ('text', 'blob') THEN length(CAST({c} AS BLOB)) ELSE 0 END"
+                for c in (f"t0.{quoted(name)}" for name in table.columns)
+            )
+            for row in self._connection.execute(
+                f"SELECT t0.{table.rowid}, {lengths} FROM {table.sql} AS t0 "
+                f"WHERE t0.{table.rowid} IN (SELECT id FROM temp.{choice.numbers}) ORDER BY t0.{table.rowid}"
+            ):
+                filled = [c for c, length in zip(table.columns, row[1:], strict=True) if length]
+                for column in filled or [""]:
+                    yield table, int(row[0]), column
+
+    def records(self, table_name: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table that the target's archive keeps, as Python values.
+
+        Raises:
+            Refused: a text is not valid UTF-8.
+        """
+        for wanted in self._target.archive:
+            if wanted.table != table_name:
+                continue
+            table = self.schema.table(table_name)
+            query = self._selector.query(table, wanted.where)
+            columns = ", ".join(f"t0.{quoted(c)}" for c in table.columns)
+            for row in self._connection.execute(
+                f"SELECT {columns} FROM {table.sql} AS t0 WHERE {query.clause} ORDER BY {table.order}",
+                query.bound,
+            ):
+                yield {c: _python(table, c, v) for c, v in zip(table.columns, row, strict=True)}
+
+    def bystanders(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (table, bytes) of everything that must stay: declarations and every other row."""
+        for statement in self.schema.statements:
+            yield "schema", b"declared " + statement
+        for table in self.schema.kept():
+            yield table.name, b"table " + table.name.encode("utf-8", "surrogateescape")
+            numbers = next((c.numbers for c in self.choices if c.table == table), None)
+            condition = None if numbers is None else f"NOT IN (SELECT id FROM temp.{numbers})"
+            for row in self._rows(table, condition):
+                yield table.name, row
+        for name in _HOUSEKEEPING:
+            if name in self.schema.tables:
+                for row in self._connection.execute(f"SELECT name, seq FROM main.{name} ORDER BY name"):
+                    yield name, encoded(row)
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return, for each table, a digest of what must stay; kept in memory only."""
+        digests: dict[str, Any] = {}
+        for table, part in self.bystanders():
+            digest = digests.setdefault(table, hashlib.sha256())
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return {table: digest.hexdigest() for table, digest in digests.items()}
+
+    def _rows(self, table: Table, condition: str | None) -> Iterator[bytes]:
+        number = [f"t0.{table.rowid}"] if table.rowid else []
+        shown = () if table.content == "" else table.columns  # a contentless index shows no content
+        columns = ", ".join([*number, *(f"t0.{quoted(c)}" for c in shown)])
+        where = "" if condition is None else f"WHERE t0.{table.rowid} {condition}"
+        for row in self._connection.execute(
+            f"SELECT {columns} FROM {table.sql} AS t0 {where} ORDER BY {table.order}"
+        ):
+            yield encoded(row)
+
+
+def refuse_unknown(schema: Schema) -> None:
+    """Refuse what could hold words of the rows without our being able to tell."""
+    for table in schema.tables.values():
+        if table.kind == "unknown":
+            raise Refused(
+                f"{table.name!r} is a virtual table of a module that is not known here; drop it first"
+            )
+        if table.kind == "full-text" and table.content == "":
+            raise Refused(
+                f"{table.name!r} indexes words without their text; drop it and build it again after"
+            )
+
+
+def encoded(row: tuple[Any, ...]) -> bytes:
+    """Encode a row in the one way: a letter for the type, eight bytes of length, the bytes."""
+    return b"".join(_encoded(value) for value in row)
+
+
+def _encoded(value: Any) -> bytes:
+    if value is None:
+        return b"n"
+    if isinstance(value, Text):
+        return b"t" + len(value).to_bytes(8, "big") + value
+    if isinstance(value, bytes):
+        return b"b" + len(value).to_bytes(8, "big") + value
+    if isinstance(value, int):
+        return b"i" + value.to_bytes(8, "big", signed=True)
+    return b"r" + struct.pack(">d", value)
+
+
+def _python(table: Table, column: str, value: Any) -> Any:
+    if not isinstance(value, Text):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused(f"{table.name}.{column} holds text that is not UTF-8; it cannot be archived") from None
