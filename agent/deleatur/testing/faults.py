@@ -11,13 +11,13 @@ Counted are the functions of `os` that change a file, a folder or a block device
 from Python as `os.name(...)`, through `pathlib`, or through a file object of the built-in `open`.
 Not seen are names bound before (`from os import write`), `mmap`, and libraries in C such as SQLite;
 run those under `strace -f -e inject=fsync:signal=KILL:when=N`. SIGKILL leaves the page cache in
-place: what a power cut would lose is the question of `deleatur.testing.flushing`.
+place: what a power cut would lose is the question of `deleatur.testing.flushing`. Faults in the
+verbs of a backend, instead of the calls below them: `deleatur.testing.faulty`.
 """
 
 import _pyio  # type: ignore[import-not-found]  # Python's own file objects; typeshed leaves them out
 import builtins
 import io
-import itertools
 import os
 import signal
 import stat
@@ -26,15 +26,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
-
-from deleatur.backend import Backend
-from deleatur.documents.place import Cursor, Inspection, Locator, Step
-from deleatur.engine.decorators import Around, opened_through
-
-T = TypeVar("T")
 
 _BY_DESCRIPTOR = (
     "write",
@@ -64,7 +58,6 @@ _BY_PATH = (
 CALLS: Final = (*_BY_DESCRIPTOR, *_BY_PATH, "open")  # open: only with a flag that may write
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
-Verb = Literal["inspect", "sample", "probe", "erase", "records", "bystanders"]
 Moment = Literal["before", "after", "torn"]
 Intercept = Callable[[str, tuple[Any, ...], dict[str, Any], Callable[..., Any]], Any]
 
@@ -300,72 +293,3 @@ def _run_and_exit(
         error = f"{type(raised).__name__}: {raised}"
     pipe.write(msgspec.json.encode(Outcome(killed=False, error=error, calls=tuple(calls))))
     os._exit(0)
-
-
-def faulty(backend: type[Backend], verb: Verb, n: int, fault: Callable[[], object]) -> type[Backend]:
-    """Return a class like `backend` that calls `fault` in place of its `n`-th call (from 1) of `verb`.
-
-    Counted over all instances. Each `next()` of an iterator that `verb` returned counts as a call:
-    `faulty(FileBackend, "erase", 3, raising(Transient("busy; try again")))` fails on the way to the
-    third cursor. Every other call passes through.
-    """
-    count = itertools.count(1)
-
-    def met() -> None:
-        if next(count) == n:
-            fault()
-
-    return opened_through(backend, lambda inner: _Faulty(inner, verb, met))
-
-
-def raising(error: Exception) -> Callable[[], NoReturn]:
-    """Return a fault that raises `error`, such as `OSError(errno.EIO, "…")` or `Transient("…")`."""
-
-    def fault() -> NoReturn:
-        raise error
-
-    return fault
-
-
-def dying() -> NoReturn:
-    """Kill this process as a power switch would: a fault for a forked child."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("SIGKILL cannot be survived")
-
-
-class _Faulty(Around):
-    def __init__(self, inner: Backend, verb: Verb, met: Callable[[], None]) -> None:
-        super().__init__(inner)
-        self._met = {verb: met}
-
-    def inspect(self) -> Inspection:
-        self._meet("inspect")
-        return self.inner.inspect()
-
-    def probe(self, place: Locator) -> bytes | None:
-        self._meet("probe")
-        return self.inner.probe(place)
-
-    def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
-        return self._meeting("sample", self.inner.sample(count, seed))
-
-    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
-        return self._meeting("erase", self.inner.erase(step, after))
-
-    def records(self, table: str) -> Iterator[dict[str, Any]]:
-        return self._meeting("records", self.inner.records(table))
-
-    def bystanders(self) -> Iterator[bytes]:
-        return self._meeting("bystanders", self.inner.bystanders())
-
-    def _meet(self, verb: Verb) -> None:
-        self._met.get(verb, lambda: None)()
-
-    def _meeting(self, verb: Verb, items: Iterator[T]) -> Iterator[T]:
-        while True:
-            self._meet(verb)
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-            yield item
