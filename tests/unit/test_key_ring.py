@@ -30,9 +30,12 @@ assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
 assert libc.prctl(22, 2, ctypes.byref(program), 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
 """
 FETCH = "import sys; from deleatur.engine import key_ring; print((key_ring.fetch(sys.argv[1]) or b'').hex())"
-NEW_SESSION = (
-    "from deleatur.engine import key_ring; key_ring._syscall(1, 1, None); "  # KEYCTL_JOIN_SESSION_KEYRING
-)
+NEW_SESSION = """
+from deleatur.engine import key_ring
+if key_ring.reachable("kernel keyring"):
+    key_ring._syscall(1, 1, None)  # KEYCTL_JOIN_SESSION_KEYRING
+"""
+HAVEN = "kernel keyring" if key_ring.reachable("kernel keyring") else "tmpfs"  # of this machine
 
 
 def run(code: str, *arguments: str) -> str:

@@ -218,6 +218,7 @@ class Spool:
             raise self._changed()
         for spot, record in self._records(_Spot(_MAGIC, 0, b"", 0)):
             self._note(spot, record)
+        self._unsealed.clear()  # what a killed process began is taken again
         return True
 
     def _note(self, spot: _Spot, record: Sampled | Sealed | None) -> None:
