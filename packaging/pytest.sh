@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Run pytest in a temporary folder of its own, so that two runs on one machine never touch each other's
+# mounted images, and remove the folder afterwards without following a mount that was left behind.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+TMPDIR=$(mktemp -d /tmp/deleatur-tests.XXXXXX) || exit 1
+export TMPDIR
+.venv/bin/python -m pytest "$@"
+code=$?
+rm -rf --one-file-system "$TMPDIR" || echo "tests: something is still mounted below $TMPDIR" >&2
+exit $code
