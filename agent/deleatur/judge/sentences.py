@@ -38,23 +38,26 @@ class Limit(NamedTuple):
 CLAIMS = {
     "executed": "All steps ended by {at}; as a whole the result counts as not verified.",
     "overwritten-complete": (
-        "At {at} all {read} places of the target ({size} bytes) read back exactly as they were overwritten."
+        "At {at} every place of the target was read back (places: {read}, bytes: {size}) and held exactly "
+        "what it was overwritten with."
     ),
     "overwritten-sampled": (
-        "At {at} {read} of {population} places were read back, each exactly as it was overwritten: with "
-        "confidence {confidence}, a fraction of less than {fraction} of all places was not."
+        "At {at} a sample of {read} of {population} places was read back and held exactly what it was "
+        "overwritten with: with confidence {confidence}, a fraction of less than {fraction} of all places "
+        "did not."
     ),
     "absent-complete": (
-        "At {at} a fresh look found none of the {units} selected units, and nothing could be read at any of "
-        "the {places} places that were sampled before."
+        "At {at} a fresh look found nothing of what was selected (units: {units}), and nothing could be read "
+        "where places had been sampled before (places: {places})."
     ),
     "absent-sampled": (
-        "At {at} a fresh look found none of the {units} selected units, and nothing could be read at a "
-        "sample of {places} places."
+        "At {at} a fresh look found nothing of what was selected (units: {units}), and nothing could be read "
+        "at a sample of the places (places: {places})."
     ),
     "searched": (
-        "By {at} {values} values sampled before the erase were searched in {size} raw bytes of {surfaces} "
-        "surfaces and not found; the same search saw {seen} of them before the erase."
+        "By {at} values sampled before the erase were searched in the raw bytes of the surfaces that could "
+        "be read (values: {values}, bytes: {size}, surfaces: {surfaces}) and not found; the same search saw "
+        "{seen} of them before the erase."
     ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
@@ -140,18 +143,20 @@ LIMITS = {
     "values-too-short": Limit(
         "exception",
         "not-probed",
-        "{count} of the sampled values were too short or too plain to be searched for.",
+        "Some sampled values were too short or too plain to be searched for (values: {count}).",
     ),
     "values-shared": Limit(
         "exception",
         "not-probed",
-        "{count} of the sampled values also stand in what must stay and were not searched for.",
+        "Some sampled values also stand in what must stay and were not searched for (values: {count}).",
     ),
     "surface-not-read": Limit(
         "exception", "not-probed", "The surface {name} was not read raw, although it could have been."
     ),
     "surface-unreadable": Limit(
-        "cap", "unreadable", "{count} bytes of the surface {name} could not be read after the erase."
+        "cap",
+        "unreadable",
+        "A part of the surface {name} could not be read after the erase (bytes: {count}).",
     ),
     "earlier-finding": Limit(
         "exception",
@@ -162,7 +167,7 @@ LIMITS = {
     "surface-attested": Limit(
         "boundary", "not-probed", "The surface {name} can only be attested by its provider: {reason}."
     ),
-    "held-units": Limit("boundary", "legal-hold", "{count} units are held and were left where they are."),
+    "held-units": Limit("boundary", "legal-hold", "What is held was left where it is (units: {count})."),
     "earlier-free-blocks": Limit(
         "boundary", "not-probed", "Blocks that the target gave back before this job were not overwritten."
     ),

@@ -16,18 +16,17 @@ How to check this certificate with programs that are not ours
 ==============================================================
 
 You need bash, jq, base64, sha256sum and openssl (3.0 or later); cosign (2.x) for part 5.
-Run the commands in this folder. All of them work without a network. With deleatur itself:
+Start a bash of its own in this folder (it ends at the first command that fails) and run the
+commands in order. All of them work without a network. With deleatur itself it is one command:
 deleatur verify . --key YOUR-COPY.pub
 
 The public keys in keys/ are copies for your convenience. A certificate proves nothing about who
-signed it until you have compared these keys with copies that came to you another way.
-
-0. Stop at the first command that fails
-
-    set -eu
+signed it until you have compared these files, byte by byte, with copies that came to you another
+way.
 
 1. What was signed
 
+    set -eu -o pipefail
     work=$(mktemp -d)
     jq -j .payload certificate.dsse.json | base64 -d > "$work/body"
     size=$(stat -c %s "$work/body")
@@ -76,7 +75,7 @@ def _signature(number: int, key: PublicKey, name: str) -> str:
         )
     else:
         check = f'openssl dgst -sha256 -verify keys/{name}.pub -signature "$work/{number}.sig" "$work/signed"'
-    return f"\n   {key.name}, {key_id(key)} (as `ssh-keygen -l` shows it)\n\n    {take}\n    {check}\n"
+    return f"\n   {key.name}, {key_id(key)} (fingerprint in the form of OpenSSH)\n\n    {take}\n    {check}\n"
 
 
 def _about(name: str) -> str:
