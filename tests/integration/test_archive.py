@@ -185,6 +185,12 @@ def test_mistyped_recipient_is_refused_before_anything_is_written(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_retention_date_that_the_calendar_does_not_have_is_refused(tmp_path: Path) -> None:
+    custodian = Custodian(name="records-office", recipient=RECIPIENT, retain_until="2036-02-31")
+    with pytest.raises(Refused, match="the calendar has no 2036-02-31"):
+        write(tmp_path, custodian=custodian)
+
+
 @pytest.mark.parametrize("text", ["call {} today", "电话{}。", "{}"])
 def test_value_inside_a_kept_text_is_a_leak_by_column_never_by_value(tmp_path: Path, text: str) -> None:
     phone = "13912345678"
@@ -197,10 +203,11 @@ def test_value_inside_a_kept_text_is_a_leak_by_column_never_by_value(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_leak_is_found_in_bytes_as_utf_16_and_across_tables(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["Müller-Lüdenscheid", "欧阳王小明"])
+def test_leak_is_found_in_bytes_as_utf_16_and_across_tables(tmp_path: Path, name: str) -> None:
     tables = {
-        "people": [{"name": "Müller-Lüdenscheid"}],
-        "files": [{"blob": b"\x00\x01" + "Müller-Lüdenscheid".encode("utf-16-le")}],
+        "people": [{"name": name}],
+        "files": [{"blob": b"\xd0\xcf" + name.encode("utf-16-le")}],
     }
     rules = {
         "people": {"name": Rule(rule="generalise", to="first-letter")},

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from deleatur.errors import Failed, Refused
 
-MAX_BAG = 1 << 30  # bytes of tar; built and compared in memory because plain records never touch the disk
+MAX_BAG = 512 << 20  # bytes of payload, built and compared in memory: plain records never touch the disk
 
 _BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"  # RFC 8493 §2.1.1
 _LINE = re.compile(rb"([0-9a-f]{64})  (\S.*)")

@@ -6,6 +6,7 @@ as a phone number in a kept chat message, is a leak.
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 SHORTEST = 6  # bytes; shorter values occur everywhere by chance
 _LONE_DIGITS = 9  # digits; fewer, inside a longer run of digits, are a coincidence
 _DIGITS = re.compile(rb"[0-9]+")
-_BOUNDARY = b"\x00\x00"  # between values, so that no needle is found across two
+_BOUNDARY = b"\xff\xff"  # between values: UTF-8 has no such byte, so no needle is found across two
 _FORMS = {  # all that a column may hold after its rule; whatever else it holds came from an original
     "mask": re.compile(r"[x0*# \-_.@/+:,()]*|\[up to \d+ (?:characters|bytes)\]", re.ASCII),
     "keep-last-4": re.compile(r"\*{4}(?:[^\W_]{4})?"),
@@ -79,7 +80,15 @@ def scan_for_leaks(
             dates += 1
         else:
             owners.setdefault(needle, name)
-    searched = _search(owners, results, rules)
+    needles = _Needles(owners)
+    searched = 0
+    for table, result in results.items():
+        for column in result.column_names:
+            place, rule = f"{table}.{column}", rules[table][column]
+            if rule.rule != "keep":
+                _check_form(place, result.column(column), rule_in_words(rule))
+            elif kind_of(result.column(column).type) in {"text", "bytes"}:
+                searched += needles.search(place, _distinct(result.column(column)))
     return LeakScan(needles=len(owners), short=short, dates=dates, kept=by_right, searched=searched)
 
 
@@ -93,41 +102,45 @@ def _protected(
                     yield f"{table}.{column}", value
 
 
-def _search(
-    owners: Mapping[bytes, str],
-    results: Mapping[str, "pa.Table"],
-    rules: Mapping[str, Mapping[str, Rule]],
-) -> int:
-    """Search all needles; return how many bytes were searched."""
-    needles = list(owners)
-    wide = [needle.decode(errors="replace").encode("utf-16-le") for needle in needles]
-    automaton = BytesAhoCorasick(needles + wide) if needles else None
-    searched = 0
-    for table, result in results.items():
-        for column in result.column_names:
-            if rules[table][column].rule != "keep":
-                _check_form(f"{table}.{column}", result.column(column), rule_in_words(rules[table][column]))
-                continue
-            if kind_of(result.column(column).type) not in {"text", "bytes"}:
-                continue
-            hay = _BOUNDARY.join(_bytes_of(value) for value in _distinct(result.column(column)))
-            searched += len(hay)
-            if automaton is not None:
-                _refuse_hits(automaton, needles, hay, owners, f"{table}.{column}")
-    return searched
+class _Needles:
+    """Protected values and who owns them, ready to be searched; built only when there is text to search."""
 
+    def __init__(self, owners: Mapping[bytes, str]) -> None:
+        self._owners = owners
 
-def _refuse_hits(
-    automaton: BytesAhoCorasick, needles: list[bytes], hay: bytes, owners: Mapping[bytes, str], place: str
-) -> None:
-    for number, start, end in automaton.find_matches_as_indexes(hay, overlapping=True):
-        needle = needles[number % len(needles)]
-        if number < len(needles) and _coincidence(needle, hay, start, end):
-            continue
-        raise Refused(
-            f"archive: column {place} would carry original values of {owners[needle]}; "
-            f"protect {place} too (drop, null, mask), or keep {owners[needle]}"
-        )
+    def search(self, place: str, values: list[Any]) -> int:
+        """Search the values of one kept column; return how many bytes they have.
+
+        Raises:
+            Refused: a protected value stands in them.
+        """
+        hay = _BOUNDARY.join(h for h in map(_bytes_of, values) if len(h) >= SHORTEST)
+        if hay and self._owners:
+            self._refuse_hits(self._narrow, hay, place)
+            if 0 in hay or isinstance(values[0], bytes):  # text without NUL, being UTF-8, holds no UTF-16
+                self._refuse_hits(self._wide, hay, place)
+        return len(hay)
+
+    @cached_property
+    def _values(self) -> list[bytes]:
+        return list(self._owners)
+
+    @cached_property
+    def _narrow(self) -> BytesAhoCorasick:
+        return BytesAhoCorasick(self._values)
+
+    @cached_property
+    def _wide(self) -> BytesAhoCorasick:
+        return BytesAhoCorasick([v.decode(errors="replace").encode("utf-16-le") for v in self._values])
+
+    def _refuse_hits(self, automaton: BytesAhoCorasick, hay: bytes, place: str) -> None:
+        for number, start, end in automaton.find_matches_as_indexes(hay, overlapping=True):
+            needle = self._values[number]
+            if automaton is self._wide or not _coincidence(needle, hay, start, end):
+                raise Refused(
+                    f"archive: column {place} would carry original values of {self._owners[needle]}; "
+                    f"protect {place} too (drop, null, mask), or keep {self._owners[needle]}"
+                )
 
 
 def _coincidence(needle: bytes, hay: bytes, start: int, end: int) -> bool:

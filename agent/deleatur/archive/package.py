@@ -4,6 +4,7 @@ Records, rules, leak scan, bag, read back, encryption, read back again: all befo
 Plain records stay in memory, within stated limits; only the sealed file touches the disk.
 """
 
+import datetime
 import hashlib
 import json
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from deleatur.archive import tables as forms
-from deleatur.archive.age import identity_of, pyrage
+from deleatur.archive.age import identity_of, pyrage, recipient_of
 from deleatur.archive.bag import make_bag, read_bag
 from deleatur.archive.leaks import LeakScan, scan_for_leaks
 from deleatur.archive.readme import readme
@@ -64,6 +65,7 @@ def write_archive(
         Failed: the disk is full, or what was read back differs.
         Unsupported: pyarrow or pyrage is not installed.
     """
+    _check_custodian(custodian)
     wanted = _wanted(planned, tables)
     budget = Budget(planned.id, MAX_RECORDS)
     originals = {name: read_table(name, tables[name], budget) for name in wanted}
@@ -134,6 +136,15 @@ def open_archive(path: Path, identity: str) -> Opened:
     tables = {t["table"]: forms.from_parquet(members[f"data/{t['parquet']}"]) for t in schema["tables"]}
     lines = (line.partition(": ") for line in members["bag-info.txt"].decode().splitlines())
     return Opened(bag=bag, info={k: v for k, _, v in lines}, tables=tables, members=members)
+
+
+def _check_custodian(custodian: Custodian) -> None:
+    """Refuse before any record is read what would be refused when it is sealed."""
+    recipient_of(custodian)
+    try:
+        datetime.date.fromisoformat(custodian.retain_until)
+    except ValueError:
+        raise Refused(f"custodian {custodian.name}: the calendar has no {custodian.retain_until}") from None
 
 
 def _wanted(planned: PlannedTarget, tables: Mapping[str, object]) -> dict[str, ArchivedTable]:

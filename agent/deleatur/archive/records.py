@@ -17,7 +17,7 @@ from deleatur.errors import Failed, Refused
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAX_RECORDS = (
+MAX_RECORDS = 256 << 20  # bytes of content per target: text and bytes by length, the rest 8 each; all in memory
     1 << 30
 )  # bytes of content per target, held in memory: text and bytes by length, the rest 8 each
 _BATCH = 8192  # values turned from Python objects into Arrow at a time

@@ -42,7 +42,7 @@ def mask(value: Any) -> str:
     text = plain(value)
     if len(text) > EXACT_SHAPE:
         return f"[up to {_length_class(len(text))} characters]"
-    shape = "".join(map(_shape, text))
+    shape = text.translate(_SHAPES)
     if shape != text:
         return shape
     return ("*" if "#" in text else "#") * len(text)  # a value that looks like its own mask: 000-000
@@ -50,8 +50,8 @@ def mask(value: Any) -> str:
 
 def keep_last_4(value: Any) -> str:
     """Return `****` and the last four letters or digits, or `****` alone if there are fewer than eight."""
-    characters = [c for c in plain(value) if c.isalnum()]
-    return "****" + ("".join(characters[-SHOWN:]) if len(characters) >= 2 * SHOWN else "")
+    characters = "".join(filter(str.isalnum, plain(value)))
+    return "****" + (characters[-SHOWN:] if len(characters) >= 2 * SHOWN else "")
 
 
 def keyed_hash(key: bytes) -> Callable[[Any], str]:
@@ -115,8 +115,9 @@ def date_of(value: Any) -> datetime.date:
     """
     if isinstance(value, datetime.date):
         return value
-    text = unicodedata.normalize("NFKC", value).strip()
-    found = next(filter(None, (form.fullmatch(text) for form in _DATES)), None)
+    text = value.strip() if value.isascii() else unicodedata.normalize("NFKC", value).strip()
+    forms = _DATES if text[:1].isdigit() else ()
+    found = next(filter(None, (form.fullmatch(text) for form in forms)), None)
     if not found:
         raise UnfitError("text that is no date")
     try:
@@ -127,6 +128,8 @@ def date_of(value: Any) -> datetime.date:
 
 def plain(value: Any) -> str:
     """Return the one text form of a value, the same in tokens, masks and CSV."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, float):
@@ -138,13 +141,18 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def _shape(character: str) -> str:
-    category = unicodedata.category(character)[0]
-    if category == "M":
-        return ""
-    if category in "LN":
-        return "x" if category == "L" else "0"
-    return character if character in _SEPARATORS else "*"
+class _Shapes(dict[int, str]):
+    """For `str.translate`: what stands for each character, found out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        category = unicodedata.category(character)[0]
+        other = character if character in _SEPARATORS else "*"
+        self[code] = shape = {"L": "x", "N": "0", "M": ""}.get(category, other)
+        return shape
+
+
+_SHAPES = _Shapes()
 
 
 def _length_class(length: int) -> int:
