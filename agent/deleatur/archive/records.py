@@ -17,9 +17,7 @@ from deleatur.errors import Failed, Refused
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAX_RECORDS = 256 << 20  # bytes of content per target: text and bytes by length, the rest 8 each; all in memory
-    1 << 30
-)  # bytes of content per target, held in memory: text and bytes by length, the rest 8 each
+MAX_RECORDS = 256 << 20  # bytes of content per target, in memory: text and bytes by length, the rest 8 each
 _BATCH = 8192  # values turned from Python objects into Arrow at a time
 _EXACT = 2**53  # integers up to here are exact in an IEEE 754 double
 _TYPED: dict[type, str] = {int: "int64", float: "float64", str: "string", bytes: "binary"}
