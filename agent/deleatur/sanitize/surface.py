@@ -7,9 +7,10 @@ nobody can take it for clean.
 
 import errno
 import fcntl
+import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from deleatur.sanitize.overwrite import read_below_cache
@@ -93,15 +94,32 @@ def _open(name: str, directory: int, status: os.stat_result) -> int:
 
 
 def _device(fd: int, where: str, _margin: int) -> Iterator[Piece | Gap]:
-    """Read a whole block device, after everything on its way to it has been written."""
+    """Read a whole block device directly, after everything on its way to it has been written."""
     size = os.lseek(fd, 0, os.SEEK_END)
     os.sync()
     try:
         fcntl.ioctl(fd, _BLKFLSBUF, 0)
+        direct = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
     except OSError as error:
-        yield Gap(where, max(size, 1), f"its buffers cannot be flushed: {error.strerror}; run as root")
+        yield Gap(where, max(size, 1), f"cannot be read below its buffers: {error.strerror}; run as root")
         return
-    yield from _range(fd, where, 0, size)
+    try:
+        yield from _range(direct, where, 0, size, _read_direct)
+    finally:
+        os.close(direct)
+
+
+def _read_direct(fd: int, offset: int, length: int) -> bytes:
+    """Read from a descriptor opened with O_DIRECT; fewer bytes only at the end of the device."""
+    with mmap.mmap(-1, length) as buffer:  # page aligned, as direct I/O needs it
+        done = 0
+        while done < length:
+            with memoryview(buffer) as whole, whole[done:] as rest:
+                count = os.preadv(fd, [rest], offset + done)
+            if count == 0:
+                break
+            done += count
+        return buffer[:done]
 
 
 def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
@@ -118,7 +136,7 @@ def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
             yield Gap(where, size - at, f"its extents cannot be read: {error.strerror}")
             return
         for start, end in ranges:
-            yield from _range(fd, where, start, end)
+            yield from _range(fd, where, start, end, read_below_cache)
         at = size
     yield Gap(where, 1, "grows while it is read")
 
@@ -140,14 +158,16 @@ def _data_ranges(fd: int, at: int, size: int, margin: int) -> Iterator[tuple[int
         done, low = max(done, end), high
 
 
-def _range(fd: int, where: str, start: int, end: int) -> Iterator[Piece | Gap]:
+def _range(
+    fd: int, where: str, start: int, end: int, read: Callable[[int, int, int], bytes]
+) -> Iterator[Piece | Gap]:
     """Read a range; what fails is read again in halves, and a sector that still fails is a Gap."""
     pending = [(at, min(at + CHUNK, end)) for at in range(start, end, CHUNK)][::-1]
     failures = 0
     while pending:
         low, high = pending.pop()
         try:
-            content = read_below_cache(fd, low, high - low)
+            content = read(fd, low, high - low)
         except OSError as error:
             if high - low > _SMALLEST:
                 middle = low + max((high - low) // 2 // _SMALLEST, 1) * _SMALLEST
@@ -162,9 +182,7 @@ def _range(fd: int, where: str, start: int, end: int) -> Iterator[Piece | Gap]:
         if content:
             yield Piece(where, low, content)
         if len(content) < high - low:
-            yield Gap(
-                where, high - low - len(content), f"ends at byte {low + len(content)}, shorter than it was"
-            )
+            yield Gap(where, end - low - len(content), f"ends at byte {low + len(content)}, before its size")
             return
 
 
