@@ -1,0 +1,112 @@
+"""Sample sizes, bounds and positions: the numbers that certificates print."""
+
+from fractions import Fraction
+from math import comb
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deleatur.errors import Refused
+from deleatur.judge.sampling import BINOMIAL, HYPERGEOMETRIC, positions, proven, sample_size, sample_size_of
+
+
+@pytest.mark.parametrize(
+    ("fraction", "confidence", "reads"),
+    [
+        ("0.01", "0.95", 299),
+        ("0.01", "0.99", 459),
+        ("0.01", "0.999", 688),
+        ("0.01", "0.999999", 1375),
+        ("0.001", "0.99", 4603),
+        ("0.0001", "0.99", 46050),
+        ("0.000001", "0.95", 2995731),
+        ("0.000001", "0.999999", 13815504),
+    ],
+)
+def test_the_table_of_sample_sizes(fraction: str, confidence: str, reads: int) -> None:
+    assert sample_size(confidence, fraction) == reads
+
+
+def missed(population: int, bad: int, reads: int) -> Fraction:
+    """The exact chance that none of `reads` places is bad."""
+    return Fraction(comb(population - bad, reads), comb(population, reads))
+
+
+small = st.integers(min_value=1, max_value=400)
+decimals = st.integers(min_value=1, max_value=999).map(lambda n: f"0.{n:03d}")
+
+
+@given(small, decimals, decimals)
+def test_a_small_population_needs_exactly_so_many_reads(
+    population: int, confidence: str, fraction: str
+) -> None:
+    reads = sample_size_of(population, confidence, fraction)
+    allowed = 1 - Fraction(confidence)
+    bad = -(-Fraction(fraction) * population // 1)
+    assert reads <= min(population, sample_size(confidence, fraction))
+    assert missed(population, int(bad), reads) <= allowed
+    assert reads == 0 or missed(population, int(bad), reads - 1) > allowed
+
+
+@given(small, st.data(), decimals)
+def test_the_exact_bound_is_the_hypergeometric_one(
+    population: int, data: st.DataObject, confidence: str
+) -> None:
+    reads = data.draw(st.integers(min_value=1, max_value=population))
+    shown = proven(population, reads, confidence)
+    allowed = 1 - Fraction(confidence)
+    bad = next(k for k in range(population + 1) if missed(population, k, reads) <= allowed)
+    assert shown.formula == HYPERGEOMETRIC
+    assert 0 <= Fraction(shown.fraction) - Fraction(bad, population) < Fraction(1, 10**8)
+
+
+def test_the_binomial_bound_is_close_to_the_exact_one() -> None:
+    exact = Fraction(proven(100_000, 4603, "0.99").fraction)
+    close = Fraction(proven(100_001, 4603, "0.99").fraction)
+    assert proven(100_001, 4603, "0.99").formula == BINOMIAL
+    assert exact <= close <= exact * Fraction(103, 100)
+
+
+def test_reading_more_never_proves_less() -> None:
+    shown = [Fraction(proven(5000, reads, "0.99").fraction) for reads in range(1, 5001, 13)]
+    assert shown == sorted(shown, reverse=True)
+
+
+@pytest.mark.parametrize("reads", [0, 11, -1])
+def test_nothing_is_proven_by_no_reads_or_too_many(reads: int) -> None:
+    with pytest.raises(Refused):
+        proven(10, reads, "0.99")
+
+
+@pytest.mark.parametrize("text", ["0", "1", "0.0", "1.0", "nan", "inf", "-0.5", "0.5\n", "0.١", "", "9" * 99])
+def test_what_is_no_fraction_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        sample_size(text, "0.01")
+    with pytest.raises(Refused):
+        sample_size("0.99", text)
+
+
+@given(st.binary(max_size=40), st.integers(0, 3000), st.integers(0, 3000))
+def test_positions_are_distinct_sorted_in_range_and_repeatable(
+    seed: bytes, population: int, count: int
+) -> None:
+    chosen = positions(seed, population, count)
+    assert len(chosen) == min(population, count)
+    assert chosen == sorted(set(chosen))
+    assert all(0 <= position < population for position in chosen)
+    assert positions(seed, population, count) == chosen
+
+
+def test_positions_are_the_same_on_every_machine_for_ever() -> None:
+    # printf 'deleatur\0\0\0\0\0\0\0\0' | openssl dgst -shake256 -xoflen 40, each 8 bytes modulo a million
+    assert positions(b"deleatur", 1_000_000, 5) == [352703, 364140, 383875, 485690, 915323]
+
+
+def test_every_position_is_as_likely_as_any_other() -> None:
+    counts = [0] * 10
+    for number in range(4000):
+        for position in positions(number.to_bytes(4, "big"), 10, 3):
+            counts[position] += 1
+    assert sum(counts) == 12_000
+    assert all(1000 < count < 1400 for count in counts)  # expected 1,200; 6 standard deviations
