@@ -4,6 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 TMPDIR=$(mktemp -d /tmp/deleatur-tests.XXXXXX) || exit 1
+chmod 755 "$TMPDIR"  # some tests look at it as another user
 export TMPDIR
 .venv/bin/python -m pytest "$@"
 code=$?
