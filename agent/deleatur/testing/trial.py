@@ -126,7 +126,8 @@ class Trial:
         surfaces = self.inspect().surfaces
         roots = [Path(path) for s in surfaces if s.reach == "scannable" for path in s.paths]
         files = [file for root in roots for file in (sorted(root.rglob("*")) if root.is_dir() else [root])]
-        return b"\0".join(file.read_bytes() for file in files if not file.is_dir())
+        # a surface may name what is not there now, such as a journal that comes and goes
+        return b"\0".join(file.read_bytes() for file in files if file.exists() and not file.is_dir())
 
     # --- what can be asked of this backend
 
