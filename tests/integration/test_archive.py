@@ -303,6 +303,7 @@ def test_cipher_that_loses_bytes_is_caught_by_decrypting(
         ([1, "one", None], "string"),
         ([None, None], "null"),
         ([b"\x00\xff", None], "binary"),
+        ([b"\x00\xff", "Größe", 7], "binary"),
         ([datetime.date(2026, 3, 7)], "date32[day]"),
         ([decimal.Decimal("1.50"), decimal.Decimal("10")], "decimal128(4, 2)"),
         ([True, None], "bool"),
@@ -315,13 +316,17 @@ def test_columns_take_the_narrowest_type_that_changes_no_value(
     archived = write(tmp_path, {"t": rows}, {"t": {"v": Rule(rule="keep")}})
     column = open_archive(tmp_path / archived.file, IDENTITY).tables["t"].column("v")
     assert str(column.type) == type_
-    expected = [None if v is None else str(v) for v in values] if type_ == "string" else values
+    expected = values
+    if type_ == "string":
+        expected = [None if v is None else str(v) for v in values]
+    if type_ == "binary":
+        expected = [v if v is None or isinstance(v, bytes) else str(v).encode() for v in values]
     assert column.to_pylist() == expected
 
 
-@pytest.mark.parametrize("values", [[b"x", "x"], [["list"]], ["\ud800"]])
+@pytest.mark.parametrize("values", [[["list"]], ["\ud800"], [{1}, 2]])
 def test_values_without_a_common_form_are_refused_by_column(tmp_path: Path, values: list[Any]) -> None:
-    with pytest.raises(Refused, match=r"table t, column v: .* rule drop"):
+    with pytest.raises(Refused, match="table t, column v: "):
         write(tmp_path, {"t": [{"v": v} for v in values]}, {"t": {"v": Rule(rule="keep")}})
 
 

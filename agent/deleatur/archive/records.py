@@ -1,7 +1,8 @@
 """Turn the records that a backend yields into one typed Arrow table, without changing a value.
 
 SQLite gives each value its own type. A column of integers and floats becomes float where every
-integer is exact; a column that mixes numbers, dates and text becomes text; bytes mix with nothing.
+integer is exact; a column that mixes numbers, dates and text becomes text, and with bytes among
+them it becomes bytes.
 """
 
 import datetime
@@ -73,9 +74,7 @@ def _finish(table: str, name: str, column: "_Column") -> Any:
     except _FormlessError as error:
         raise Refused(f"table {table}, column {name}: {error}") from None
     except UnicodeEncodeError:
-        raise Refused(
-            f"table {table}, column {name}: text that is not Unicode; give the column the rule drop"
-        ) from None
+        raise Refused(f"table {table}, column {name}: text that is not Unicode; repair it first") from None
 
 
 class _FormlessError(ValueError):
@@ -108,8 +107,8 @@ class _Column:
         pa, type_ = arrow(), self._type()
         values = [value for chunk in self._chunks for value in chunk.to_pylist()] if self._rebuild() else []
         values += self._pending
-        if type_ == "string":
-            values = [value if value is None else plain(value) for value in values]
+        if type_ in {"string", "binary"}:
+            values = [value if value is None else _coded(value, type_) for value in values]
         last = pa.array(values, type=type_)
         return last if self._rebuild() else pa.chunked_array([*self._chunks, last])
 
@@ -128,5 +127,13 @@ class _Column:
             return "float64"
         if kinds <= _AS_TEXT:
             return "string"
-        names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise _FormlessError(f"values of {names} have no common form; give the column the rule drop")
+        if kinds <= _AS_TEXT | {bytes}:
+            return "binary"
+        names = ", ".join(sorted(kind.__name__ for kind in kinds - _AS_TEXT - {bytes}))
+        raise _FormlessError(f"values of type {names}; only numbers, text, bytes, dates and true/false go in")
+
+
+def _coded(value: Any, type_: str) -> Any:
+    if isinstance(value, bytes):
+        return value
+    return plain(value).encode() if type_ == "binary" else plain(value)
