@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,9 @@ KEY = {"digest-key": bytes(range(32))}
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """A mounted ext4 and the image that it lies in; small, as it is read whole some hundred times."""
-    folder = tmp_path_factory.mktemp("disk")
+def disk() -> Iterator[tuple[Path, Path]]:
+    """A mounted ext4 and the image that it lies in: in memory and small, as it is read whole so often."""
+    folder = Path(tempfile.mkdtemp(prefix="deleatur-", dir="/dev/shm"))
     image, mount = folder / "image", folder / "mount"
     mount.mkdir()
     with image.open("wb") as file:
@@ -32,6 +33,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]
         yield mount, image
     finally:
         subprocess.run(["umount", mount], check=True)
+        shutil.rmtree(folder)
 
 
 def flush(mount: Path) -> None:
@@ -53,7 +55,7 @@ class TestFileTree(BackendContract):
 
     @contextmanager
     def denied(self, planted: Planted) -> Iterator[None]:
-        """Be a user who may enter nothing here: pytest's own folder is for its owner."""
+        """Be a user who may enter nothing here: the folder of the disk is for its owner."""
         os.seteuid(65534)
         try:
             yield

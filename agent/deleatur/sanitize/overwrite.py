@@ -94,7 +94,7 @@ def read_below_cache(file: int | str | Path, offset: int, length: int) -> bytes:
 
 
 def remove(dir_fd: int, name: str, key: bytes, *, inode: int | None = None) -> None:
-    """Rename a file twice to neutral names, truncate it, unlink it; flush after each stage.
+    """Rename a file twice to neutral names, truncate it, unlink it, flush.
 
     The second rename takes the room that the first one freed in the directory's block. The neutral
     names follow from `key` (secret) and `name`, and are as long as `name` where that is 16 or more:
@@ -109,25 +109,24 @@ def remove(dir_fd: int, name: str, key: bytes, *, inode: int | None = None) -> N
     if inode is not None and status.st_ino != inode:
         rename_without_replacing(dir_fd, neutral, name)
         raise Refused(f"inode-{inode} was replaced by another file at the last moment; plan again")
-    name = neutral
-    if stat.S_ISREG(status.st_mode):
-        fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=dir_fd)
+    if stat.S_ISREG(status.st_mode) and status.st_size:
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        fd = os.open(neutral, flags, dir_fd=dir_fd)
         try:
             os.ftruncate(fd, 0)
             os.fsync(fd)
         finally:
             os.close(fd)
-    os.unlink(name, dir_fd=dir_fd)
+    os.unlink(neutral, dir_fd=dir_fd)
     os.fsync(dir_fd)
 
 
 def remove_directory(dir_fd: int, name: str, key: bytes) -> None:
-    """Rename an empty directory twice to neutral names and remove it; flush after each stage.
+    """Rename an empty directory twice to neutral names, remove it, flush.
 
     Raises OSError (ENOTEMPTY) when something is in it: nothing is removed then.
     """
-    name = _rename_twice(dir_fd, name, key)
-    os.rmdir(name, dir_fd=dir_fd)
+    os.rmdir(_rename_twice(dir_fd, name, key), dir_fd=dir_fd)
     os.fsync(dir_fd)
 
 
@@ -158,7 +157,6 @@ def _rename_twice(dir_fd: int, name: str, key: bytes) -> str:
     for neutral in neutral_names(name, key):
         if rename_without_replacing(dir_fd, name, neutral):
             name = neutral
-            os.fsync(dir_fd)
     return name
 
 
