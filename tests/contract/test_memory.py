@@ -10,5 +10,5 @@ class TestMemory(MemoryContract):
 
 def test_the_badge_says_that_everything_applies() -> None:
     assert badge(TestMemory) == (
-        "deleatur contract 1: MemoryBackend is tested for 27 promises, 0 do not apply"
+        "deleatur contract 1: MemoryBackend is tested for 28 promises; 0 not applicable"
     )

@@ -26,6 +26,8 @@ import pytest
 
 from deleatur.api import Backend, Gone, Unsupported
 from deleatur.errors import DeleaturError
+from deleatur.judge.sentences import limit_sentence
+from deleatur.sanitize.techniques import technique
 from deleatur.testing import faults, flushing
 from deleatur.testing.trial import SEED, Planted, Trial, answers
 
@@ -103,12 +105,20 @@ class BackendContract:
         assert planted.canaries, "plant canaries"
         short = [c for c in (*planted.canaries, *planted.kept) if len(c) < SHORTEST_CANARY]
         assert not short, f"a canary needs {SHORTEST_CANARY} bytes"
-        assert all(c in below for c in (*planted.canaries, *planted.kept)), "raw() must see every canary"
+        planted_all = (*planted.canaries, *planted.names, *planted.kept)
+        assert all(c in below for c in planted_all), "raw() must see every canary"
         kept = b"\0".join((*one.staying(), *planted.kept))
         assert not [c for c in planted.canaries if c in kept], "a canary also stands in what must stay"
         assert len(one.places()) >= FEWEST_PLACES, f"a target needs {FEWEST_PLACES} places"
         assert one.techniques(), "a target needs a technique that it allows"
         assert self.backend.api == 1, "this suite tests version 1 of the contract"
+
+    def test_offers_are_known(self, trial: NewTrial) -> None:
+        """Every technique offered is one that can be planned, every limit a sentence that can be printed."""
+        for offer in trial().inspect().offers:
+            technique(offer.technique)
+            for limit in offer.limits:
+                limit_sentence(limit)
 
     def test_looking_changes_nothing(self, trial: NewTrial) -> None:
         """Opening, inspecting, sampling, probing and reading what stays leave every raw byte as it was."""
@@ -417,7 +427,7 @@ def badge(suite: type[BackendContract]) -> str:
     promises = [name for name, test in introspection.getmembers(suite, callable) if name.startswith("test_")]
     lines = [
         f"deleatur contract {suite.backend.api}: {suite.backend.__name__} is tested for"
-        f" {len(promises)} promises, {len(suite.not_applicable)} do not apply",
+        f" {len(promises)} promises; {len(suite.not_applicable)} not applicable",
         *(f"  not applicable: {name}: {reason}" for name, reason in sorted(suite.not_applicable.items())),
     ]
     return "\n".join(lines)

@@ -20,6 +20,7 @@ from deleatur.api import (
     Identity,
     Inspection,
     Locator,
+    Offer,
     Pattern,
     Refused,
     Secrets,
@@ -31,6 +32,15 @@ from deleatur.api import (
 from deleatur.testing.memory import Box, MemoryBackend, Store
 
 replaced = msgspec.structs.replace
+
+
+class InventsALimit(MemoryBackend):
+    """Lowers its claim by a sentence that nobody vetted, so no certificate could be written."""
+
+    def inspect(self) -> Inspection:
+        return replaced(
+            super().inspect(), offers=(Offer(technique="forget", limits=("works-most-of-the-time",)),)
+        )
 
 
 class LooksAndTouches(MemoryBackend):
@@ -336,6 +346,7 @@ class LazyStore(Store):
 
 
 BREAKS: Final[dict[type[MemoryBackend], str]] = {
+    InventsALimit: "test_offers_are_known",
     LooksAndTouches: "test_looking_changes_nothing",
     DriftsInIdentity: "test_identity_is_stable",
     LiesAboutIdentity: "test_another_target_is_another",

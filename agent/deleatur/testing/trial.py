@@ -40,6 +40,7 @@ class Planted:
     target: Target
     secrets: Secrets
     canaries: tuple[bytes, ...]  # stand in what is to go; 8 bytes or more each
+    names: tuple[bytes, ...] = ()  # stand in names, which no place shows: they must go too, and not be told
     kept: tuple[bytes, ...] = ()  # stand in what must stay; 8 bytes or more each
     bystanders: Callable[[], bytes] | None = None  # what must stay, read without the backend
     records: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)  # of each archived table
@@ -232,7 +233,8 @@ class Trial:
     def assert_clean_below(self) -> None:
         """No canary stands in the raw bytes."""
         below = self.raw()
-        left = [n for n, canary in enumerate(self.planted.canaries) if canary in below]
+        gone = (*self.planted.canaries, *self.planted.names)
+        left = [n for n, canary in enumerate(gone) if canary in below]
         assert not left, f"below the interface the canaries number {left} are left"
 
     def assert_ended_well(self, name: str, places: list[Locator], staying: tuple[bytes, ...]) -> None:

@@ -1,0 +1,1 @@
+"""Shelves of Acme for deleatur."""
