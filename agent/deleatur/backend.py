@@ -66,7 +66,7 @@ class Backend(ABC):
 
     def records(self, table: str) -> Iterator[dict[str, Any]]:
         """Yield the records of `table` that the target's archive keeps, column by column."""
-        raise Unsupported(f"{type(self).__name__} holds no records to archive")
+        raise Unsupported(f"{type(self).__name__} holds no records of {table!r} to archive")
 
     def bystanders(self) -> Iterator[bytes]:
         """Yield, in a fixed order, the bytes of everything inside the target that must stay.
