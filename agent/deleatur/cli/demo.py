@@ -145,14 +145,15 @@ def _show_archive(folder: Path, identity: str) -> None:
 
 
 def _cell(value: object) -> str:
-    return f"{value.hex()[:8]}…" if isinstance(value, bytes) else str(value)
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    return text if len(text) <= 16 else f"{text[:8]}…"
 
 
 def _farewell(folder: Path) -> None:
     tell = _chapter
     tell("where everything lies", f"job, plan, journal   {folder / 'job'}")
     say(f"certificate          {folder / 'job' / 'certificate'}  (VERIFY.txt: check it without deleatur)")
-    say(f"archive              {folder / 'job' / 'archive'}, opens with {folder / 'custodian.age-identity'})")
+    say(f"archive              {folder / 'job' / 'archive'}, opens with {folder / 'custodian.age-identity'}")
     say(f"settings and keys    {folder / 'deleatur.toml'}, {folder / 'keys'}")
     tell("on your own data", "deleatur init                        settings and the agent's key")
     say("deleatur init --approver-public alice.pub --approver-public bob.pub")

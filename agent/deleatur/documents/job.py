@@ -1,5 +1,6 @@
 """The Job: what an operator asks for, in `job.toml` (docs/spec/job.md)."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -86,6 +87,20 @@ class Target(Frozen, frozen=True):
     select: tuple[Selection, ...] = ()
     hold: tuple[HeldRows, ...] = ()
     archive: tuple[ArchivedTable, ...] = ()
+
+
+def conditions_of(target: Target) -> Iterator[Condition]:
+    """Yield every condition of a target, those inside `within` included."""
+    parts: list[Selection | HeldRows | ArchivedTable] = [*target.select, *target.hold, *target.archive]
+    for part in parts:
+        yield from _nested(part.where)
+
+
+def _nested(conditions: tuple[Condition, ...]) -> Iterator[Condition]:
+    for condition in conditions:
+        yield condition
+        if condition.within is not None:
+            yield from _nested(condition.within.where)
 
 
 class Policy(Frozen, frozen=True):

@@ -83,7 +83,7 @@ class Controlled(Event, frozen=True, tag="controlled"):
     target: Name
     places: Count  # places sampled
     values: Count  # distinct values that became needles
-    shared: Count  # values left out because they also stand in what must stay
+    shared: Count  # values left out: they also stand in what must stay, or in the job's own conditions
     short: Count  # values left out because they are too short or too plain to mean anything
     seen: Count  # values that the scan saw before the erase, in any scannable surface
     set_digest: KeyedDigest  # keyed digest of the needle set

@@ -3,11 +3,13 @@
 What is found goes into events; the verdicts are pure functions of `deleatur.judge.evidence`.
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from deleatur.backend import Backend
-from deleatur.documents.job import Verification
+from deleatur.documents.job import Verification, conditions_of
 from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
 from deleatur.documents.place import Inspection, Locator, Step, Surface
 from deleatur.documents.plan import PlannedTarget
@@ -90,10 +92,36 @@ def recall(spool: Spool, planned: PlannedTarget) -> Sample | None:
     return Sample([p for p, _ in pairs], NeedleSet.of(v for _, v in pairs))
 
 
-def unshared(sample: Sample, backend: Backend) -> tuple[NeedleSet, int]:
-    """Drop the values that also stand in what must stay; return the rest and how many went."""
-    hits = Scanner(sample.needles).search_apart(backend.bystanders())
+def unshared(sample: Sample, backend: Backend, planned: PlannedTarget) -> tuple[NeedleSet, int]:
+    """Drop the values that also stand in what must stay, or that the job itself names as a class.
+
+    Returns the rest, and how many were dropped.
+    """
+    hits = Scanner(sample.needles).search_apart(chain(backend.bystanders(), literals_of(planned)))
     return sample.needles.without(hits.seen), len(hits.seen)
+
+
+def literals_of(planned: PlannedTarget) -> frozenset[bytes]:
+    """Return the text that the job's own conditions hold, such as the name of a country."""
+    values = (v for c in conditions_of(planned.target) for v in (c.value, *(c.values or ())))
+    return frozenset(v.encode() for v in values if isinstance(v, str))
+
+
+def check_literals(planned: PlannedTarget, values: Iterable[bytes]) -> None:
+    """Refuse a literal that stands in one sampled place only: it names a person, not a class.
+
+    Job and plan hold literals in clear for ever; what names a person comes from a values_from file.
+
+    Raises:
+        Refused: a condition has such a literal.
+    """
+    literals = literals_of(planned)
+    found = Counter(v for v in values if v in literals)
+    if 1 in found.values():
+        raise Refused(
+            f"{planned.id}: a value in the job's conditions stands in one place only and may name a person; "
+            "make a new job that has it in a values_from file"
+        )
 
 
 @dataclass(frozen=True)
@@ -134,12 +162,14 @@ def control(
             raise Refused(f"{planned.id}: is gone before the erase began")
         check_units(planned, look)
         kept = keep_digest(backend, opener.key)
-        spool.append(planned.id, draw_sample(backend, planned, wanted.needles))
+        drawn = list(draw_sample(backend, planned, wanted.needles))
+        check_literals(planned, (value for _, value in drawn))
+        spool.append(planned.id, drawn)
         spool.seal(planned.id)
         sample = recall(spool, planned)
         if sample is None:
             raise Failed(f"{planned.id}: the sample just taken cannot be read back from the spool")
-        needles, shared = unshared(sample, backend)
+        needles, shared = unshared(sample, backend, planned)
     found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
     return Controlled(
         target=planned.id,
@@ -214,7 +244,7 @@ def verify(
     values = 0
     if sample is not None:
         with opener.fresh(planned) as (backend, look):
-            needles = sample.needles if look is None else unshared(sample, backend)[0]
+            needles = sample.needles if look is None else unshared(sample, backend, planned)[0]
         values = needles.values
         found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
     second = _read_through(opener, planned, sample)

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from deleatur.backend import Backend, Secrets
 from deleatur.documents.codec import encode_json, read_limited
-from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection, Target
+from deleatur.documents.job import Target, conditions_of
 from deleatur.documents.place import Inspection
 from deleatur.documents.plan import PlannedTarget, PluginPin
 from deleatur.engine.directory import JobDirectory
@@ -69,16 +69,7 @@ def read_digest_key(directory: JobDirectory) -> bytes:
 
 def values_files(target: Target) -> tuple[str, ...]:
     """Return the names of the operator's value files that the target's conditions use."""
-    parts: list[Selection | HeldRows | ArchivedTable] = [*target.select, *target.hold, *target.archive]
-    return tuple(sorted({name for p in parts for c in p.where for name in _values_from(c)}))
-
-
-def _values_from(condition: Condition) -> Iterator[str]:
-    if condition.values_from is not None:
-        yield condition.values_from
-    if condition.within is not None:
-        for inner in condition.within.where:
-            yield from _values_from(inner)
+    return tuple(sorted({c.values_from for c in conditions_of(target) if c.values_from is not None}))
 
 
 def secrets_for(target: Target, key: bytes, directory: Path) -> dict[str, bytes]:

@@ -148,7 +148,8 @@ LIMITS = {
     "values-shared": Limit(
         "exception",
         "not-probed",
-        "Some sampled values also stand in what must stay and were not searched for (values: {count}).",
+        "Some sampled values also stand in what must stay, or in the conditions of the job, and were not "
+        "searched for (values: {count}).",
     ),
     "surface-not-read": Limit(
         "exception", "not-probed", "The surface {name} was not read raw, although it could have been."

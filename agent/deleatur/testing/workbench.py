@@ -40,13 +40,16 @@ class Workbench:
         self.agent = signing_key("agent", 1)
         self.approvers = (signing_key("alice", 2), signing_key("bob", 3))
         self.hooks = Hooks()
+        self._installed: dict[str, tuple[type[Backend], PluginPin]] = {}
         self._ticks = 0
 
     def registry(self, scheme: str) -> tuple[type[Backend], PluginPin]:
         """Return a backend under test, else the installed one."""
         if scheme in self.backends:
             return self.backends[scheme], PIN
-        return backend_class(scheme, ("deleatur",))
+        if scheme not in self._installed:
+            self._installed[scheme] = backend_class(scheme, ("deleatur",))
+        return self._installed[scheme]
 
     def clock(self) -> datetime:
         """Return a time that goes on by one second a call."""
