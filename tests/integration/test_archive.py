@@ -4,10 +4,12 @@ import datetime
 import decimal
 import errno
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from deleatur.documents.job import ArchivedTable, Custodian, Rule, Target
 from deleatur.documents.journal import Archived
 from deleatur.documents.place import Identity, Sampling
 from deleatur.documents.plan import PlannedTarget, PluginPin
-from deleatur.errors import Failed, Refused
+from deleatur.errors import Failed, Malformed, Refused
 
 KEY = b"k" * 32
 IDENTITY, RECIPIENT = new_identity()
@@ -56,6 +58,12 @@ RULES = {
     "total": Rule(rule="keep"),
     "at": Rule(rule="generalise", to="month"),
 }
+
+
+def described(parquet: str) -> bytes:
+    """Return a schema.json that names one table."""
+    table = {"table": "t", "rows": 1, "parquet": parquet, "csv": "t.csv", "columns": []}
+    return json.dumps({"schema": "deleatur/archive/v1", "tables": [table]}).encode()
 
 
 def planned(tables: Mapping[str, Mapping[str, Rule]]) -> PlannedTarget:
@@ -369,6 +377,55 @@ def test_bag_with_a_changed_extra_or_missing_member_is_refused() -> None:
         read_bag(tar.replace(b"bag/data/a.txt", b"bag/data/b.txt"))
     with pytest.raises(Failed, match="not a tar"):
         read_bag(b"something")
+
+
+@pytest.mark.parametrize(
+    ("payload", "error"),
+    [
+        ({"data/a.txt": b"one"}, Failed),
+        ({"data/schema.json": b"[]"}, Malformed),
+        ({"data/schema.json": b'{"schema": "deleatur/archive/v2", "tables": []}'}, Malformed),
+        ({"data/schema.json": described("t.parquet")}, Failed),
+        ({"data/schema.json": described("t.parquet"), "data/t.parquet": b"no"}, Failed),
+    ],
+)
+def test_a_package_that_a_stranger_sealed_is_judged_by_the_specification(
+    tmp_path: Path, payload: dict[str, bytes], error: type[Exception]
+) -> None:
+    path = tmp_path / "stranger.tar.age"
+    seal.seal(make_bag("bag", payload, {}, ""), path, CUSTODIAN)
+    with pytest.raises(error):
+        open_archive(path, IDENTITY)
+
+
+def test_a_tar_with_a_link_or_a_way_out_is_refused() -> None:
+    for name, kind in (
+        ("bag/data/x", tarfile.SYMTYPE),
+        ("bag/../x", tarfile.REGTYPE),
+        ("x", tarfile.REGTYPE),
+    ):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as file:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            file.addfile(member, io.BytesIO(b""))
+        with pytest.raises(Failed, match="something other than the plain files of one bag"):
+            read_bag(out.getvalue())
+
+
+WHOLE = make_bag("bag", {"data/a.txt": b"one" * 200}, {"README.txt": b"two"}, "Custodian: x\n")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, len(WHOLE) - 1), st.binary(min_size=1, max_size=40))
+def test_a_mutated_bag_is_the_same_bag_or_refused(at: int, patch: bytes) -> None:
+    mutated = (WHOLE[:at] + patch + WHOLE[at + len(patch) :])[: len(WHOLE)]
+    try:
+        name, members = read_bag(mutated)
+    except Failed:
+        return
+    assert members == read_bag(WHOLE)[1]
+    assert name
 
 
 def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

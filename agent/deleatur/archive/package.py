@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -23,15 +23,34 @@ from deleatur.archive.records import MAX_RECORDS, Budget, read_table
 from deleatur.archive.seal import digest_of, seal
 from deleatur.desensitize.arrow import kind_of
 from deleatur.desensitize.rules import apply_rules, rule_in_words
+from deleatur.documents.codec import decode_json
 from deleatur.documents.job import ArchivedTable, Custodian
 from deleatur.documents.journal import Archived, ArchivedRows
+from deleatur.documents.place import Frozen
 from deleatur.documents.plan import PlannedTarget
 from deleatur.errors import Failed, Refused
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEMA = "deleatur/archive/v1"
+SCHEMA: Final = "deleatur/archive/v1"
+
+
+class DescribedTable(Frozen, frozen=True):
+    """One table in data/schema.json."""
+
+    table: str
+    rows: int
+    parquet: str  # path below data/
+    csv: str
+    columns: tuple[dict[str, str], ...]  # name, Arrow type, kind
+
+
+class Description(Frozen, frozen=True):
+    """data/schema.json: what tables the package has and where."""
+
+    schema: Literal["deleatur/archive/v1"]
+    tables: tuple[DescribedTable, ...]
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +140,7 @@ def open_archive(path: Path, identity: str) -> Opened:
 
     Raises:
         Refused: the identity is not the custodian's, or the file was changed or cut short.
-        Failed: the package inside does not follow the specification.
+        Failed, Malformed: the package inside does not follow the specification.
     """
     try:
         plain = pyrage().decrypt(path.read_bytes(), [identity_of(identity)])
@@ -130,11 +149,11 @@ def open_archive(path: Path, identity: str) -> Opened:
             f"archive {path.name} does not open: another identity is needed, or it was changed"
         ) from None
     bag, members = read_bag(plain)
-    schema = json.loads(members["data/schema.json"])
-    if schema.get("schema") != SCHEMA:
-        raise Failed(f"archive {path.name} is of another version of the specification")
-    tables = {t["table"]: forms.from_parquet(members[f"data/{t['parquet']}"]) for t in schema["tables"]}
-    lines = (line.partition(": ") for line in members["bag-info.txt"].decode().splitlines())
+    tables = {t.table: forms.from_parquet(_member(members, t.parquet)) for t in _described(members)}
+    lines = (
+        line.partition(": ")
+        for line in members.get("bag-info.txt", b"").decode(errors="replace").splitlines()
+    )
     return Opened(bag=bag, info={k: v for k, _, v in lines}, tables=tables, members=members)
 
 
@@ -175,20 +194,20 @@ def _payload(
         stem = f"tables/{_file_name(name, number)}"
         payload[f"data/{stem}.parquet"] = parquet[name]
         payload[f"data/{stem}.csv"] = forms.to_csv(table)
+        columns = tuple({"name": f.name, "type": str(f.type), "kind": kind_of(f.type)} for f in table.schema)
         described.append(
-            {
-                "table": name,
-                "rows": table.num_rows,
-                "parquet": f"{stem}.parquet",
-                "csv": f"{stem}.csv",
-                "columns": [
-                    {"name": f.name, "type": str(f.type), "kind": kind_of(f.type)} for f in table.schema
-                ],
-            }
+            DescribedTable(
+                table=name,
+                rows=table.num_rows,
+                parquet=f"{stem}.parquet",
+                csv=f"{stem}.csv",
+                columns=columns,
+            )
         )
         rules = {column: rule_in_words(rule) for column, rule in wanted[name].columns.items()}
         lineage.append({"table": name, "rules": rules})
-    payload["data/schema.json"] = _json({"schema": SCHEMA, "tables": described})
+    description = Description(schema=SCHEMA, tables=tuple(described))
+    payload["data/schema.json"] = _json(msgspec.to_builtins(description))
     payload["data/rules.json"] = _json({"schema": SCHEMA, "tables": lineage})
     payload["data/leak-scan.json"] = _json({"schema": SCHEMA, **msgspec.to_builtins(scan)})
     return payload
@@ -202,10 +221,23 @@ def _file_name(table: str, number: int) -> str:
 def _check_bag(plain: bytes, results: Mapping[str, "pa.Table"]) -> None:
     """Parse the plain bag again and compare every table with what the rules made."""
     _, members = read_bag(plain)
-    for described in json.loads(members["data/schema.json"])["tables"]:
-        name = described["table"]
-        forms.check_parquet(name, members[f"data/{described['parquet']}"], results[name])
-        forms.check_csv(name, members[f"data/{described['csv']}"], results[name])
+    described = _described(members)
+    if [t.table for t in described] != list(results):
+        raise Failed("archive: data/schema.json does not name the tables that were archived")
+    for table in described:
+        forms.check_parquet(table.table, _member(members, table.parquet), results[table.table])
+        forms.check_csv(table.table, _member(members, table.csv), results[table.table])
+
+
+def _described(members: Mapping[str, bytes]) -> tuple[DescribedTable, ...]:
+    return decode_json(_member(members, "schema.json"), Description).tables
+
+
+def _member(members: Mapping[str, bytes], path: str) -> bytes:
+    try:
+        return members[f"data/{path}"]
+    except KeyError:
+        raise Failed("archive: the package lacks a file that it must have (docs/spec/archive.md)") from None
 
 
 def _info(job: str, planned: PlannedTarget, plan_digest: str, custodian: Custodian) -> str:

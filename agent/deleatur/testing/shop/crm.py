@@ -44,6 +44,12 @@ CREATE INDEX invoices_by_customer ON invoices (customer_id);
 CREATE INDEX complaints_by_customer ON complaints (customer_id);
 CREATE INDEX messages_by_customer ON messages (customer_id, sent_at);
 """
+_NUMBER_INVOICES = """
+UPDATE invoices SET number = numbered.number FROM (
+  SELECT id, 'INV-' || substr(issued_on, 1, 4) || '-' || printf('%05d', row_number() OVER (
+    PARTITION BY substr(issued_on, 1, 4) ORDER BY issued_on, id)) AS number FROM invoices) AS numbered
+WHERE numbered.id = invoices.id
+"""  # by date, as accounting does: a number that is archived must not tell the order or the customer
 _PRODUCTS = (
     ("紫砂茶壶 Teapot", 4900),
     ("Wanderrucksack 35 l", 8900),
@@ -91,6 +97,7 @@ def write_crm(path: Path, customers: list[Person], random: Random) -> tuple[froz
             "INSERT INTO products VALUES (?, ?, ?)", ((i, *p) for i, p in enumerate(_PRODUCTS, 1))
         )
         held = frozenset(p.number for p in customers if _write_customer(connection, p, random) == "open")
+        connection.execute(_NUMBER_INVOICES)
         connection.execute("INSERT INTO messages_index (messages_index) VALUES ('rebuild')")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA secure_delete = OFF")
@@ -142,7 +149,7 @@ def _write_order(connection: sqlite3.Connection, person: Person, number: int, ra
     connection.execute(
         "INSERT INTO invoices VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            f"INV-{on[:4]}-{order:06d}",
+            f"draft {order}",
             order,
             person.number,
             on,
