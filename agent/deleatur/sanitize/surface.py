@@ -31,7 +31,7 @@ class Piece:
 
     where: str  # the stream: a path, in a tree with the inode; never the name of a file in it
     offset: int  # bytes
-    content: bytes
+    content: bytes | memoryview  # valid until the next piece is asked for
 
 
 @dataclass(frozen=True)
@@ -104,22 +104,24 @@ def _device(fd: int, where: str, _margin: int) -> Iterator[Piece | Gap]:
         yield Gap(where, max(size, 1), f"cannot be read below its buffers: {error.strerror}; run as root")
         return
     try:
-        yield from _range(direct, where, 0, size, _read_direct)
+        yield from _range(direct, where, 0, size, _direct_reader(mmap.mmap(-1, CHUNK)))
     finally:
         os.close(direct)
 
 
-def _read_direct(fd: int, offset: int, length: int) -> bytes:
-    """Read from a descriptor opened with O_DIRECT; fewer bytes only at the end of the device."""
-    with mmap.mmap(-1, length) as buffer:  # page aligned, as direct I/O needs it
-        done = 0
+def _direct_reader(buffer: mmap.mmap) -> Callable[[int, int, int], memoryview]:
+    """Return a read that fills `buffer` (page aligned, as direct I/O needs it), fewer bytes at the end."""
+
+    def read(fd: int, offset: int, length: int) -> memoryview:
+        view, done = memoryview(buffer)[:length], 0
         while done < length:
-            with memoryview(buffer) as whole, whole[done:] as rest:
-                count = os.preadv(fd, [rest], offset + done)
+            count = os.preadv(fd, [view[done:]], offset + done)
             if count == 0:
                 break
             done += count
-        return buffer[:done]
+        return view[:done]
+
+    return read
 
 
 def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
@@ -159,7 +161,7 @@ def _data_ranges(fd: int, at: int, size: int, margin: int) -> Iterator[tuple[int
 
 
 def _range(
-    fd: int, where: str, start: int, end: int, read: Callable[[int, int, int], bytes]
+    fd: int, where: str, start: int, end: int, read: Callable[[int, int, int], bytes | memoryview]
 ) -> Iterator[Piece | Gap]:
     """Read a range; what fails is read again in halves, and a sector that still fails is a Gap."""
     pending = [(at, min(at + CHUNK, end)) for at in range(start, end, CHUNK)][::-1]
