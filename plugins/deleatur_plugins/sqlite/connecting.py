@@ -64,6 +64,7 @@ def looking(path: Path) -> Iterator[sqlite3.Connection]:
 
     A WAL database that nobody has open is read as immutable, because SQLite would otherwise
     create `-wal` and `-shm` beside it; that it did not change meanwhile is checked at the end.
+    Where a WAL lies without its `-shm`, SQLite makes one: an index of page numbers, no content.
 
     Raises:
         Gone: there is no such file.
@@ -77,7 +78,8 @@ def looking(path: Path) -> Iterator[sqlite3.Connection]:
     unattended = header[VERSIONS] == 2 and not pending
     before = _signature(path)
     with translated("reading the database"):
-        connection = connect(path, "immutable=1" if unattended else "mode=ro")
+        shared = "&readonly_shm=1" if _exists(path, "-shm") else ""
+        connection = connect(path, "immutable=1" if unattended else f"mode=ro{shared}")
         with closing(connection):
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM main.sqlite_schema").fetchone()
@@ -127,7 +129,7 @@ def _translation(error: sqlite3.Error, doing: str) -> Exception:
         return Refused(f"{doing}: the database cannot be opened ({name}); check its permissions")
     if isinstance(error, sqlite3.ProgrammingError):
         return Failed(f"{doing}: {error}")
-    said = str(error) if str(error).startswith(("no such ", "foreign key mismatch")) else name
+    said = str(error) if str(error).startswith(("no such ", "unsafe use of ", "foreign key mismatch")) else name
     return Refused(f"{doing}: SQLite refuses: {said[:200]}")
 
 

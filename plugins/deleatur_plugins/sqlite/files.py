@@ -31,7 +31,7 @@ from deleatur.api import (
 SIDECARS = ("-wal", "-shm", "-journal")  # https://www.sqlite.org/tempfiles.html §2
 COPY, NEW, OLD = ".deleatur-copy", ".deleatur-new", ".deleatur-old"
 LONGEST = 255 - len(".deleatur-journal-18446744073709551615")  # bytes of a name, linux/limits.h NAME_MAX
-_OURS = re.compile(r"\.deleatur-(?:old|copy|new|(?:wal|journal)-[0-9]{1,20})")
+_OURS = re.compile(r"\.deleatur-(?:old|(?:copy|new)(?:-journal)?|(?:wal|journal)-[0-9]{1,20})")
 _CHUNK = 1 << 20  # bytes
 _LOCK = struct.Struct("hh4xqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 _PENDING = 0x40000000  # first lock byte of SQLite; 512 bytes from here are all of its locks

@@ -21,6 +21,9 @@ from deleatur_plugins.sqlite.content import Content, refuse_unknown
 from deleatur_plugins.sqlite.schema import Schema, quoted, read_schema
 
 _FULL, _INCREMENTAL = 1, 2  # PRAGMA auto_vacuum
+# Triggers may use full-text tables only in a trusted schema; functions that act outside of the
+# database are not there to be called: no extension is loaded, no function of ours is registered.
+_WORKING = ("locking_mode=EXCLUSIVE", "journal_mode=MEMORY", "secure_delete=OFF", "trusted_schema=ON")
 _SETTINGS = ("application_id", "user_version", "encoding", "page_size", "auto_vacuum")
 Violations = frozenset[tuple[object, ...]]
 
@@ -55,7 +58,7 @@ class Rebuild:
         """
         with translated("deleting in the copy"):
             run = self._connection.execute
-            for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=MEMORY", "secure_delete=OFF"):
+            for pragma in _WORKING:
                 run(f"PRAGMA {pragma}").fetchall()
             _check_soundness(self._connection)
             schema = read_schema(self._connection)

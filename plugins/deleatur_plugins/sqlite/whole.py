@@ -24,7 +24,7 @@ from deleatur.api import (
 )
 from deleatur_plugins.sqlite.files import SIDECARS, Files
 
-_PLACE = 1 << 20  # bytes of one place
+_PLACE = 1 << 16  # bytes of one place
 
 
 @dataclass(frozen=True)
