@@ -33,4 +33,5 @@ echo "build: two builds of $(git rev-parse --short HEAD) are identical"
 "$folder/venv/bin/pip" install -qq --disable-pip-version-check --no-deps dist/*.whl
 cd "$folder"
 "$folder/venv/bin/deleatur" --help >"$folder/help" || { echo "build: the wheel's deleatur --help failed" >&2; exit 1; }
-echo "build: the wheel installs and starts without extras"
+"$folder/venv/bin/deleatur" selftest >"$folder/selftest" || { cat "$folder/selftest" >&2; exit 1; }
+echo "build: the wheel installs, starts and tests itself without extras"
