@@ -1,7 +1,7 @@
 """Encrypt a bag to its file, durably, and prove that what was written decrypts to what was meant.
 
 The second recipient is ephemeral: its secret key lives in this process only, as an object of
-pyrage that is never turned into text, and is dropped (and wiped there) after the comparison.
+pyrage that is never turned into text, and which wipes itself when it is dropped after the comparison.
 """
 
 import errno

@@ -88,8 +88,8 @@ def as_text(table: "pa.Table") -> "pa.Table":
 
 
 def _text(column: Any) -> Any:
-    if kind_of(column.type) == "text":
-        return column
+    if kind_of(column.type) in {"text", "integer"}:  # the same text, without the way through Python
+        return column.cast(arrow().string())
     values = (
         None if v is None else v.hex() if isinstance(v, bytes) else plain(v) for v in column.to_pylist()
     )

@@ -130,6 +130,8 @@ def plain(value: Any) -> str:
     """Return the one text form of a value, the same in tokens, masks and CSV."""
     if isinstance(value, str):
         return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     if isinstance(value, float):
