@@ -1,0 +1,110 @@
+"""The verdict: what was found decides first, every doubt second, and only then is it clean."""
+
+import itertools
+
+import pytest
+
+from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
+from deleatur.judge.evidence import verdict
+
+SEEN = SurfaceScan(name="file", size=4096, hits=1000, seen=1000)
+NOTHING = SurfaceScan(name="file", size=4096, hits=0, seen=0)
+
+
+def control(values: int = 1000, seen: int = 1000, *surfaces: SurfaceScan) -> Controlled:
+    return Controlled(
+        target="t",
+        places=values,
+        values=values,
+        shared=0,
+        short=0,
+        seen=seen,
+        set_digest="00",
+        surfaces=surfaces or (SEEN,),
+        keep_digest="",
+    )
+
+
+def judge(
+    controlled: Controlled | None,
+    *scans: SurfaceScan,
+    sampled: bool = True,
+    values: int = 1000,
+    present: int = 0,
+    remaining: int = 0,
+) -> tuple[Verdict, str]:
+    return verdict(controlled, scans, sampled=sampled, values=values, present=present, remaining=remaining)
+
+
+def test_nothing_found_by_a_scanner_that_could_see_is_clean() -> None:
+    assert judge(control(), NOTHING) == ("CLEAN", "")
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"), [(1000, "CLEAN"), (999, "CLEAN"), (998, "INCONCLUSIVE"), (0, "INCONCLUSIVE")]
+)
+def test_999_of_1000_must_have_been_seen_before(seen: int, expected: str) -> None:
+    assert judge(control(1000, seen), NOTHING)[0] == expected
+
+
+def test_one_unseen_value_of_few_is_too_many() -> None:
+    ruling, reason = judge(control(10, 9), NOTHING, values=10)
+    assert (ruling, reason) == ("INCONCLUSIVE", "the control saw only 9 of 10 values before the erase")
+
+
+def test_every_doubt_alone_is_enough_and_is_named() -> None:
+    wal = SurfaceScan(name="wal", size=0, hits=0, seen=0)
+    broken = SurfaceScan(name="file", size=4096, hits=0, seen=0, unreadable=512)
+    doubts = {
+        "no positive control": judge(None, NOTHING),
+        "long and varied enough": judge(control(0, 0), NOTHING, values=0),
+        "lost with the key": judge(control(), NOTHING, sampled=False, values=0),
+        "only 999 of the 1000": judge(control(), NOTHING, values=999),
+        "not scanned after the erase: wal": judge(control(1000, 1000, SEEN, wal), NOTHING),
+        "512 bytes of file could not be read": judge(control(), broken),
+    }
+    for words, (ruling, reason) in doubts.items():
+        assert ruling == "INCONCLUSIVE"
+        assert words in reason
+
+
+def test_several_doubts_are_all_named() -> None:
+    broken = SurfaceScan(name="file", size=0, hits=0, seen=0, unreadable=1)
+    _, reason = judge(control(1000, 5), broken, values=3)
+    assert reason.count(";") == 2
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize("controlled", [None, control(), control(0, 0), control(1000, 0)])
+def test_what_was_found_is_residue_whatever_else_is_in_doubt(
+    controlled: Controlled | None, sampled: bool
+) -> None:
+    found = SurfaceScan(name="wal", size=10, hits=3, seen=2, unreadable=7)
+    assert judge(controlled, NOTHING, found, sampled=sampled) == (
+        "RESIDUE",
+        "3 occurrences of 2 sampled values in wal",
+    )
+    assert judge(controlled, NOTHING, present=1, sampled=sampled)[0] == "RESIDUE"
+    assert judge(controlled, NOTHING, remaining=1, sampled=sampled)[0] == "RESIDUE"
+
+
+def test_clean_is_one_corner_of_all_cases() -> None:
+    """Of every combination of one good and one bad input each, exactly the all-good one is clean."""
+    cases = itertools.product(
+        (control(), None, control(1000, 1)),
+        (
+            NOTHING,
+            SurfaceScan(name="file", size=1, hits=1, seen=1),
+            SurfaceScan(name="other", size=1, hits=0, seen=0),
+        ),
+        (True, False),
+        (1000, 1),
+        (0, 1),
+        (0, 1),
+    )
+    rulings = [
+        judge(controlled, scan, sampled=sampled, values=values, present=present, remaining=remaining)[0]
+        for controlled, scan, sampled, values, present, remaining in cases
+    ]
+    assert rulings[0] == "CLEAN"
+    assert rulings.count("CLEAN") == 1
