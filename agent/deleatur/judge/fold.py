@@ -97,7 +97,8 @@ def _begin(progress: Progress) -> None:
     """Forget what a new run must see with its own eyes: identities, holds, and bad findings.
 
     A step whose comparison failed is done again from its beginning: erasing twice is harmless,
-    and a place that could not be read may be readable now.
+    and a place that could not be read may be readable now. Every verification is taken again: the
+    run that certifies is the run that looked.
     """
     progress.started = True
     progress.preflighted.clear()
@@ -105,7 +106,7 @@ def _begin(progress: Progress) -> None:
     for step in progress.steps.values():
         if step.compared is not None and not clean(step.compared):
             step.compared = step.erased = step.cursor = None
-    progress.verified = {t: v for t, v in progress.verified.items() if settled(v)}
+    progress.verified.clear()
 
 
 @dataclass(frozen=True)
