@@ -189,7 +189,7 @@ def test_any_number_of_kills_anywhere_ends_in_the_same_work_done(cuts: list[int]
     progress = f.fold(entries(events))
     for cut in cuts:
         run = finish(progress)
-        events += run[:cut]
+        events += run[: min(cut, len(run) - 1)]  # a certified job never starts again
         events.append(started(resumed=True))
         progress = f.fold(entries(events))
     events += finish(progress)
