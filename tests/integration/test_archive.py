@@ -270,6 +270,17 @@ def test_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_link_in_the_place_of_the_partial_file_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"stays")
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive/.close-shop-crm.tar.age.partial").symlink_to(elsewhere)
+    with pytest.raises(Failed, match=r"archive close-shop-crm\.tar\.age: .*; repair and resume"):
+        write(tmp_path / "archive")
+    assert elsewhere.read_bytes() == b"stays"
+    assert write(tmp_path / "archive").compared == "decrypted"
+
+
 def test_disk_that_changes_a_byte_is_caught_before_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
