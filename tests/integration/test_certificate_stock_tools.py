@@ -142,7 +142,7 @@ def test_openssl_and_cosign_refuse_the_key_of_somebody_else(folder: Path) -> Non
 
 def test_cosign_refuses_another_type(folder: Path) -> None:
     text = (folder / "VERIFY.txt").read_text()
-    (folder / "VERIFY.txt").write_text(text.replace("erasure-certificate:v1", "erasure-approval:v1"))
+    (folder / "VERIFY.txt").write_text(text.replace("erasure-certificate/v1", "erasure-approval/v1"))
     done = run_part(folder, 5)
     assert done.returncode != 0
     assert "invalid predicate type" in done.stderr
@@ -168,6 +168,6 @@ def test_approvals_verify_with_cosign_too(sound: Path) -> None:
         done = run(
             sound,
             f"cosign verify-blob-attestation --key keys/{name}.pub --signature approvals/a{number}.dsse.json"
-            " --type urn:deleatur:erasure-approval:v1 --insecure-ignore-tlog=true plan.json",
+            " --type https://deleatur.example/attestation/erasure-approval/v1 --insecure-ignore-tlog=true plan.json",
         )
         assert (done.returncode, "Verified OK" in done.stderr) == (0, True)

@@ -11,6 +11,8 @@ from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.errors import Malformed
 from deleatur.testing.vectors import Vector, read_vector, read_vectors, vector_text
+from deleatur.trust.dsse import decode_envelope
+from deleatur.trust.folder import read_statement
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "spec"
@@ -19,8 +21,10 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "plan": lambda vector: decode_plan(vector.document),
     "journal": lambda vector: read_chain(vector.document, vector.header["plan"]),
     "entry": lambda vector: decode_entry(vector.document),
+    "statement": lambda vector: read_statement(vector.document),
+    "envelope": lambda vector: decode_envelope(vector.document),
 }
-FOLDERS = ("job", "plan", "journal")
+FOLDERS = ("job", "plan", "journal", "certificate")
 ALL = [
     pytest.param(vector, id=f"{folder}/{vector.name}")
     for folder in FOLDERS

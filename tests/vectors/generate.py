@@ -1,4 +1,4 @@
-"""Write the test vectors of job, plan and journal: one fault a file (docs/spec/vectors.md).
+"""Write the test vectors of job, plan, journal and certificate: one fault a file (docs/spec/vectors.md).
 
     python tests/vectors/generate.py [FOLDER]
 
@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from certificate_vectors import certificate
 from job_vectors import job_bad, job_good
 from journal_vectors import journal
 from making import Made
 from plan_vectors import plan
 
-MAKERS: tuple[Callable[[], Made], ...] = (job_good, job_bad, plan, journal)
+MAKERS: tuple[Callable[[], Made], ...] = (job_good, job_bad, plan, journal, certificate)
 
 
 def all_vectors() -> dict[str, bytes]:

@@ -12,8 +12,11 @@ from deleatur.documents.place import Count, Frozen, Name
 from deleatur.documents.place import Digest as Hex
 
 STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
-CERTIFICATE_TYPE: Literal["urn:deleatur:erasure-certificate:v1"] = "urn:deleatur:erasure-certificate:v1"
-APPROVAL_TYPE: Literal["urn:deleatur:erasure-approval:v1"] = "urn:deleatur:erasure-approval:v1"
+# A name that nobody can own, until the project owns one: docs/adr/0014-type-uris-under-a-reserved-name.md
+CertificateType = Literal["https://deleatur.example/attestation/erasure-certificate/v1"]
+ApprovalType = Literal["https://deleatur.example/attestation/erasure-approval/v1"]
+CERTIFICATE_TYPE: CertificateType = "https://deleatur.example/attestation/erasure-certificate/v1"
+APPROVAL_TYPE: ApprovalType = "https://deleatur.example/attestation/erasure-approval/v1"
 
 Time = Annotated[  # RFC 3339, UTC, seconds or milliseconds; no leap second
     str,
@@ -306,5 +309,5 @@ class Statement(Frozen, frozen=True, rename={"type_": "_type", "predicate_type":
 
     type_: Literal["https://in-toto.io/Statement/v1"]
     subject: tuple[Subject, ...]
-    predicate_type: Literal["urn:deleatur:erasure-certificate:v1"]
+    predicate_type: CertificateType
     predicate: Certificate

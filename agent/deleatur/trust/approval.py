@@ -11,6 +11,7 @@ from typing import Literal
 from deleatur.documents.certificate import (
     APPROVAL_TYPE,
     STATEMENT_TYPE,
+    ApprovalType,
     Digest,
     Part,
     Subject,
@@ -40,7 +41,7 @@ class ApprovalStatement(Part, frozen=True, rename={"type_": "_type", "predicate_
 
     type_: Literal["https://in-toto.io/Statement/v1"]
     subject: tuple[Subject, ...]
-    predicate_type: Literal["urn:deleatur:erasure-approval:v1"]
+    predicate_type: ApprovalType
     predicate: Approval
 
 

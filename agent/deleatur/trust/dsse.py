@@ -7,6 +7,7 @@ are distinct public keys; the algorithm comes from the trusted key; only canonic
 import base64
 import binascii
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from deleatur.documents.codec import decode_json, encode_json
 from deleatur.documents.place import Frozen
@@ -33,6 +34,14 @@ class Envelope(Frozen, frozen=True):
     payload: str
     payloadType: str  # noqa: N815 - the name DSSE gives it
     signatures: tuple[Signature, ...]
+
+
+class Opened(NamedTuple):
+    """An envelope with its base64 taken off; nothing in it is verified."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[bytes, ...]
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
@@ -74,12 +83,14 @@ def unseal(
     Raises:
         Invalid: not an envelope, another payload type, or base64 that is not canonical.
     """
-    parsed = _parse(envelope)
-    if parsed.payloadType != payload_type:
-        raise Invalid(f"the envelope holds {parsed.payloadType[:80]!r} where {payload_type} is expected")
-    payload = _base64(parsed.payload, "payload")
+    try:
+        opened = decode_envelope(envelope)
+    except Malformed as error:
+        raise Invalid(f"not a DSSE envelope: {error}") from None
+    if opened.payload_type != payload_type:
+        raise Invalid(f"the envelope holds {opened.payload_type[:80]!r} where {payload_type} is expected")
+    payload, signatures = opened.payload, opened.signatures
     message = pre_authentication_encoding(payload_type, payload)
-    signatures = [_base64(entry.sig, "signature") for entry in parsed.signatures]
     signers: dict[bytes, PublicKey] = {}
     for key in trusted:
         spki = spki_bytes(key)
@@ -88,26 +99,35 @@ def unseal(
     return payload, tuple(signers.values())
 
 
-def _parse(envelope: bytes) -> Envelope:
-    if len(envelope) > MAX_ENVELOPE:
-        raise Invalid(f"the envelope is larger than {MAX_ENVELOPE} bytes")
-    try:
-        parsed = decode_json(envelope, Envelope, limit=MAX_ENVELOPE)
-    except Malformed as error:
-        raise Invalid(f"not a DSSE envelope: {error}") from None
+def decode_envelope(envelope: bytes) -> Opened:
+    """Decode an envelope strictly; its signatures are not checked here.
+
+    Raises:
+        Malformed: what docs/spec/certificate.md forbids of an envelope.
+    """
+    parsed = decode_json(envelope, Envelope, limit=MAX_ENVELOPE)
     if not 1 <= len(parsed.signatures) <= MAX_SIGNATURES:
-        raise Invalid(
-            f"the envelope carries {len(parsed.signatures)} signatures; 1 to {MAX_SIGNATURES} are read"
+        raise Malformed(
+            f"{len(parsed.signatures)} signatures; 1 to {MAX_SIGNATURES} are read",
+            kind="bad-value",
+            where="$.signatures",
         )
-    return parsed
+    return Opened(
+        payload_type=parsed.payloadType,
+        payload=_base64(parsed.payload, "$.payload"),
+        signatures=tuple(
+            _base64(entry.sig, f"$.signatures[{number}].sig")
+            for number, entry in enumerate(parsed.signatures)
+        ),
+    )
 
 
-def _base64(text: str, what: str) -> bytes:
-    """Decode strictly: base64 has many spellings of one value, and only one is canonical (RFC 4648 §3.5)."""
+def _base64(text: str, where: str) -> bytes:
+    """Decode strictly: base64 has many spellings of one value, and one is canonical (RFC 4648 §3.5)."""
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise Invalid(f"the {what} of the envelope is not base64") from None
+        raise Malformed("not base64", kind="bad-value", where=where) from None
     if base64.b64encode(content).decode() != text:
-        raise Invalid(f"the {what} of the envelope is not in canonical base64")
+        raise Malformed("not in canonical base64", kind="not-canonical", where=where)
     return content
