@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from pathlib import Path
+from types import FunctionType
 
 import click
 
-from deleatur import errors
+from deleatur import api, errors
 from deleatur.cli import deleatur as command_line
 from deleatur.sanitize.techniques import TECHNIQUES
+from deleatur.testing.contract import BackendContract
+from deleatur.testing.rogues import BREAKS
 
 DOCS = Path(__file__).parents[1] / "docs"
 END = "<!-- end -->"
@@ -74,9 +77,44 @@ def commands() -> str:
     return "\n".join(under(command_line, context)).strip()
 
 
+def first_line(thing: object) -> str:
+    """Return the first paragraph of a docstring on one line."""
+    return " ".join(cleandoc(thing.__doc__ or "").partition("\n\n")[0].split())
+
+
+def front_door() -> str:
+    """List what a plugin may import, with what each says of itself."""
+    mute = {  # values that carry no docstring of their own
+        "Secrets": "What `open` is given beside the target: a mapping of names to bytes.",
+        "hookimpl": "Marks a function as the answer to a hook.",
+    }
+    rows = ["| name | what it is |", "|---|---|"]
+    for name in api.__all__:
+        thing = getattr(api, name)
+        told = first_line(thing) if isinstance(thing, type | FunctionType) else mute[name]
+        rows.append(f"| `{name}` | {told} |")
+    return "\n".join(rows)
+
+
+def promises() -> str:
+    """Make the table of the contract's promises, each with the rogues that break it."""
+    rogues: dict[str, list[str]] = {}
+    for rogue, broken in BREAKS.items():
+        rogues.setdefault(broken.partition("[")[0], []).append(f"{rogue.__name__}: {first_line(rogue)}")
+    rows = ["| test | promise | caught with it |", "|---|---|---|"]
+    for name, test in vars(BackendContract).items():
+        if name.startswith("test_"):
+            listable = " *" if name in BackendContract.MAY_NOT_APPLY else ""
+            caught = "<br>".join(rogues.get(name, ["a control of the suite itself"]))
+            rows.append(f"| `{name}`{listable} | {first_line(test)} | {caught} |")
+    return "\n".join(rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "exit-codes": exit_codes,
+    "front-door": front_door,
+    "promises": promises,
     "techniques": techniques,
 }
 
