@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from deleatur.documents.place import Frozen
 
-Requirement = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?$")]
+Requirement = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?\Z")]
 
 
 class Plugins(Frozen, frozen=True):

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 MAX_JOB = 1 << 20  # bytes; a job names places, it does not carry data
 MAX_PLAN = 256 << 20  # bytes; about a million units
+MAX_JSON = 16 << 20  # bytes; what the careful decoder takes: it needs up to 30 times as much memory
 MAX_LINE = 1 << 20  # bytes of one journal line, its newline included
 MAX_DEPTH = 40  # nesting; deeper is an attack, no document of ours passes 12
 _CHUNK = 1 << 20  # bytes
@@ -63,7 +64,7 @@ def decode_toml(content: bytes, kind: type[T], *, limit: int = MAX_JOB) -> T:
     return _convert(tree, kind)
 
 
-def decode_json(content: bytes, kind: type[T], *, limit: int = MAX_PLAN) -> T:
+def decode_json(content: bytes, kind: type[T], *, limit: int = MAX_JSON) -> T:
     """Decode a JSON document of at most `limit` bytes, refusing duplicate keys, NaN and Infinity.
 
     Raises:
@@ -89,11 +90,15 @@ def decode_canonical(content: bytes, kind: type[T], *, limit: int = MAX_PLAN) ->
     the slow and careful decoder is needed only to name the fault.
 
     Raises:
-        Malformed: as `decode_json`; `not-canonical` if the same document was written another way.
+        Malformed: as `decode_json`; `not-canonical` if the same document was written another way, or
+            if it is too large to look for the fault.
     """
-    if len(content) <= limit and (document := _unchanged(content, kind)) is not None:
+    if len(content) > limit:
+        raise _too_large(limit)
+    if (document := _unchanged(content, kind)) is not None:
         return document
-    decode_json(content, kind, limit=limit)
+    if len(content) <= MAX_JSON:
+        decode_json(content, kind)
     raise Malformed("not written the one canonical way; was it edited?", kind="not-canonical")
 
 
@@ -117,9 +122,13 @@ def _unchanged(content: bytes, kind: type[T]) -> T | None:
     return document if encode_json(document) == content else None
 
 
+def _too_large(limit: int) -> Malformed:
+    return Malformed(f"larger than {limit} bytes", kind="too-large")
+
+
 def _text(content: bytes, limit: int) -> str:
     if len(content) > limit:
-        raise Malformed(f"larger than {limit} bytes", kind="too-large")
+        raise _too_large(limit)
     if content.startswith(b"\xef\xbb\xbf"):
         raise Malformed(
             "starts with a byte order mark; save it as plain UTF-8", kind="encoding", where="byte 0"
@@ -131,14 +140,14 @@ def _text(content: bytes, limit: int) -> str:
 
 
 # What stands in quotes (and in comments) says nothing about nesting. Both patterns match an
-# unterminated text to its end, so each character is looked at once.
-_JSON_QUOTED = re.compile(r'"[^"\\]*(?:\\.?[^"\\]*)*(?:"|\Z)', re.DOTALL)
+# unterminated text to its end and never go back, so each character is looked at once.
+_JSON_QUOTED = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _TOML_QUOTED = re.compile(
-    r'"""[^"\\]*(?:(?:\\.?|"(?!""))[^"\\]*)*(?:"{3,5}|\Z)'
-    r"|'''[^']*(?:'(?!'')[^']*)*(?:'{3,5}|\Z)"
-    r'|"[^"\\\n]*(?:\\.?[^"\\\n]*)*(?:"|(?=\n)|\Z)'
-    r"|'[^'\n]*(?:'|(?=\n)|\Z)"
-    r"|#[^\n]*",
+    r'"""[^"\\]*+(?:(?:\\.?|"(?!""))[^"\\]*+)*+(?:"{3,5}|\Z)'
+    r"|'''[^']*+(?:'(?!'')[^']*+)*+(?:'{3,5}|\Z)"
+    r'|"[^"\\\n]*+(?:\\[^\n]?[^"\\\n]*+)*+(?:"|(?=\n)|\Z)'
+    r"|'[^'\n]*+(?:'|(?=\n)|\Z)"
+    r"|#[^\n]*+",
     re.DOTALL,
 )
 _NOT_STRUCTURE = re.compile(r"[^][{}.,=\n]+")
@@ -230,39 +239,56 @@ def _convert(tree: Any, kind: type[T]) -> T:
 
 def _inspect(tree: Any) -> None:
     """Refuse what a type cannot express: doubled keys, odd numbers, text that is not Unicode."""
-    todo: list[tuple[str, int, Any]] = [("$", 0, tree)]
-    while todo:
-        where, depth, node = todo.pop()
-        match node:
-            case dict() | list():
-                if depth >= MAX_DEPTH:
-                    raise Malformed(f"nested more than {MAX_DEPTH} deep", kind="too-deep", where=where)
-                todo.extend((place, depth + 1, child) for place, child in _children(where, node))
-            case _Twice():
-                raise Malformed(f"key {_shown(node.key)} stands twice", kind="duplicate-key", where=where)
-            case bool():
-                continue
-            case int() if abs(node) > MAX_INTEGER:
-                raise Malformed("an integer beyond 2^53 - 1; write it as text", kind="number", where=where)
-            case float() if not math.isfinite(node):
-                raise Malformed("NaN and Infinity are not numbers", kind="number", where=where)
-            case str():
-                _check_text(node, where)
+    path: list[str | int] = []
+    open_: list[Iterator[tuple[str | int, Any]]] = []
+    node = tree
+    while True:
+        if fault := _fault(node):
+            raise Malformed(fault[1], kind=fault[0], where=_place(path))
+        if isinstance(node, dict | list):
+            if len(open_) == MAX_DEPTH:
+                raise Malformed(f"nested more than {MAX_DEPTH} deep", kind="too-deep", where=_place(path))
+            open_.append(iter(node.items() if isinstance(node, dict) else enumerate(node)))
+            path.append("")
+        while open_:
+            following = next(open_[-1], None)
+            if following is not None:
+                break
+            open_.pop()
+            path.pop()
+        else:
+            return
+        path[-1], node = following
 
 
-def _children(where: str, node: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
-    if isinstance(node, list):
-        return ((f"{where}[{n}]", child) for n, child in enumerate(node))
-    for key in node:
-        _check_text(key, where)
-    return ((f"{where}.{_shown(key)}", child) for key, child in node.items())
+def _fault(node: Any) -> tuple[str, str] | None:
+    """Return the kind and the words of what is wrong with one node, its children left aside."""
+    match node:
+        case str():
+            return _fault_of_text(node)
+        case bool():
+            return None
+        case int() if abs(node) > MAX_INTEGER:
+            return "number", "an integer beyond 2^53 - 1; write it as text"
+        case float() if not math.isfinite(node):
+            return "number", "NaN and Infinity are not numbers"
+        case _Twice():
+            return "duplicate-key", f"key {_shown(node.key)} stands twice"
+        case dict():
+            return next(filter(None, map(_fault_of_text, node)), None)
+    return None
 
 
-def _check_text(text: str, where: str) -> None:
+def _fault_of_text(text: str) -> tuple[str, str] | None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise Malformed("a text holds a lone surrogate", kind="encoding", where=where) from None
+        return "encoding", "a text holds a lone surrogate"
+    return None
+
+
+def _place(path: list[str | int]) -> str:
+    return "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{_shown(p)}" for p in path)
 
 
 def _shown(key: str) -> str:
