@@ -130,7 +130,8 @@ class _Search:
             piece = view[at : at + _SLICE]
             known = len(self._carry)
             border = self._carry + piece[: self._overlap]
-            for needle, start, end in self._automaton.find_matches_as_indexes(border, overlapping=True):
+            across = self._automaton.find_matches_as_indexes(border, overlapping=True) if known else ()
+            for needle, start, end in across:
                 if start < known < end:
                     self._record(needle, self._position - known + start)
             for needle, start, _ in self._automaton.find_matches_as_indexes(piece, overlapping=True):
