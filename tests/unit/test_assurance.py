@@ -2,6 +2,7 @@
 
 import re
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,26 +12,6 @@ from deleatur.errors import Refused
 from deleatur.judge.assurance import Facts, assess, exceptional
 from deleatur.judge.sentences import CLAIMS, FORBIDDEN, LIMITS, claim, limit, limit_sentence
 from deleatur.judge.statement import NOT_RECORDED
-
-BACKENDS_USE = (
-    "copy-on-write",
-    "data-journal",
-    "flash",
-    "symlink-text",
-    "extended-attributes",
-    "directory-names",
-    "memory-file-system",
-    "network-file-system",
-    "shared-extents",
-    "compressed-extents",
-    "earlier-free-blocks",
-    "copies-elsewhere",
-    "process-memory",
-    "device-not-scanned",
-    "needles-lost",
-    "values-too-short",
-    "values-shared",
-)
 
 reaches = st.sampled_from(["complete", "sampled", "none"])
 facts = st.builds(
@@ -98,8 +79,28 @@ def test_less_evidence_and_more_limits_never_raise_the_letter(known: Facts, data
     assert exceptional(worse.limits) >= exceptional(known.limits)
 
 
-def test_every_limit_that_a_backend_may_name_has_a_sentence() -> None:
-    assert [name for name in BACKENDS_USE if name not in LIMITS] == []
+PLUGINS = Path(__file__).parents[2] / "plugins"
+NAMED_BY_BACKENDS = (
+    *("copy-on-write", "data-journal", "flash", "symlink-text", "extended-attributes", "directory-names"),
+    *("memory-file-system", "network-file-system", "unknown-file-system", "compressed-extents"),
+    *("placement-unknown", "inline-data", "open-files-unseen", "earlier-free-blocks"),
+)
+
+
+@pytest.mark.parametrize("name", NAMED_BY_BACKENDS)
+def test_every_limit_that_a_backend_names_has_a_sentence_without_holes(name: str) -> None:
+    assert limit_sentence(name).text == LIMITS[name].text
+    assert any(f'"{name}"' in path.read_text() for path in PLUGINS.rglob("*.py"))
+
+
+def test_no_backend_names_a_limit_directly_that_has_no_sentence() -> None:
+    named = {
+        name
+        for path in PLUGINS.rglob("*.py")
+        for name in re.findall(r'\.limit\("([^"]+)"\)', path.read_text())
+    }
+    assert named
+    assert named <= set(NAMED_BY_BACKENDS)
 
 
 @pytest.mark.parametrize("name", ["", "unknown", "Flash", "flash "])
