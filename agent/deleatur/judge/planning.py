@@ -12,6 +12,7 @@ from deleatur.documents.place import Inspection, Offer, Pattern, Sampling, Step
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
 from deleatur.errors import Refused, Unsupported
 from deleatur.judge.sampling import sample_size
+from deleatur.judge.sentences import limit_sentence
 from deleatur.sanitize.techniques import technique
 
 
@@ -46,7 +47,8 @@ def planning(
     """Return the plan for `job`.
 
     Raises:
-        Refused: the targets, the policy or the approvers do not allow it; all reasons at once.
+        Refused: the targets, the policy or the approvers do not allow it; all reasons at once. Or a
+            backend names a limit without a vetted sentence.
         Unsupported: a technique that no target here allows.
     """
     reasons = [*_too_few_approvers(job, authors), *(r for s in seen for r in _blockers(s))]
@@ -109,6 +111,8 @@ def _offer(seen: Seen) -> Offer:
 
 def _target(job: Job, seen: Seen, entropy: bytes) -> PlannedTarget:
     offer = _offer(seen)
+    for name in offer.limits:  # what no vetted sentence names could not be certified after the erase
+        limit_sentence(name)
     look = seen.inspection
     wanted = job.verification
     return PlannedTarget(
