@@ -106,29 +106,6 @@ LIMITS = {
         "not-probed",
         "Some processes could not be looked into: whether they had the files open is not known.",
     ),
-    "unknown-file-system": Limit(
-        "cap",
-        "not-reached",
-        "This kind of file system is not known to overwrite in place: the old blocks may not have been "
-        "overwritten.",
-    ),
-    "placement-unknown": Limit(
-        "cap",
-        "not-reached",
-        "The file system did not say where all blocks lie: whether the old ones were overwritten is not known.",
-    ),
-    "inline-data": Limit(
-        "cap",
-        "not-reached",
-        "Some content lies inside the metadata of the file system: older copies may stand in its journal until "
-        "it is used again.",
-    ),
-    "open-files-unseen": Limit(
-        "exception",
-        "not-probed",
-        "The open files of some other programs could not be seen: whether one of them held the target open is "
-        "not known.",
-    ),
     "memory-file-system": Limit(
         "exception",
         "not-probed",
