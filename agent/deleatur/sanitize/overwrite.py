@@ -23,6 +23,7 @@ from deleatur.sanitize.keystream import Keystream
 DURABLE = 64 << 20  # bytes between two flushes
 _CHUNK = 4 << 20  # bytes of one write; see benchmarks/overwrite.py
 _ALIGN = 4096  # bytes; enough for direct I/O on every sector size in use
+_SECTOR = 512  # bytes; the smallest that direct I/O may allow
 _RENAME_NOREPLACE = 1  # linux/fs.h
 _NO_DIRECT = frozenset({errno.EINVAL, errno.EOPNOTSUPP})  # open(2): O_DIRECT not supported
 _NEUTRAL_LENGTH = 16  # characters at least, so that no other file has the name by accident
@@ -225,18 +226,20 @@ def _write(cached: int, direct: int | None, view: memoryview, offset: int) -> No
     """Write all of `view`, directly where alignment allows it, going on after a short write."""
     done = 0
     while done < len(view):
-        aligned = (offset + done) % 512 == 0 and done % 512 == 0 and (len(view) - done) % 512 == 0
-        if direct is not None and aligned:
-            try:
-                done += os.pwrite(direct, view[done:], offset + done)
-                continue
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # EINVAL: sectors larger than this piece
-                    raise
-        written = os.pwrite(cached, view[done:], offset + done)
+        written = _write_once(cached, direct, view[done:], offset + done)
         if written == 0:
             raise OSError(errno.EIO, "the file system wrote nothing and gave no reason")
         done += written
+
+
+def _write_once(cached: int, direct: int | None, view: memoryview, offset: int) -> int:
+    if direct is not None and offset % _SECTOR == 0 and len(view) % _SECTOR == 0:
+        try:
+            return os.pwrite(direct, view, offset)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # sectors or memory pages larger than this piece
+                raise
+    return os.pwrite(cached, view, offset)
 
 
 def _read(fd: int, offset: int, length: int) -> bytes:

@@ -39,10 +39,12 @@ from deleatur.api import (
 )
 from deleatur_plugins.file.content import (
     begun,
+    mark_begun,
     overwrite_attributes,
     overwritten,
     places,
     read_attribute,
+    starts,
     strip,
 )
 from deleatur_plugins.file.survey import Survey, survey
@@ -308,9 +310,9 @@ class FileBackend(Backend):
         looked = found.units.get(entry.unit)
         same = looked is not None and looked.digest == self._approved.get(entry.unit)
         still = (now.st_size, now.st_mtime_ns) == (entry.status.st_size, entry.status.st_mtime_ns)
-        if (same and still) or begun(fd, entry.unit, stream):
-            return
-        raise Refused(f"{entry.unit} was changed after the approval; plan again")
+        if not (same and still) and not begun(fd, entry.unit, stream):
+            raise Refused(f"{entry.unit} was changed after the approval; plan again")
+        mark_begun(fd, stream)
 
     # --- remove ------------------------------------------------------------------------------
 
@@ -345,7 +347,7 @@ class FileBackend(Backend):
                 fd = open_same(entry, os.O_RDONLY)
                 try:
                     with nameless(entry.unit):
-                        strangers += not begun(fd, entry.unit, stream)
+                        strangers += not starts(fd, entry.unit, stream)
                 finally:
                     os.close(fd)
         if strangers:

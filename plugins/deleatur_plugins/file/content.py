@@ -14,27 +14,26 @@ from deleatur_plugins.file.tree import Entry
 PLACE = 1 << 20  # bytes of one place at most
 ATTRIBUTES_AT = 1 << 52  # where in a unit's keystream its attributes begin: beyond any file's size
 ATTRIBUTE_ROOM = 1 << 16  # bytes; XATTR_SIZE_MAX of linux/limits.h
+_BEGUN = "user.deleatur-begun"
 _NO_ATTRIBUTES = frozenset({errno.EOPNOTSUPP, errno.ENODATA})
 
 
 def attributes(fd: int) -> tuple[str, ...]:
     """Return the names of the extended attributes that hold somebody's bytes, in a fixed order.
 
-    Attributes of the security modules are labels of the system's and stay out.
+    Attributes of the security modules are labels of the system's and stay out; so does our mark.
     """
-    try:
-        names = os.listxattr(fd)
-    except OSError as error:
-        if error.errno in _NO_ATTRIBUTES:
-            return ()
-        raise
-    return tuple(sorted(n for n in names if n.startswith(("user.", "trusted."))))
+    return tuple(n for n in _listed(fd) if n.startswith(("user.", "trusted.")) and n != _BEGUN)
 
 
 def access_lists(fd: int) -> tuple[str, ...]:
     """Return the names of the attributes that hold POSIX access control lists."""
+    return tuple(n for n in _listed(fd) if n.startswith("system.posix_acl_"))
+
+
+def _listed(fd: int) -> tuple[str, ...]:
     try:
-        return tuple(sorted(n for n in os.listxattr(fd) if n.startswith("system.posix_acl_")))
+        return tuple(sorted(os.listxattr(fd)))
     except OSError as error:
         if error.errno in _NO_ATTRIBUTES:
             return ()
@@ -78,19 +77,40 @@ def overwrite_attributes(fd: int, unit: str, stream: Keystream) -> None:
 
 def strip(fd: int) -> None:
     """Remove the attributes, which by now hold keystream, and the access control lists."""
-    names = (*attributes(fd), *access_lists(fd))
+    names = (*attributes(fd), *access_lists(fd), *(n for n in _listed(fd) if n == _BEGUN))
     for name in names:
         os.removexattr(fd, name)
     if names:
         os.fsync(fd)
 
 
+def mark_begun(fd: int, stream: Keystream) -> None:
+    """Note at the file itself that this step is about to write to it; without attributes: nowhere.
+
+    A write that fails or is killed may change the time of the file before a byte of it is there.
+    """
+    try:
+        os.setxattr(fd, _BEGUN, _mark(stream))
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTES:
+            raise
+
+
 def begun(fd: int, unit: str, stream: Keystream) -> bool:
+    """Say whether this step was about to write to the file before, or its first bytes are there."""
+    return (_BEGUN in _listed(fd) and os.getxattr(fd, _BEGUN) == _mark(stream)) or starts(fd, unit, stream)
+
+
+def starts(fd: int, unit: str, stream: Keystream) -> bool:
     """Say whether the first bytes that have storage are the keystream already, or there are none."""
     for start, end in covered(fd):
         length = min(4096, end - start)
         return os.pread(fd, length, start) == stream.read(unit, start, length)
     return True
+
+
+def _mark(stream: Keystream) -> bytes:
+    return stream.read("begun", 0, 16)
 
 
 def overwritten(fd: int, unit: str, stream: Keystream) -> bool:
