@@ -64,6 +64,7 @@ def plant(folder: Path, target_folder: Path, mode: str) -> tuple[Path, tuple[byt
     kept = tuple(uuid.uuid4().hex.encode() for _ in range(3))
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute(f"PRAGMA journal_mode={mode}")
+        database.execute("PRAGMA synchronous=OFF")
         database.execute("PRAGMA wal_autocheckpoint=0")
         database.executescript(SCHEMA)
         rows = [

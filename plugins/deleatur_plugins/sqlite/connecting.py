@@ -129,7 +129,9 @@ def _translation(error: sqlite3.Error, doing: str) -> Exception:
         return Refused(f"{doing}: the database cannot be opened ({name}); check its permissions")
     if isinstance(error, sqlite3.ProgrammingError):
         return Failed(f"{doing}: {error}")
-    said = str(error) if str(error).startswith(("no such ", "unsafe use of ", "foreign key mismatch")) else name
+    said = (
+        str(error) if str(error).startswith(("no such ", "unsafe use of ", "foreign key mismatch")) else name
+    )
     return Refused(f"{doing}: SQLite refuses: {said[:200]}")
 
 

@@ -18,7 +18,7 @@ from deleatur.api import (
     overwrites_in_place,
     usage,
 )
-from deleatur_plugins.sqlite.files import LONGEST, OLD, SIDECARS, Files
+from deleatur_plugins.sqlite.files import LONGEST, SIDECARS, Files
 
 _ROOM = 3  # a copy and the new database beside the old one; the third part is for the file system
 
@@ -36,9 +36,8 @@ def blockers_of(files: Files, system: FileSystem) -> tuple[str, ...]:
         status = files.status(suffix)
         if status is None:
             continue
-        old = files.status(OLD)
-        ours = int(suffix == "" and old is not None and os.path.samestat(old, status))
-        if suffix != "-wal" and status.st_nlink > 1 + ours:
+        links = [other for other in map(files.status, files.ours()) if other is not None]
+        if status.st_nlink > 1 + sum(os.path.samestat(other, status) for other in links):
             found.append(f"inode-{status.st_ino} has {status.st_nlink} names; remove the others")
         with files.opened(suffix, os.O_RDONLY) as fd:
             if immutable(fd):

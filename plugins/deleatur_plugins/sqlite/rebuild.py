@@ -8,7 +8,6 @@ because blocks given back to the file system could not be overwritten any more.
 # ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are bound
 
 import json
-import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,14 +86,16 @@ class Rebuild:
             self._refuse_new_violations(schema)
             return content.rows
 
-    def build(self, new: Path) -> None:
+    def build(self, new: Path, descriptor: int) -> None:
         """Write the database anew into the empty file `new`, and compare all that must stay.
+
+        SQLite is told the file by its open descriptor: a path may hold bytes that are no text.
 
         Raises:
             Refused: something else than the selected rows differs, or a setting was lost.
         """
         with translated("building the new database"):
-            self._connection.execute("VACUUM main INTO CAST(? AS TEXT)", (os.fsencode(new),))
+            self._connection.execute("VACUUM main INTO ?", (f"/proc/self/fd/{descriptor}",))
             if self._settings[-1] == _FULL:
                 _set_auto_vacuum(new)
             if header_of(new)[RESERVED] != header_of(self._copy)[RESERVED]:

@@ -9,7 +9,17 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 
-from deleatur.api import Cursor, Failed, Keystream, Refused, Secrets, Target, Transient
+from deleatur.api import (
+    Cursor,
+    Failed,
+    Keystream,
+    Refused,
+    Secrets,
+    Target,
+    Transient,
+    Unsupported,
+    filesystem_of,
+)
 from deleatur_plugins.sqlite.connecting import VERSIONS, connect, translated
 from deleatur_plugins.sqlite.files import (
     COPY,
@@ -20,6 +30,7 @@ from deleatur_plugins.sqlite.files import (
     digest_of,
     write_all,
 )
+from deleatur_plugins.sqlite.ground import blockers_of
 from deleatur_plugins.sqlite.rebuild import Rebuild
 
 _ROLLBACK, _WAL = b"\1\1", b"\2\2"  # write and read version, fileformat2 §1.3.3
@@ -67,7 +78,7 @@ class Rewriting:
                 self._make_new(rebuild, wal=wal)
             yield Cursor(f"rebuilt {rows}", 0)
             self._swap()
-        except (Exception, KeyboardInterrupt):
+        except (Failed, Refused, Transient, Unsupported, OSError):
             if not self._swapped():
                 self._discard()
             raise
@@ -91,16 +102,17 @@ class Rewriting:
         SQLite removes the WAL when its last connection closes; the second name keeps the inode.
         """
         files = self._files
-        files.refuse_users()
+        blockers = blockers_of(files, filesystem_of(files.folder))
+        if blockers:
+            raise Refused("; ".join(blockers))
         if files.hot():
             raise Refused(
                 "a program crashed in a transaction; open the database once with it to roll it back"
             )
         wal = files.status("-wal")
-        if wal is None:
+        if wal is None or not wal.st_size:
             return
-        if wal.st_size:
-            files.link("-wal", f".deleatur-wal-{wal.st_ino}")
+        files.link("-wal", f".deleatur-wal-{wal.st_ino}")
         with (
             translated("bringing the WAL into the database"),
             closing(connect(files.path, "mode=rw")) as connection,
@@ -147,7 +159,7 @@ class Rewriting:
         """Write the new database and give it everything that the old one has beside its content."""
         files = self._files
         with files.opened(NEW, os.O_RDWR | os.O_CREAT | os.O_EXCL) as new:
-            rebuild.build(files.path.with_name(files.name + NEW))
+            rebuild.build(files.path.with_name(files.name + NEW), new)
             if wal:
                 write_all(new, _WAL, VERSIONS)
             with files.opened("", os.O_RDONLY) as old:
@@ -168,6 +180,7 @@ class Rewriting:
     def _shred_all(self, rows: int) -> Iterator[Cursor]:
         """Overwrite and remove every old file; each one is gone before the next begins."""
         files = self._files
+        os.fsync(files.folder)  # the swap is on stable storage before the old content goes
         for suffix in files.ours():
             role = suffix.removeprefix(".deleatur-")
             status = files.status(suffix)

@@ -1,0 +1,467 @@
+"""The sqlite backend on real databases: nothing selected is left, nothing else is touched."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deleatur.api import Condition, HeldRows, Refused, Selection, Target, Transient, Unsupported, Within
+from deleatur.documents.codec import encode_json
+from deleatur_plugins.sqlite import SqliteBackend
+
+from .sqlite_shop import GOES, SECRETS, STEP, build, erase, files, going, hits, kept, target, url
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that holds nothing but the database; in memory, where nothing waits for a disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:
+        yield Path(made)
+
+
+def inspect(wanted: Target, secrets: dict[str, bytes] = SECRETS):
+    return SqliteBackend.open(wanted, secrets).inspect()
+
+
+# --- nothing is left
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "TRUNCATE", "PERSIST", "MEMORY", "WAL"])
+def test_no_value_is_left_in_any_mode(folder: Path, mode: str) -> None:
+    path = build(folder / "shop.db", mode)
+    before = kept(path)
+    assert hits(folder) == len(going()), "the control: every value is there"
+    wanted = target(path)
+    assert inspect(wanted).size == 20 * 4
+    cursors = list(erase(wanted))
+    assert cursors[-1].done == 20 * 4
+    assert hits(folder) == 0
+    assert sorted(os.listdir(folder)) == ["shop.db"], "something was left behind"
+    assert kept(path) == before
+    with closing(sqlite3.connect(path)) as database:
+        (now,) = database.execute("PRAGMA journal_mode").fetchone()
+        assert now == ("wal" if mode == "WAL" else "delete"), "only WAL is written in the file"
+    assert not inspect(wanted).units
+
+
+def test_the_wal_of_a_killed_program_is_shredded_too(folder: Path, tmp_path: Path) -> None:
+    build(tmp_path / "live.db", "WAL")
+    with closing(sqlite3.connect(tmp_path / "live.db", isolation_level=None)) as living:
+        living.execute("PRAGMA wal_autocheckpoint=0")
+        living.execute("UPDATE person SET letter = letter || '.'")
+        for name in ("live.db", "live.db-wal"):
+            (folder / name).write_bytes((tmp_path / name).read_bytes())
+    before_wal = (folder / "live.db-wal").stat().st_size
+    assert before_wal > 50_000, "the control: the content lies in the WAL"
+    wanted = target(folder / "live.db")
+    roles = [c.position.split(" ")[2] for c in erase(wanted) if c.position.startswith("shredded")]
+    assert [r for r in roles if r.startswith("wal-")], "the old WAL was not shredded"
+    assert hits(folder) == 0
+    assert os.listdir(folder) == ["live.db"]
+
+
+def test_a_whole_table_goes_and_its_counter_stays(folder: Path) -> None:
+    path = folder / "a.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT)")
+        database.executemany("INSERT INTO t (v) VALUES (?)", [("a",), ("b",)])
+        database.commit()
+    list(erase(target(path, Selection(table="t"))))
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        assert database.execute("SELECT seq FROM sqlite_sequence").fetchone() == (2,)
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [
+        "PRAGMA page_size=1024; PRAGMA auto_vacuum=FULL; PRAGMA application_id=77; PRAGMA user_version=9",
+        "PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA encoding='UTF-16le'",
+    ],
+)
+def test_what_the_file_declares_is_kept(tmp_path: Path, setup: str) -> None:
+    path = build(tmp_path / "shop.db", "WAL", setup=setup)
+    os.chmod(path, 0o640)
+    os.setxattr(path, "user.owner", b"shop")
+    names = ("page_size", "auto_vacuum", "application_id", "user_version", "encoding", "journal_mode")
+
+    def settings() -> list[object]:
+        with closing(sqlite3.connect(path)) as database:
+            return [database.execute(f"PRAGMA {name}").fetchone() for name in names]
+
+    declared, before = settings(), kept(path)
+    list(erase(target(path)))
+    assert settings() == declared
+    assert kept(path) == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert os.getxattr(path, "user.owner") == b"shop"
+    content = path.read_bytes()
+    assert not [v for v in going() if v in content or v.decode().encode("utf-16-le") in content]
+
+
+# --- refusals: by name, with the data intact
+
+
+def refused(wanted: Target, words: list[str], kind: type[Exception] = Refused, secrets=SECRETS) -> None:
+    folder = Path(wanted.url.removeprefix("sqlite://")).parent
+    before = files(folder)
+    with pytest.raises(kind) as caught:
+        list(erase(wanted, secrets))
+    for word in words:
+        assert word in str(caught.value), f"{word!r} is not named in {caught.value}"
+    assert "\n" not in str(caught.value)
+    assert files(folder) == before, "a refusal changed something"
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_another_process_is_refused_by_name(folder: Path, mode: str) -> None:
+    path = build(folder / "shop.db", mode)
+    program = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "c.execute('SELECT count(*) FROM person').fetchone();"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert any(f"process {other.pid}" in b for b in inspect(target(path)).blockers)
+        refused(target(path), [f"process {other.pid}", "stop it"])
+    finally:
+        other.communicate()
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_second_connection_of_this_process_is_refused_by_name(folder: Path, mode: str) -> None:
+    path = build(folder / "shop.db", mode)
+    with closing(sqlite3.connect(path)) as second:
+        second.execute("SELECT count(*) FROM person").fetchone()
+        refused(target(path), [f"this process ({os.getpid()})"])
+    list(erase(target(path)))
+    assert hits(folder) == 0
+
+
+@pytest.mark.parametrize("moment", ["copied", "deleted", "rebuilt"])
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_a_write_between_copy_and_swap_is_detected(folder: Path, mode: str, moment: str) -> None:
+    path = build(folder / "shop.db", mode)
+    wanted = target(path)
+
+    def erase_and_write() -> None:
+        for cursor in erase(wanted):
+            if cursor.position.startswith(moment):
+                with closing(sqlite3.connect(path)) as other:
+                    other.execute("INSERT INTO mail VALUES ('arrived late', 0)")
+                    other.commit()
+
+    with pytest.raises(Transient, match="wrote to the database meanwhile"):
+        erase_and_write()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM mail").fetchone() == (41,), "the write was lost"
+    assert os.listdir(folder) == ["shop.db"], "something was left behind"
+    list(erase(wanted))
+    assert hits(folder) == 0
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM mail").fetchone() == (21,)
+
+
+def test_a_trigger_that_keeps_a_copy_is_refused_by_name(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE audit (old_name TEXT);"
+            "CREATE TRIGGER remember AFTER DELETE ON person BEGIN INSERT INTO audit VALUES (old.name); END"
+        )
+    refused(target(path), ["'audit'", "remember on person"])
+
+
+def test_a_trigger_that_keeps_the_row_is_refused(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TRIGGER never BEFORE DELETE ON person BEGIN SELECT raise(IGNORE); END")
+    refused(target(path), ["'person'", "still finds rows"])
+
+
+def test_a_dangling_reference_is_refused_by_table(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE bill (of INTEGER REFERENCES person ON DELETE CASCADE); INSERT INTO bill VALUES (2);"
+            "CREATE TABLE broken (of INTEGER REFERENCES person); INSERT INTO broken VALUES (999)"
+        )
+    refused(target(path), ["'bill'", "select those rows too"])
+    both = Condition(
+        column="of", operator="within", within=Within(table="person", column="id", where=(GOES,))
+    )
+    list(
+        erase(target(path, Selection(table="person", where=(GOES,)), Selection(table="bill", where=(both,))))
+    )
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM bill").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM broken").fetchone() == (1,), "broken before: left alone"
+
+
+def test_a_selection_that_would_find_more_afterwards_is_refused(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("CREATE TABLE visit (of INTEGER); INSERT INTO visit VALUES (2), (77)")
+    orphans = Condition(column="of", operator="not-within", within=Within(table="person", column="id"))
+    refused(
+        target(path, Selection(table="person", where=(GOES,)), Selection(table="visit", where=(orphans,))),
+        ["'visit'"],
+    )
+
+
+def test_kinds_of_tables_that_cannot_be_selected_are_refused_by_name(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE VIEW v AS SELECT * FROM person; CREATE TABLE w (k TEXT PRIMARY KEY) WITHOUT ROWID;"
+            "CREATE TABLE three (rowid, _rowid_, oid)"
+        )
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE three")
+    for name in ("v", "w", "own_data", "found", "sqlite_sequence", "sqlite_schema", "PERSON", "nobody"):
+        refused(target(path, Selection(table=name)), [repr(name)])
+    with pytest.raises(Refused, match="no column"):
+        inspect(
+            target(path, Selection(table="person", where=(Condition(column="x", operator="=", value=1),)))
+        )
+
+
+def test_links_and_a_hot_journal_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.mkdir()
+    path = build(folder / "shop.db")
+    (tmp_path / "link.db").symlink_to(path)
+    with pytest.raises(Refused, match="symbolic link"):
+        inspect(target(tmp_path / "link.db"))
+    os.link(path, tmp_path / "second.db")
+    assert any("2 names" in b for b in inspect(target(path)).blockers)
+    refused(target(path), ["2 names"])
+    (tmp_path / "second.db").unlink()
+    pages = path.read_bytes()[:512]
+    (folder / "shop.db-journal").write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + pages)
+    refused(target(path), ["crashed"])
+    with pytest.raises(Refused, match="crashed"):
+        inspect(target(path))
+
+
+def test_what_is_no_database_is_refused(folder: Path) -> None:
+    (folder / "letter.db").write_bytes(b"dear friend" * 1000)
+    with pytest.raises(Refused, match="does not begin"):
+        inspect(target(folder / "letter.db"))
+    path = build(folder / "shop.db", "DELETE")
+    damaged = bytearray(path.read_bytes())
+    damaged[4096:8192] = bytes(4096)
+    path.write_bytes(damaged)
+    with pytest.raises(Refused, match="damaged"):
+        list(erase(target(path)))
+    assert path.read_bytes() == bytes(damaged)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "sqlite:relative.db",
+        "sqlite://host/a.db",
+        "sqlite:///a.db?mode=rwc",
+        "sqlite:///a.db#x",
+        "sqlite:///a/",
+        "sqlite:///tmp/../etc/a.db",
+        "sqlite:///a%00b",
+        "sqlite:///tmp/%2e%2e/etc/a.db",
+    ],
+)
+def test_urls_that_say_something_else_are_refused(bad: str) -> None:
+    with pytest.raises(Refused):
+        SqliteBackend.open(Target(id="t", url=bad, select=(Selection(table="t"),)), SECRETS)
+
+
+# --- what is held, approved, injected
+
+
+def test_held_rows_stay_and_are_reported(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    held = HeldRows(
+        id="suit",
+        reason="open",
+        table="person",
+        where=(Condition(column="id", operator="in", values=(2, 3, 4)),),
+    )
+    wanted = Target(id="t", url=url(path), select=(Selection(table="person", where=(GOES,)),), hold=(held,))
+    look = inspect(wanted)
+    assert [(u.name, u.size) for u in look.units] == [("table person", 18)]
+    assert [(u.name, u.size) for u in look.held] == [("hold suit table person", 2)], "3 was not selected"
+    list(erase(wanted))
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT id FROM person WHERE goes = 1").fetchall() == [(2,), (4,)]
+    with pytest.raises(Refused, match="selects none"):
+        SqliteBackend.open(Target(id="t", url=url(path), hold=(held,)), SECRETS)
+
+
+def test_rows_that_changed_since_the_plan_are_refused(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    wanted = target(path)
+    look = inspect(wanted)
+    secrets = {**SECRETS, "approved-units": encode_json({"units": look.units, "held": look.held})}
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE person SET letter = 'another' WHERE id = 2")
+        database.commit()
+    refused(wanted, ["changed since the plan"], secrets=secrets)
+    look = inspect(wanted)
+    secrets["approved-units"] = encode_json({"units": look.units, "held": look.held})
+    list(erase(wanted, secrets))
+    assert hits(folder) == 0
+
+
+EVIL = [
+    'person" --',
+    "person'; DROP TABLE mail; --",
+    'person" WHERE 1=1; DELETE FROM mail; --',
+    "main.person",
+    "person, mail",
+    "(SELECT 1)",
+    "sqlite_master",
+    'x"y',
+    "",
+    "person\0",
+    "ｐｅｒｓｏｎ",
+]
+
+
+@pytest.mark.parametrize("evil", [e for e in EVIL if e])
+def test_no_selector_injects(folder: Path, evil: str) -> None:
+    path = build(folder / "shop.db", rows=6)
+    before = path.read_bytes()
+    yes = Condition(column="goes", operator="=", value=1)
+    names = [
+        Selection(table=evil),
+        Selection(table="person", where=(Condition(column=evil, operator="=", value=1),)),
+        Selection(
+            table="person",
+            where=(Condition(column="id", operator="within", within=Within(table=evil, column="id")),),
+        ),
+        Selection(
+            table="person",
+            where=(Condition(column="id", operator="within", within=Within(table="person", column=evil)),),
+        ),
+    ]
+    for selection in names:
+        with pytest.raises(Refused):
+            list(erase(target(path, selection)))
+        with pytest.raises(Refused):
+            inspect(target(path, selection))
+    values = [
+        Selection(table="person", where=(Condition(column="name", operator="=", value=evil), yes)),
+        Selection(table="person", where=(Condition(column="name", operator="in", values=(evil,)), yes)),
+        Selection(table="person", where=(Condition(column="name", operator="in", values_from="f"), yes)),
+    ]
+    for selection in values:
+        assert inspect(target(path, selection), {**SECRETS, "values:f": evil.encode() + b"\n"}).size == 0
+    assert path.read_bytes() == before
+
+
+def test_names_that_need_quoting_work(folder: Path) -> None:
+    path = folder / "odd name %41 ?#.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute('CREATE TABLE "a ""b"" table; --" ("col""umn /x" TEXT, "select" INTEGER)')
+        database.executemany('INSERT INTO "a ""b"" table; --" VALUES (?, ?)', [("one", 1), ("two", 2)])
+        database.commit()
+    wanted = target(
+        path,
+        Selection(table='a "b" table; --', where=(Condition(column="select", operator="=", value=1),)),
+    )
+    backend = SqliteBackend.open(wanted, SECRETS)
+    places = list(backend.sample(None, b""))
+    assert [backend.probe(p) for p in places] == [b"one"]
+    list(erase(wanted))
+    assert [backend.probe(p) for p in places] == [None]
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute('SELECT * FROM "a ""b"" table; --"').fetchall() == [("two", 2)]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        Condition(column="id", operator="="),
+        Condition(column="id", operator="=", values=(1,)),
+        Condition(column="id", operator="in", value=1),
+        Condition(column="id", operator="in", values=(1,), values_from="f"),
+        Condition(column="id", operator="is-null", value=1),
+        Condition(column="id", operator="within", value=1),
+        Condition(column="id", operator="=", value=1 << 64),
+        Condition(column="id", operator="=", value=float("nan")),
+        Condition(column="id", operator="=", value="\ud800"),
+        Condition(column="id", operator="in", values_from="missing"),
+        Condition(column="id", operator="in", values_from="empty line"),
+        Condition(column="id", operator="in", values_from="latin"),
+    ],
+)
+def test_conditions_that_do_not_say_one_thing_are_refused(folder: Path, condition: Condition) -> None:
+    path = build(folder / "shop.db", rows=4)
+    secrets = {**SECRETS, "values:f": b"1\n", "values:empty line": b"1\n\n2\n", "values:latin": b"\xe9\n"}
+    with pytest.raises(Refused) as caught:
+        inspect(target(path, Selection(table="person", where=(condition,))), secrets)
+    assert "person" in str(caught.value) or "'" in str(caught.value)
+
+
+def test_values_from_a_file_select_exactly_them(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    secrets = {**SECRETS, "values:who": b"2\r\n4\n6"}
+    chosen = Selection(table="person", where=(Condition(column="id", operator="in", values_from="who"),))
+    assert inspect(target(path, chosen), secrets).size == 3
+
+
+# --- Chinook
+
+
+@pytest.mark.data
+def test_the_customers_of_one_country(folder: Path, data_folder: Path) -> None:
+    path = folder / "chinook.sqlite"
+    path.write_bytes((data_folder / "chinook.sqlite").read_bytes())
+    german = Condition(column="Country", operator="=", value="Germany")
+    customers = Within(table="Customer", column="CustomerId", where=(german,))
+    theirs = Condition(column="CustomerId", operator="within", within=customers)
+    invoices = Within(table="Invoice", column="InvoiceId", where=(theirs,))
+    wanted = target(
+        path,
+        Selection(table="Customer", where=(german,)),
+        Selection(table="Invoice", where=(theirs,)),
+        Selection(
+            table="InvoiceLine", where=(Condition(column="InvoiceId", operator="within", within=invoices),)
+        ),
+    )
+    backend = SqliteBackend.open(wanted, SECRETS)
+    assert {u.name: u.size for u in backend.inspect().units} == {
+        "table Customer": 4,
+        "table Invoice": 28,
+        "table InvoiceLine": 152,
+    }
+    places = list(backend.sample(None, b""))
+    stays = list(backend.bystanders())
+    staying = b"".join(stays)
+    values = {v for v in map(backend.probe, places) if v and len(v) > 5 and v not in staying}
+    assert len(values) > 20
+    assert all(v in path.read_bytes() for v in values), "the control: each value is seen before"
+    list(erase(wanted))
+    assert not [v for v in values if v in path.read_bytes()]
+    assert list(backend.bystanders()) == stays
+    assert {backend.probe(p) for p in places} == {None}
+
+
+def test_rows_are_not_erased_by_overwriting_nor_files_by_rewriting(folder: Path) -> None:
+    path = build(folder / "shop.db", rows=4)
+    before = files(folder)
+    with pytest.raises(Unsupported):
+        list(SqliteBackend.open(Target(id="t", url=url(path)), SECRETS).erase(STEP, None))
+    assert files(folder) == before
