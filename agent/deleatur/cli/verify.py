@@ -43,6 +43,15 @@ def command(
     trusted = [load_public(k) for k in keys]
     checked = verify(certificate, trusted=trusted, threshold=threshold or len(trusted), about=about)
     if as_json:
-        emit({"valid": True, "certificate": checked.certificate_id, "sha256": checked.sha256})
-    else:
+        emit(
+            {
+                "valid": True,
+                "certificate": checked.certificate_id,
+                "sha256": checked.sha256,
+                "evidence": checked.evidence,
+            }
+        )
+    elif checked.evidence:
         say(f"valid: certificate {checked.certificate_id}")
+    else:
+        say(f"signed: certificate {checked.certificate_id}; without its folder no claim was computed again")
