@@ -1,7 +1,9 @@
 """The codec: limits before reading, messages without values, and the words of the decoders below it."""
 
 import os
+import random
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,25 @@ def test_brackets_in_texts_and_comments_are_not_nesting() -> None:
     texts = f"a = \"{deep}\"\nb = '{deep}'\nc = \"\"\"{deep}\"\"\"\nd = '''{deep}'''\n# {deep}\n"
     assert malformed(texts.encode(), Job, decode_toml).kind == "unknown-key"
     assert malformed(encode_json({"a": deep}), Job).kind == "unknown-key"
+
+
+def test_nesting_is_seen_behind_every_text_and_never_inside_one() -> None:
+    chance = random.Random("quotes")
+    parts = ('"', "\\", '\\"', "\\\\", "'", "\n", "[" * 50, "#", "a", "\\\n")
+    texts = 0
+    for _ in range(20_000):
+        quote = chance.choice(('"', "'", '"""', "'''"))
+        line = f"x = {quote}{''.join(chance.choices(parts, k=chance.randint(0, 8)))}{quote}"
+        try:
+            tree = tomllib.loads(line)
+        except tomllib.TOMLDecodeError:
+            continue
+        if set(tree) == {"x"} and isinstance(tree["x"], str):
+            texts += 1
+            assert malformed(line.encode(), Job, decode_toml).kind == "unknown-key", line
+            deep = f'{line} # "\ny = {"[" * 50}{"]" * 50}'
+            assert malformed(deep.encode(), Job, decode_toml).kind == "too-deep", line
+    assert texts > 5000
 
 
 @pytest.mark.parametrize(("depth", "kind"), [(MAX_DEPTH, "wrong-type"), (MAX_DEPTH + 1, "too-deep")])
