@@ -2,6 +2,7 @@
 
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,15 @@ facts = st.builds(
     Facts,
     overwritten=st.none() | reaches,
     absent=reaches,
+    searched=st.none() | reaches,
     verdict=st.sampled_from(["CLEAN", "INCONCLUSIVE"]),
     limits=st.lists(st.sampled_from(sorted(LIMITS)), max_size=6),
 )
 WORSE = {"complete": "sampled", "sampled": "none", "none": "none", None: None}
 
 
-def level(overwritten, absent, verdict="CLEAN", limits=()) -> str:
-    return assess(Facts(overwritten, absent, verdict, limits)).level
+def level(overwritten, absent, verdict="CLEAN", limits=(), searched=None) -> str:
+    return assess(Facts(overwritten, absent, searched, verdict, limits)).level
 
 
 def test_the_letters_by_rule() -> None:
@@ -34,6 +36,9 @@ def test_the_letters_by_rule() -> None:
     assert level("sampled", "complete") == "A2"
     assert level("complete", "sampled") == "A2"
     assert level("none", "complete") == "A0"
+    assert level(None, "complete", searched="complete") == "A3"
+    assert level(None, "complete", searched="sampled") == "A2"
+    assert level(None, "complete", searched="none") == "A0"
     assert level("complete", "none") == "A0"
     assert level("complete", "complete", "INCONCLUSIVE") == "A0"
 
@@ -42,7 +47,7 @@ def test_the_letters_by_rule() -> None:
     "name", ["copy-on-write", "data-journal", "network-file-system", "shared-extents", "compressed-extents"]
 )
 def test_old_blocks_that_were_not_reached_leave_no_more_than_executed(name: str) -> None:
-    found = assess(Facts("complete", "complete", "CLEAN", [name]))
+    found = assess(Facts("complete", "complete", None, "CLEAN", [name]))
     assert (found.level, found.limited_by) == ("A0", (name,))
 
 
@@ -63,15 +68,11 @@ def test_less_evidence_and_more_limits_never_raise_the_letter(known: Facts, data
     worse = data.draw(
         st.sampled_from(
             [
-                Facts(WORSE[known.overwritten], known.absent, known.verdict, known.limits),
-                Facts(known.overwritten, WORSE[known.absent], known.verdict, known.limits),
-                Facts(known.overwritten, known.absent, "INCONCLUSIVE", known.limits),
-                Facts(
-                    known.overwritten,
-                    known.absent,
-                    known.verdict,
-                    [*known.limits, data.draw(st.sampled_from(sorted(LIMITS)))],
-                ),
+                replace(known, overwritten=WORSE[known.overwritten]),
+                replace(known, absent=WORSE[known.absent]),
+                replace(known, searched=WORSE[known.searched]),
+                replace(known, verdict="INCONCLUSIVE"),
+                replace(known, limits=[*known.limits, data.draw(st.sampled_from(sorted(LIMITS)))]),
             ]
         )
     )
@@ -105,7 +106,7 @@ def test_no_backend_names_a_limit_directly_that_has_no_sentence() -> None:
 
 @pytest.mark.parametrize("name", ["", "unknown", "Flash", "flash "])
 def test_an_unknown_limit_is_never_certified(name: str) -> None:
-    for use in (limit, limit_sentence, lambda n: assess(Facts(None, "complete", "CLEAN", [n]))):
+    for use in (limit, limit_sentence, lambda n: assess(Facts(None, "complete", None, "CLEAN", [n]))):
         with pytest.raises(Refused, match="no vetted sentence"):
             use(name)
 

@@ -143,6 +143,18 @@ def test_a_sample_prints_its_bound() -> None:
     assert "fraction of less than 0.009" in outcome.claims[0].text
 
 
+def test_values_that_are_a_sample_are_no_complete_search() -> None:
+    many = changed(changed(JOB, j.Controlled, places=10_000), j.Verified, absent=10_000)
+    files, rows = made(many).outcome.per_target
+    assert files.assurance == "A3/addressable"  # compared byte by byte as well
+    assert rows.assurance == "A2/logical"
+    assert "searched-sampled" in {claim.id for claim in rows.claims}
+    bound = made(many).verification[1].needles.bound
+    assert bound is not None
+    assert (bound.confidence, bound.max_bad_fraction) == ("0.99", "0.9")  # two values prove little
+    assert made(JOB).verification[1].needles.bound is None
+
+
 def test_the_threshold_is_printed() -> None:
     one = finished(policy=Policy(approvals=1), approvers=APPROVERS[:1])
     approvals = made(one, approvals=[APPROVERS[0].public]).approvals

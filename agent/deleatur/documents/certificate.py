@@ -158,6 +158,7 @@ class Needles(Part, frozen=True):
     positive_control: Count  # distinct values that the scanner saw before the erase
     searched: Count
     hits: Count
+    bound: Bound | None  # None: every place gave its value, or the search is not conclusive
 
 
 class ScannedSurface(Part, frozen=True):

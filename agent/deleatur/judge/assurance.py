@@ -22,6 +22,7 @@ class Facts:
 
     overwritten: Reach | None  # keystream read back; None: the technique overwrites nothing
     absent: Reach  # the selection looked for again
+    searched: Reach | None  # values searched in raw bytes; None: what was overwritten is compared anyway
     verdict: Literal["CLEAN", "INCONCLUSIVE"]  # of the residue search, which has a positive control
     limits: Sequence[str]  # ids of vetted sentences
 
@@ -40,9 +41,8 @@ def assess(facts: Facts) -> Assessment:
     Raises:
         Refused: a limit has no vetted sentence.
     """
-    letters = [_LEVEL[facts.absent]]
-    if facts.overwritten is not None:
-        letters.append(_LEVEL[facts.overwritten])
+    reaches = (facts.overwritten, facts.absent, facts.searched)
+    letters = [_LEVEL[reach] for reach in reaches if reach is not None]
     if facts.verdict != "CLEAN":
         letters.append("A0")
     caps = tuple(name for name in dict.fromkeys(facts.limits) if limit(name).effect == "cap")

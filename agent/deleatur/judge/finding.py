@@ -13,7 +13,7 @@ from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused
 from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exceptional
 from deleatur.judge.history import StepHistory, TargetHistory
-from deleatur.judge.sampling import proven
+from deleatur.judge.sampling import proven, proven_of_many
 from deleatur.judge.sentences import claim, limit, limit_sentence
 from deleatur.sanitize.techniques import technique
 
@@ -34,6 +34,7 @@ class Finding:
             Facts(
                 overwritten=self._overwritten(),
                 absent=self._absent(),
+                searched=None if self._overwritten() is not None else self._searched(),
                 verdict="CLEAN" if self.verified.verdict == "CLEAN" else "INCONCLUSIVE",
                 limits=[sentence.id for sentence in self.limits],
             )
@@ -88,6 +89,19 @@ class Finding:
             return "none"
         return "complete" if self.planned.sampling.mode == "full" else "sampled"
 
+    def _searched(self) -> Reach:
+        if self.verified.verdict != "CLEAN":
+            return "none"
+        return "sampled" if self.controlled.places >= self.wanted.needles else "complete"
+
+    def _bound_of_search(self) -> c.Bound | None:
+        """Return what the values searched say about those that were not sampled."""
+        if self._searched() != "sampled":
+            return None
+        confidence = self.planned.sampling.confidence
+        shown = proven_of_many(self.verified.values, confidence)
+        return c.Bound(confidence=confidence, max_bad_fraction=shown.fraction, formula=shown.formula)
+
     def inventory(self) -> c.Inventory:
         """Return what was there before and after."""
         return c.Inventory(
@@ -114,6 +128,7 @@ class Finding:
                 positive_control=self.controlled.seen,
                 searched=self.verified.values,
                 hits=sum(scan.hits for scan in self.verified.surfaces),
+                bound=self._bound_of_search(),
             ),
             surfaces=tuple(self._surface(surface) for surface in self.planned.surfaces),
             kept=c.Kept(before=self.controlled.keep_digest, after=self.verified.keep_digest),
@@ -194,6 +209,10 @@ class Finding:
                 surfaces=len(self.verified.surfaces),
                 seen=self.controlled.seen,
             )
+            if (bound := self._bound_of_search()) is not None:
+                yield claim(
+                    "searched-sampled", at=at, confidence=bound.confidence, fraction=bound.max_bad_fraction
+                )
         if self.verified.keep_digest:
             yield claim("kept", at=at)
 

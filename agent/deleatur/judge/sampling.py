@@ -55,6 +55,21 @@ def sample_size_of(population: int, confidence: str, max_bad_fraction: str) -> i
     return enough
 
 
+def proven_of_many(reads: int, confidence: str) -> Proven:
+    """Return what `reads` random places without a fault prove about a population of unknown size.
+
+    Source: 1-(1-c)^(1/n), the binomial bound; a population that is known and small is bound tighter.
+
+    Raises:
+        Refused: nothing was read.
+    """
+    if reads < 1:
+        raise Refused("no reads prove nothing")
+    allowed = 1 - _fraction(confidence, "confidence")
+    root = _CONTEXT.exp(_CONTEXT.divide(_CONTEXT.ln(allowed), Decimal(reads)))
+    return Proven(_printed(1 - root), BINOMIAL)
+
+
 def proven(population: int, reads: int, confidence: str) -> Proven:
     """Return what `reads` random places without a fault prove about all of `population`.
 
@@ -63,12 +78,10 @@ def proven(population: int, reads: int, confidence: str) -> Proven:
     """
     if not 0 < reads <= population:
         raise Refused(f"{reads} reads of {population} places prove nothing")
-    allowed = 1 - _fraction(confidence, "confidence")
-    if population <= _EXACT_UP_TO:
-        bad = _smallest_caught(population, reads, allowed)
-        return Proven(_printed(_CONTEXT.divide(Decimal(bad), Decimal(population))), HYPERGEOMETRIC)
-    root = _CONTEXT.exp(_CONTEXT.divide(_CONTEXT.ln(allowed), Decimal(reads)))
-    return Proven(_printed(1 - root), BINOMIAL)
+    if population > _EXACT_UP_TO:
+        return proven_of_many(reads, confidence)
+    bad = _smallest_caught(population, reads, 1 - _fraction(confidence, "confidence"))
+    return Proven(_printed(_CONTEXT.divide(Decimal(bad), Decimal(population))), HYPERGEOMETRIC)
 
 
 def positions(seed: bytes, population: int, count: int) -> list[int]:

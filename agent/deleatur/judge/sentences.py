@@ -59,6 +59,10 @@ CLAIMS = {
         "be read (values: {values}, bytes: {size}, surfaces: {surfaces}) and not found; the same search saw "
         "{seen} of them before the erase."
     ),
+    "searched-sampled": (
+        "The values searched by {at} are a sample: with confidence {confidence}, a fraction of less than "
+        "{fraction} of all such values was still there."
+    ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 
