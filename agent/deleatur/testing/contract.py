@@ -19,6 +19,7 @@ import inspect as introspection
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import msgspec
@@ -29,7 +30,7 @@ from deleatur.errors import DeleaturError
 from deleatur.judge.sentences import limit_sentence
 from deleatur.sanitize.techniques import technique
 from deleatur.testing import faults, flushing
-from deleatur.testing.trial import SEED, Planted, Trial, answers
+from deleatur.testing.trial import SEED, Planted, Trial
 
 __all__ = ["BackendContract", "MakeTarget", "Planted", "Raw", "badge"]
 
@@ -133,6 +134,15 @@ class BackendContract:
                 list(backend.records(table))
         assert one.raw() == before, "looking changed the raw bytes"
 
+    def test_close_releases_what_open_took(self, trial: NewTrial) -> None:
+        """No file and no connection stays open after `close`: a fresh look must be fresh."""
+        one = trial()
+        one.seen()  # what is opened once and kept, such as a library, is open now
+        before = _descriptors()
+        for _ in range(3):
+            one.seen()
+        assert _descriptors() == before, "something is still open after close()"
+
     def test_identity_is_stable(self, trial: NewTrial) -> None:
         """One identity at each open, half-way through the erase too."""
         for name in trial().techniques():
@@ -167,6 +177,8 @@ class BackendContract:
             some = list(backend.sample(half, SEED))
             answers = {frozenset(backend.sample(half, bytes([n]) * 32)) for n in range(16)}
             assert list(backend.sample(0, SEED)) == [], "asked for no place, got some"
+            more = set(backend.sample(len(everything) + 1, SEED))
+            assert more == set(everything), "asked for more places than there are, did not get all"
         with one.opened() as backend:
             assert list(backend.sample(half, SEED)) == some, "the same seed chose other places"
         assert len(set(everything)) == len(everything), "a place is named twice"
@@ -327,9 +339,9 @@ class BackendContract:
         inspection, places = one.inspect(), one.places()
         with self.denied(one.planted):
             for place in places:
-                assert answers(partial(one.probe, place)) == [], "a probe without access must be an error"
-            assert answers(one.inspect) in ([], [inspection]), "units vanished"
-            assert answers(one.places) in ([], [places]), "places vanished"
+                assert one.answers(partial(one.probe, place)) == [], "a probe without access must be an error"
+            assert one.answers(one.inspect) in ([], [inspection]), "units vanished"
+            assert one.answers(one.places) in ([], [places]), "places vanished"
 
     def test_records_round_trip(self, trial: NewTrial) -> None:
         """The records to archive come out as they were planted, in every column, each time."""
@@ -441,3 +453,8 @@ def _show(text: str, config: pytest.Config) -> None:
         with capture.global_and_fixture_disabled():
             reporter.ensure_newline()
             reporter.write_line(text)
+
+
+def _descriptors() -> int:
+    """Count what this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))

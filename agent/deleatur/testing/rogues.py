@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets as randomness
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -49,6 +49,16 @@ class LooksAndTouches(MemoryBackend):
     def inspect(self) -> Inspection:
         (self.store.folder / "lock").write_bytes(b"1")
         return super().inspect()
+
+
+class LeavesItOpen(MemoryBackend):
+    """Opens the heap at each open and never closes it, so that later looks may use an old handle."""
+
+    @classmethod
+    def open(cls, target: Target, secrets: Secrets) -> Self:
+        opened = super().open(target, secrets)
+        os.open(opened.store.folder / "heap", os.O_RDONLY)
+        return opened
 
 
 class DriftsInIdentity(MemoryBackend):
@@ -348,6 +358,7 @@ class LazyStore(Store):
 BREAKS: Final[dict[type[MemoryBackend], str]] = {
     InventsALimit: "test_offers_are_known",
     LooksAndTouches: "test_looking_changes_nothing",
+    LeavesItOpen: "test_close_releases_what_open_took",
     DriftsInIdentity: "test_identity_is_stable",
     LiesAboutIdentity: "test_another_target_is_another",
     NamesTheAddress: "test_a_replaced_target_is_another",

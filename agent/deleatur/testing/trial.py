@@ -118,6 +118,19 @@ class Trial:
             return (own, *backend.bystanders())
         return (own,)
 
+    def answers(self, question: Callable[[], Any]) -> list[Any]:
+        """Return the answer in a list, or an empty list if the question was met with a silent error.
+
+        `Gone` is an answer, not a way of not knowing.
+        """
+        try:
+            return [question()]
+        except Gone:
+            return [Gone]
+        except (OSError, DeleaturError) as error:
+            self.assert_silent(str(error).encode("utf-8", "surrogateescape"), "an error")
+            return []
+
     def has_bystanders(self) -> bool:
         """Tell whether anything must stay."""
         return bool(self.planted.kept or any(self.staying()))
@@ -249,19 +262,6 @@ class Trial:
         assert not [c for c in (*self.planted.canaries, *self.planted.kept) if c in text], (
             f"{what} tells data"
         )
-
-
-def answers(question: Callable[[], Any]) -> list[Any]:
-    """Return the answer in a list, or an empty list if the question was met with an error.
-
-    `Gone` is an answer, not a way of not knowing.
-    """
-    try:
-        return [question()]
-    except Gone:
-        return [Gone]
-    except (OSError, DeleaturError):
-        return []
 
 
 def _readable(backend: Backend, place: Locator) -> bool:
