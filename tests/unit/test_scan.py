@@ -268,7 +268,8 @@ def test_bad_sectors_are_counted_and_the_rest_is_searched(
     file = tmp_path / "f"
     content = bytearray(b"x" * 200_000)
     content[0:9], content[100_000:100_009], content[-9:] = NAMES
-    content[53_240:53_249] = NAMES[0]  # begins before the bad sector and ends inside it
+    content[53_243:53_248] = b"Anna "  # before and after the bad sector, but not one name
+    content[57_344:57_348] = b"Berg"
     file.write_bytes(content)
     read = raw.read_below_cache
 
@@ -281,6 +282,7 @@ def test_bad_sectors_are_counted_and_the_rest_is_searched(
     found = scan(file)
     assert found.seen == {0, 1, 2}
     assert (found.scan.hits, found.scan.unreadable, found.scan.size) == (3, 4096, 200_000 - 4096)
+    assert [place.offset for place in found.places] == [0, 100_000, 199_991]
     assert found.unreadable == (f"{file}: cannot be read at byte 53248: Input/output error",)
 
 

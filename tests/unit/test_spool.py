@@ -185,6 +185,35 @@ def test_frames_in_another_order_are_refused(path: Path, job: str) -> None:
             Spool.open(path, job)
 
 
+def test_whole_segments_in_another_order_are_refused(path: Path, job: str) -> None:
+    spool = Spool.create(path, job)
+    spool.append("one", ONE)
+    spool.seal("one")
+    middle = path.stat().st_size
+    spool.close()
+    spool = opened(path, job)
+    spool.append("one", TWO)
+    spool.seal("one")
+    content = path.read_bytes()
+    path.write_bytes(content[:32] + content[middle:] + content[32:middle])
+    with pytest.raises(Refused, match="was changed"):
+        Spool.open(path, job)
+
+
+def test_a_long_torn_record_is_cut_off_before_anything_shorter_is_written(path: Path, job: str) -> None:
+    filled(path, job)
+    spool = opened(path, job)
+    spool.append("four", [(Locator(unit="u"), b"Dora Hain" * 1000)])
+    spool.close()
+    os.truncate(path, path.stat().st_size - 1)
+    spool = opened(path, job)
+    spool.append("four", TWO)
+    spool.seal("four")
+    again = opened(path, job)
+    assert list(again.read("four")) == TWO
+    assert list(again.read("one")) == ONE
+
+
 def test_another_key_or_another_job_is_refused(path: Path, job: str) -> None:
     filled(path, job)
     key = key_ring.fetch(f"spool:{job}")

@@ -199,7 +199,6 @@ class Spool:
         salt = secrets.token_bytes(_SALT)
         self._write_frame(_SEGMENT, salt)
         self._segments += 1
-        self._unsealed.clear()
         return _Spot(self._end, self._segments, salt, 0)
 
     def _write_frame(self, kind: bytes, body: bytes) -> None:
