@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -9,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,14 +19,17 @@ from deleatur.documents import journal as j
 from deleatur.errors import Invalid, Refused, Residue
 from deleatur.testing.finished import (
     AGENT,
+    APPROVERS,
     SECOND_AGENT,
     FinishedJob,
     a_file,
+    chained,
     changed,
     finished,
     known_key,
     some_rows,
 )
+from deleatur.trust.approval import approve
 from deleatur.trust.dsse import IN_TOTO, seal
 from deleatur.trust.folder import evidence_of, named_keys, write_certificate
 from deleatur.trust.keys import SigningKey
@@ -384,6 +389,81 @@ def test_a_linked_folder_inside_is_not_followed(folder: Path) -> None:
     (folder / "targets").rename(folder.parent / "elsewhere")
     (folder / "targets").symlink_to(folder.parent / "elsewhere")
     assert "targets/t1.txt is not a plain file" in refusal(folder)
+
+
+def test_a_device_or_a_pipe_in_place_of_a_file_is_not_read(sound: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for hostile in (tmp_path / "pipe", Path("/dev/zero")):
+        assert "is not a plain file" in refusal(hostile)
+        assert "is not a plain file" in refusal(sound, about=hostile)
+    assert "is missing" in refusal(sound, about=tmp_path / "nowhere")
+
+
+STRANGE = (
+    0,
+    -1,
+    2**53,
+    2**70,
+    0.5,
+    True,
+    None,
+    "",
+    "x",
+    "\u202e",
+    "0" * 64,
+    "9" * 5000,
+    [],
+    {},
+    [[]],
+    "\x00",
+)
+
+
+def test_whatever_a_lying_agent_signs_is_invalid_and_nothing_worse(folder: Path) -> None:
+    """Put something strange into each place of the plan in turn, and sign everything again."""
+    plan = json.loads(JOB.plan_bytes)
+    envelope = json.loads((folder / "certificate.dsse.json").read_bytes())
+    body = json.loads(base64.b64decode(envelope["payload"]))
+    spelled = itertools.cycle(STRANGE)
+    told = []
+    for path in leaves(plan):
+        for strange in itertools.islice(spelled, 2):
+            copy = json.loads(json.dumps(plan))
+            holder = copy
+            for part in path[:-1]:
+                holder = holder[part]
+            if type(holder[path[-1]]) is type(strange) and holder[path[-1]] == strange:
+                continue
+            holder[path[-1]] = strange
+            content = json.dumps(copy, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+            sign_again(folder, content, body)
+            try:
+                check(folder)  # what the statement does not repeat may be anything that a plan may be
+            except Invalid as error:
+                told.append(str(error))
+    assert len(told) > 200
+    assert not any("\n" in line for line in told)
+
+
+def sign_again(folder: Path, plan_bytes: bytes, body: dict) -> None:
+    """Rest the certificate on another plan: with its own approvals, its own journal, true signatures."""
+    digest = hashlib.sha256(plan_bytes).hexdigest()
+    (folder / "plan.json").write_bytes(plan_bytes)
+    for number, key in enumerate(APPROVERS, 1):
+        approval = approve(plan_bytes, key, "2026-03-01T09:00:00Z")
+        (folder / "approvals" / f"a{number}.dsse.json").write_bytes(approval)
+    events = [msgspec.structs.replace(JOB.events[0], plan=digest), *JOB.events[1:]]
+    lines = b"".join(j.line_of(entry) for entry in chained(events, digest))
+    (folder / "journal.jsonl").write_bytes(lines)
+    redigest(folder)
+    files = {"plan.json": plan_bytes, "evidence.sha256": (folder / "evidence.sha256").read_bytes()}
+    for subject in body["subject"]:
+        if subject["name"] in files:
+            subject["digest"]["sha256"] = hashlib.sha256(files[subject["name"]]).hexdigest()
+    body["predicate"]["plan"]["digest"]["sha256"] = digest
+    body["predicate"]["evidence"]["journal"]["sha256"] = hashlib.sha256(lines).hexdigest()
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    (folder / "certificate.dsse.json").write_bytes(seal(text, IN_TOTO, KEYS))
 
 
 def test_what_is_no_certificate_at_all(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deleatur.errors import Refused
-from deleatur.judge.sampling import BINOMIAL, HYPERGEOMETRIC, positions, proven, sample_size, sample_size_of
+from deleatur.judge.sampling import BINOMIAL, HYPERGEOMETRIC, positions, proven, proven_of_many, sample_size
 
 
 @pytest.mark.parametrize(
@@ -37,18 +37,6 @@ small = st.integers(min_value=1, max_value=400)
 decimals = st.integers(min_value=1, max_value=999).map(lambda n: f"0.{n:03d}")
 
 
-@given(small, decimals, decimals)
-def test_a_small_population_needs_exactly_so_many_reads(
-    population: int, confidence: str, fraction: str
-) -> None:
-    reads = sample_size_of(population, confidence, fraction)
-    allowed = 1 - Fraction(confidence)
-    bad = -(-Fraction(fraction) * population // 1)
-    assert reads <= min(population, sample_size(confidence, fraction))
-    assert missed(population, int(bad), reads) <= allowed
-    assert reads == 0 or missed(population, int(bad), reads - 1) > allowed
-
-
 @given(small, st.data(), decimals)
 def test_the_exact_bound_is_the_hypergeometric_one(
     population: int, data: st.DataObject, confidence: str
@@ -71,6 +59,15 @@ def test_the_binomial_bound_is_close_to_the_exact_one() -> None:
 def test_reading_more_never_proves_less() -> None:
     shown = [Fraction(proven(5000, reads, "0.99").fraction) for reads in range(1, 5001, 13)]
     assert shown == sorted(shown, reverse=True)
+
+
+def test_a_sample_of_the_planned_size_proves_what_was_planned() -> None:
+    for fraction, confidence in (("0.01", "0.99"), ("0.001", "0.999"), ("0.0001", "0.95")):
+        reads = sample_size(confidence, fraction)
+        assert Fraction(proven_of_many(reads, confidence).fraction) <= Fraction(fraction)
+        assert Fraction(proven_of_many(reads - 1, confidence).fraction) > Fraction(fraction)
+    with pytest.raises(Refused):
+        proven_of_many(0, "0.99")
 
 
 @pytest.mark.parametrize("reads", [0, 11, -1])

@@ -26,7 +26,6 @@ Time = Annotated[  # RFC 3339, UTC, seconds or milliseconds; no leap second
     ),
 ]
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
-Level = Literal["A0", "A2", "A3"]  # A1, A4 and A5 need evidence that this form does not collect
 State = Literal["verified", "verified-with-exceptions", "executed-unverified"]
 
 

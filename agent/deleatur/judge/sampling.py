@@ -34,27 +34,6 @@ def sample_size(confidence: str, max_bad_fraction: str) -> int:
     return int(reads.to_integral_value(ROUND_CEILING))
 
 
-def sample_size_of(population: int, confidence: str, max_bad_fraction: str) -> int:
-    """Return the reads that a population of this size needs: exact where it is small.
-
-    Bad places come whole, so at least ceil(p*N) of them are looked for. Source: hypergeometric
-    distribution, P(miss) = C(N-K, n)/C(N, n).
-    """
-    enough = min(sample_size(confidence, max_bad_fraction), population)
-    if population > _EXACT_UP_TO or population == 0:
-        return enough
-    bad = int((_fraction(max_bad_fraction, "fraction") * population).to_integral_value(ROUND_CEILING))
-    allowed = 1 - _fraction(confidence, "confidence")
-    missed = Decimal(1)
-    for reads in range(enough):
-        if missed <= allowed:
-            return reads
-        missed = _CONTEXT.multiply(
-            missed, _CONTEXT.divide(Decimal(population - bad - reads), Decimal(population - reads))
-        )
-    return enough
-
-
 def proven_of_many(reads: int, confidence: str) -> Proven:
     """Return what `reads` random places without a fault prove about a population of unknown size.
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from deleatur.documents.certificate import Certificate
-from deleatur.documents.codec import MAX_PLAN, read_limited
+from deleatur.documents.codec import MAX_PLAN
 from deleatur.documents.decode import decode_plan
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import DeleaturError, Failed, Invalid, Malformed, Refused
@@ -68,8 +68,8 @@ def verify(where: Path, trusted: Sequence[PublicKey], threshold: int, about: Pat
     """
     if not 1 <= threshold <= len({key.spki for key in trusted}):
         raise Refused(f"{threshold} signatures by distinct keys cannot be checked with {len(trusted)} keys")
-    folder = None if where.is_file() else _Folder(where)
-    envelope = _plain_file(where, MAX_ENVELOPE) if folder is None else folder.read(ENVELOPE, MAX_ENVELOPE)
+    folder = _Folder(where) if where.is_dir() else None
+    envelope = _named_file(where, MAX_ENVELOPE) if folder is None else folder.read(ENVELOPE, MAX_ENVELOPE)
     body, signers = unseal(envelope, IN_TOTO, trusted)
     if len(signers) < threshold:
         raise Invalid(f"{len(signers)} of the {threshold} signatures by trusted keys that are needed verify")
@@ -79,7 +79,7 @@ def verify(where: Path, trusted: Sequence[PublicKey], threshold: int, about: Pat
         raise Invalid(f"not a certificate: {error}") from None
     _require_issuers(envelope, certificate)
     if about is not None:
-        _require_subject(certificate, _plain_file(about, MAX_SMALL))
+        _require_subject(certificate, _named_file(about, MAX_SMALL))
     if folder is not None:
         try:
             _require_evidence(folder, body, certificate)
@@ -240,7 +240,7 @@ def _open(path: str | Path, directory: int | None, flags: int, name: str) -> int
     try:
         return os.open(path, flags | os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:
-        raise Invalid(f"{name} is missing from the certificate's folder") from None
+        raise Invalid(f"{name} is missing") from None
     except OSError as error:
         if error.errno in _HOSTILE:
             raise Invalid(f"{name} is not a plain file: a certificate has no links and no devices") from None
@@ -259,10 +259,10 @@ def _content(descriptor: int, name: str, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _plain_file(path: Path, limit: int) -> bytes:
+def _named_file(path: Path, limit: int) -> bytes:
+    """Return the content of a file that the caller named; a link is followed, a device is not read."""
+    descriptor = _open(path, None, os.O_RDONLY | os.O_NONBLOCK, str(path))
     try:
-        return read_limited(path, limit)
-    except Malformed as error:
-        raise Invalid(str(error)) from None
-    except OSError as error:
-        raise Failed(f"{path} cannot be read: {error.strerror}") from None
+        return _content(descriptor, str(path), limit)
+    finally:
+        os.close(descriptor)
