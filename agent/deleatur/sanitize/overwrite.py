@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 from deleatur.errors import Refused
 from deleatur.sanitize.digest import keyed_digest
@@ -21,7 +22,9 @@ from deleatur.sanitize.filesystem import Extent, allocated, extents
 from deleatur.sanitize.keystream import Keystream
 
 DURABLE = 64 << 20  # bytes between two flushes
-_CHUNK = 4 << 20  # bytes of one write; see benchmarks/overwrite.py
+_CHUNK = 1 << 20  # bytes of one write; see benchmarks/overwrite.py
+_WRITERS = 4  # threads; the device's queue is empty while one of them makes keystream
+_GROUP = 64  # pieces that are written in any order before the next ones begin
 _ALIGN = 4096  # bytes; enough for direct I/O on every sector size in use
 _SECTOR = 512  # bytes; the smallest that direct I/O may allow
 _RENAME_NOREPLACE = 1  # linux/fs.h
@@ -46,12 +49,11 @@ def overwrite_in_place(
     direct = _reopen_direct(fd, os.O_WRONLY)
     try:
         unflushed = 0
-        for offset, view in _patterns(keystream, unit, tuple(_pieces(fd, after))):
-            _write(fd, direct, view, offset)
-            unflushed += len(view)
-            if unflushed >= durable and offset + len(view) < size:
+        for end, length in _written(fd, direct, keystream, unit, tuple(_pieces(fd, after))):
+            unflushed += length
+            if unflushed >= durable and end < size:
                 os.fdatasync(fd)
-                yield offset + len(view)
+                yield end
                 unflushed = 0
         os.ftruncate(fd, size)
         os.fsync(fd)
@@ -192,34 +194,38 @@ def _pieces(fd: int, after: int) -> Iterator[tuple[int, int]]:
             offset += length
 
 
-def _patterns(
-    keystream: Keystream, unit: str, pieces: tuple[tuple[int, int], ...]
-) -> Iterator[tuple[int, memoryview]]:
-    """Yield (offset, bytes) of every piece, making the next while the caller writes this one.
+def _written(
+    fd: int, direct: int | None, keystream: Keystream, unit: str, pieces: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[int, int]]:
+    """Write every piece; yield (end, length) of groups, when all up to `end` is written, not flushed.
 
-    A view is valid until the next one is asked for.
+    The first piece is written alone: where it is not, nothing is. In a group several threads make
+    keystream and write at once, which keeps the device's queue filled.
     """
     if not pieces:
         return
     room = max(length for _, length in pieces)
-    buffers = [memoryview(mmap.mmap(-1, room)) for _ in range(min(2, len(pieces)))]  # page aligned
+    idle: SimpleQueue[memoryview] = SimpleQueue()
+    for _ in range(min(_WRITERS, len(pieces))):
+        idle.put(memoryview(mmap.mmap(-1, room)))  # page aligned, as direct I/O needs it
 
-    def fill(number: int) -> memoryview:
-        offset, length = pieces[number]
-        view = buffers[number % 2][:length]
-        keystream.fill(unit, offset, view)
-        return view
+    def write(piece: tuple[int, int]) -> int:
+        offset, length = piece
+        buffer = idle.get()
+        try:
+            keystream.fill(unit, offset, buffer[:length])
+            _write(fd, direct, buffer[:length], offset)
+        finally:
+            idle.put(buffer)
+        return length
 
+    yield sum(pieces[0]), write(pieces[0])
     if len(pieces) == 1:  # most files: no thread for one write
-        yield pieces[0][0], fill(0)
         return
-    with ThreadPoolExecutor(1) as maker:
-        pending = maker.submit(fill, 0)
-        for number, (offset, _) in enumerate(pieces):
-            view = pending.result()
-            if number + 1 < len(pieces):
-                pending = maker.submit(fill, number + 1)
-            yield offset, view
+    with ThreadPoolExecutor(_WRITERS) as writers:
+        for first in range(1, len(pieces), _GROUP):
+            group = pieces[first : first + _GROUP]
+            yield sum(group[-1]), sum(writers.map(write, group))
 
 
 def _write(cached: int, direct: int | None, view: memoryview, offset: int) -> None:
