@@ -136,7 +136,7 @@ def test_padding_inside_a_file_does_not_hide_its_content() -> None:
 
 
 def test_a_short_rest_after_the_last_block_does_not_bring_a_window_across_its_border() -> None:
-    content = b"\xff" + bytes(range(1, 41)) + bytes(PIECE - 61) + bytes(range(100, 130))
+    content = b"\xff" + bytes(range(1, 10)) + bytes(PIECE - 30) + bytes(range(100, 130))
     assert PIECE < len(content) < PIECE + WINDOW
     for needle in NeedleSet.of([content]).needles:
         assert content.index(needle) + WINDOW <= PIECE
