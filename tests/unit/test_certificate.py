@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -125,10 +126,12 @@ class Killed(BaseException):
     """Nothing catches it, so the disk stays as a SIGKILL would leave it."""
 
 
-def dying(real: Callable, calls: Iterator[int], after: bool) -> Callable:
+def dying(real: Callable, calls: Iterator[int], how: str) -> Callable:
     def call(*args, **named):
         last = next(calls) == 0
-        if last and not after:
+        if last and how == "full disk":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if last and how == "killed before":
             raise Killed
         found = real(*args, **named)
         if last:
@@ -138,9 +141,9 @@ def dying(real: Callable, calls: Iterator[int], after: bool) -> Callable:
     return call
 
 
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("how", ["killed before", "killed after", "full disk"])
 def test_a_kill_at_any_call_leaves_a_whole_certificate_or_none(
-    tmp_path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch, after: bool
+    tmp_path: Path, sound: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     target = tmp_path / "certificate"
     expected = check(sound).sha256
@@ -148,12 +151,14 @@ def test_a_kill_at_any_call_leaves_a_whole_certificate_or_none(
         calls = itertools.count(number, -1)
         with monkeypatch.context() as patched:
             for name in ("fsync", "rename", "mkdir", "open"):
-                patched.setattr(os, name, dying(getattr(os, name), calls, after))
+                patched.setattr(os, name, dying(getattr(os, name), calls, how))
             try:
                 write(target)
                 break
             except Killed:
                 pass
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017 - the one that was put there
         if target.exists():
             assert check(target).sha256 == expected
             shutil.rmtree(target)
