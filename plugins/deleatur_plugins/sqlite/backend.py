@@ -27,12 +27,14 @@ from deleatur.api import (
     Step,
     Target,
     Unsupported,
+    filesystem_of,
     keyed_digest,
+    usage,
 )
 from deleatur_plugins.sqlite.connecting import looking
 from deleatur_plugins.sqlite.content import Content, refuse_unknown
 from deleatur_plugins.sqlite.files import Files, path_of
-from deleatur_plugins.sqlite.ground import blockers_of, denial_of, filesystem_of, limits_of, surfaces_of
+from deleatur_plugins.sqlite.ground import blockers_of, denial_of, limits_of, surfaces_of
 from deleatur_plugins.sqlite.rewriting import Rewriting
 from deleatur_plugins.sqlite.schema import quoted, read_schema
 from deleatur_plugins.sqlite.selecting import template
@@ -63,12 +65,12 @@ class SqliteBackend(Backend):
     def inspect(self) -> Inspection:
         """Say what is there. Raises Gone when the database's file is not."""
         with Files(self._path) as files:
-            system = filesystem_of(files.folder)
             if not self._target.select:
                 return self._inspect_whole(files)
             files.database()
-            blockers = blockers_of(files, system)
-            limits = limits_of(files, system, whole=False)
+            system, now = filesystem_of(files.folder), usage()
+            blockers = blockers_of(files, system, now)
+            limits = limits_of(files, system, now, whole=False)
             surfaces = surfaces_of(files, system)
             denial = denial_of(files, ROWS)
         with self._content() as content:
@@ -86,7 +88,7 @@ class SqliteBackend(Backend):
             )
 
     def _inspect_whole(self, files: Files) -> Inspection:
-        system = filesystem_of(files.folder)
+        system, now = filesystem_of(files.folder), usage()
         whole = Whole(files, self._secrets["digest-key"])
         inode = whole.database().st_ino
         units = whole.units()
@@ -102,10 +104,10 @@ class SqliteBackend(Backend):
             ),
             size=sum(unit.size for unit in units),
             units=units,
-            offers=(Offer(technique=WHOLE, limits=limits_of(files, system, whole=True)),),
+            offers=(Offer(technique=WHOLE, limits=limits_of(files, system, now, whole=True)),),
             denials=(Denial(technique=ROWS, reason="the target selects no rows"),),
             surfaces=surfaces_of(files, system),
-            blockers=blockers_of(files, system),
+            blockers=blockers_of(files, system, now),
         )
 
     def _identity_of_rows(self, content: Content, filesystem: str) -> Identity:
@@ -179,8 +181,10 @@ class SqliteBackend(Backend):
                 with Files(self._path) as files:
                     yield from Whole(files, key).overwrite(Keystream(step.pattern.key), after)
             case (str(technique), "remove", False) if technique == WHOLE:
+                if step.pattern is None:
+                    raise Failed(f"step {step.id} has no pattern to tell what was overwritten")
                 with Files(self._path) as files:
-                    yield from Whole(files, key).remove()
+                    yield from Whole(files, key).remove(Keystream(step.pattern.key))
             case _:
                 raise Unsupported(
                     f"{step.technique[:40]!r} with action {step.action[:40]!r} is not possible here"

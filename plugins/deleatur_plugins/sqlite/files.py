@@ -23,6 +23,7 @@ from deleatur.api import (
     Refused,
     Transient,
     Unsupported,
+    Usage,
     opened_here,
     overwrite_in_place,
     usage,
@@ -102,24 +103,23 @@ class Files:
         names = [n[length:] for n in os.listdir(self.folder) if n.startswith(self.name)]  # noqa: PTH208 - a descriptor
         return tuple(sorted((n for n in names if _OURS.fullmatch(n)), key=lambda n: (n != OLD, n)))
 
-    def users(self) -> tuple[str, ...]:
+    def users(self, now: Usage) -> tuple[str, ...]:
         """Name every process that has the database or a file of it open, this one included."""
-        found = usage().users
         here = opened_here()
         names: dict[str, None] = {}
         for suffix in ("", *SIDECARS):
             status = self.status(suffix)
             if status is not None:
                 key = (status.st_dev, status.st_ino)
-                for pid, command in found.get(key, ()):
+                for pid, command in now.users.get(key, ()):
                     names[f"process {pid} ({command})" if pid else command] = None
                 if key in here:
                     names[f"this process ({os.getpid()})"] = None
         return tuple(names)
 
     def refuse_users(self) -> None:
-        """Raise Refused when anybody has the database open."""
-        users = self.users()
+        """Raise Refused when anybody has the database open; it looks at every process."""
+        users = self.users(usage())
         if users:
             raise Refused(f"the database is open in {', '.join(users[:20])}; stop it and resume")
 
@@ -149,13 +149,12 @@ class Files:
         """Hold all of SQLite's locks on the database and yield its descriptor.
 
         An open-file-description lock: unlike SQLite's own it does not fall when another
-        descriptor of this process is closed. No reader and no writer gets in, in any journal mode.
+        descriptor of this process is closed. No reader and no writer gets in, in any journal mode;
+        call `refuse_users` before, for those that have it open and do not use it.
 
         Raises:
-            Refused: somebody has it open.
             Transient: somebody holds a lock on it.
         """
-        self.refuse_users()
         with self.opened("", os.O_RDWR) as fd:
             try:
                 fcntl.fcntl(

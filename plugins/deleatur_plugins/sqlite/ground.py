@@ -11,21 +11,20 @@ from deleatur.api import (
     Extent,
     FileSystem,
     Surface,
+    Usage,
     extents,
-    filesystem_of,
     immutable,
     journals_data,
     overwrites_in_place,
-    usage,
 )
 from deleatur_plugins.sqlite.files import LONGEST, SIDECARS, Files
 
 _ROOM = 3  # a copy and the new database beside the old one; the third part is for the file system
 
 
-def blockers_of(files: Files, system: FileSystem) -> tuple[str, ...]:
+def blockers_of(files: Files, system: FileSystem, now: Usage) -> tuple[str, ...]:
     """Return each reason that alone forbids to erase here and now."""
-    found = [f"the database is open in {user}; stop it" for user in files.users()[:20]]
+    found = [f"the database is open in {user}; stop it" for user in files.users(now)[:20]]
     if system.read_only:
         found.append(f"the {system.type} file system is mounted read-only; mount it for writing")
     if not os.access(".", os.W_OK | os.X_OK, dir_fd=files.folder, effective_ids=True):
@@ -49,7 +48,7 @@ def blockers_of(files: Files, system: FileSystem) -> tuple[str, ...]:
     return tuple(found)
 
 
-def limits_of(files: Files, system: FileSystem, *, whole: bool) -> tuple[str, ...]:
+def limits_of(files: Files, system: FileSystem, now: Usage, *, whole: bool) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
     flags = 0
     journalled, exempt, mapped = system.data_journal, True, True
@@ -73,7 +72,7 @@ def limits_of(files: Files, system: FileSystem, *, whole: bool) -> tuple[str, ..
         "unknown-file-system": not known,
         "flash": system.flash,
         "directory-names": whole,
-        "open-files-unseen": usage().unseen > 0,
+        "open-files-unseen": now.unseen > 0,
         "earlier-free-blocks": True,
     }
     return tuple(name for name, applies in found.items() if applies)
@@ -129,6 +128,3 @@ def surfaces_of(files: Files, system: FileSystem) -> tuple[Surface, ...]:
         ),
         *((flash,) if system.flash else ()),
     )
-
-
-__all__ = ["blockers_of", "denial_of", "filesystem_of", "limits_of", "surfaces_of"]

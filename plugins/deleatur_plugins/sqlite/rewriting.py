@@ -19,6 +19,7 @@ from deleatur.api import (
     Transient,
     Unsupported,
     filesystem_of,
+    usage,
 )
 from deleatur_plugins.sqlite.connecting import VERSIONS, connect, translated
 from deleatur_plugins.sqlite.files import (
@@ -102,7 +103,7 @@ class Rewriting:
         SQLite removes the WAL when its last connection closes; the second name keeps the inode.
         """
         files = self._files
-        blockers = blockers_of(files, filesystem_of(files.folder))
+        blockers = blockers_of(files, filesystem_of(files.folder), usage())
         if blockers:
             raise Refused("; ".join(blockers))
         if files.hot():
@@ -170,6 +171,7 @@ class Rewriting:
     def _swap(self) -> None:
         """Put the new database in the place of the old one, at once, if that is still what was copied."""
         files = self._files
+        files.refuse_users()
         with files.exclusively() as database:
             self._clear_sidecars()
             if digest_of(database) != self._copied:

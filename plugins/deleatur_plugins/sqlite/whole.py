@@ -14,6 +14,7 @@ from deleatur.api import (
     Gone,
     Keystream,
     Locator,
+    Refused,
     Unit,
     covered,
     found_again,
@@ -114,6 +115,7 @@ class Whole:
         skip = known.index(unit) if unit in known else 0
         begin = int(offset) if unit in known else 0
         done = sum(part.status.st_size for part in parts[:skip])
+        self._files.refuse_users()
         with self._files.exclusively():
             for part in parts[skip:]:
                 with self._opened(part, os.O_RDWR) as fd:
@@ -122,11 +124,24 @@ class Whole:
                 begin = 0
                 done += part.status.st_size
 
-    def remove(self) -> Iterator[Cursor]:
-        """Remove every file, its name first; the database's own comes last."""
+    def remove(self, keystream: Keystream) -> Iterator[Cursor]:
+        """Remove every file, its name first; the database's own comes last.
+
+        Raises:
+            Refused: a file does not read as the keystream, so its content would stay on the disk.
+        """
         self._files.refuse_users()
         done = 0
-        for part in self.parts():
+        try:
+            parts = self.parts()
+        except Gone:  # done before, and killed before the journal said so
+            return
+        for part in parts:
+            if not self._overwritten(part, keystream):
+                raise Refused(
+                    f"{part.unit} was not overwritten by this job, so it is not removed; plan again"
+                )
+        for part in parts:
             if part.name == self._files.name + part.suffix:
                 remove(self._files.folder, part.name, self._key)
             else:  # a kill came after the name was taken away
@@ -134,6 +149,15 @@ class Whole:
                 os.fsync(self._files.folder)
             done += part.status.st_size
             yield Cursor(f"removed {part.unit}", done)
+
+    def _overwritten(self, part: Part, keystream: Keystream) -> bool:
+        with self._opened(part, os.O_RDONLY) as fd:
+            return all(
+                read_below_cache(fd.number, offset, min(_PLACE, end - offset))
+                == keystream.read(part.unit, offset, min(_PLACE, end - offset))
+                for start, end in covered(fd.number)
+                for offset in range(start, end, _PLACE)
+            )
 
     def _ranges(self, part: Part) -> tuple[tuple[int, int], ...]:
         with self._opened(part, os.O_RDONLY) as fd:
