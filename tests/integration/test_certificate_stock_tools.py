@@ -72,7 +72,8 @@ def test_all_commands_run_as_they_stand(tmp_path: Path, keys: list[SigningKey]) 
     done = run(folder, "".join(commands(folder)))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Verified") == len(keys)  # "Signature Verified Successfully", "Verified OK"
-    assert done.stderr.count("Verified OK") == len(keys)  # cosign
+    assert done.stderr.count("Verified OK") == len(keys) + 2  # cosign: certificate and two approvals
+    assert "approvals needed: 2" in done.stdout
     assert done.stdout.count(": OK") == 4 + len((folder / "evidence.sha256").read_text().splitlines())
     assert "A3/addressable" in done.stdout
 
@@ -163,11 +164,15 @@ def test_sha256sum_notices_another_list_of_evidence(folder: Path) -> None:
     assert "evidence.sha256: FAILED" in run_part(folder, 3).stdout
 
 
-def test_approvals_verify_with_cosign_too(sound: Path) -> None:
-    for number, name in ((1, "legal"), (2, "security")):
-        done = run(
-            sound,
-            f"cosign verify-blob-attestation --key keys/{name}.pub --signature approvals/a{number}.dsse.json"
-            " --type https://deleatur.example/attestation/erasure-approval/v1 --insecure-ignore-tlog=true plan.json",
-        )
-        assert (done.returncode, "Verified OK" in done.stderr) == (0, True)
+def test_cosign_refuses_the_approval_of_another_plan(folder: Path) -> None:
+    assert run_part(folder, 6).returncode == 0
+    plan = folder / "plan.json"
+    plan.write_bytes(plan.read_bytes().replace(b"contract-end", b"contract-enD"))
+    done = run_part(folder, 6)
+    assert done.returncode != 0
+    assert "no matching subject digest" in done.stderr
+
+
+def test_cosign_refuses_an_approval_by_somebody_else(folder: Path) -> None:
+    shutil.copy(folder / "keys" / "planner.pub", folder / "keys" / "security.pub")
+    assert run_part(folder, 6).returncode != 0

@@ -97,6 +97,14 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
     return counted
 
 
+def approvers_in(plan: Plan, plan_bytes: bytes, envelope: bytes) -> tuple[PublicKey, ...]:
+    """Return the approvers whose approval of this plan one envelope holds; none if it holds no such."""
+    try:
+        return _signers(envelope, plan, hashlib.sha256(plan_bytes).hexdigest())
+    except Invalid:
+        return ()
+
+
 def _signers(envelope: bytes, plan: Plan, digest: str) -> tuple[PublicKey, ...]:
     payload, signers = unseal(envelope, IN_TOTO, _distinct(plan.approvers))
     try:

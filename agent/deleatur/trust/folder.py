@@ -17,7 +17,7 @@ from deleatur.documents.journal import Entry, read_chain
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Malformed, Refused
 from deleatur.judge.statement import Issue, statement
-from deleatur.trust.approval import approvals_that_count
+from deleatur.trust.approval import approvals_that_count, approvers_in
 from deleatur.trust.dsse import IN_TOTO, seal
 from deleatur.trust.instructions import instructions
 from deleatur.trust.keys import SigningKey, public_pem
@@ -72,7 +72,9 @@ def write_certificate(
     }
     named = named_keys([*issuers, plan.planned_by, *counted])
     files |= {f"keys/{name}.pub": public_pem(key) for name, key in named.items()}
-    files["VERIFY.txt"] = instructions(issuers, {k.spki: n for n, k in named.items()}).encode()
+    approvers = [approvers_in(plan, plan_bytes, envelope) for envelope in envelopes]
+    names = {key.spki: name for name, key in named.items()}
+    files["VERIFY.txt"] = instructions(issuers, approvers, names).encode()
     evidence = evidence_of(files)
     body = statement(
         plan,

@@ -6,7 +6,7 @@ network; trust in keys comes from elsewhere than this folder.
 
 from collections.abc import Mapping, Sequence
 
-from deleatur.documents.certificate import CERTIFICATE_TYPE
+from deleatur.documents.certificate import APPROVAL_TYPE, CERTIFICATE_TYPE
 from deleatur.documents.plan import PublicKey
 from deleatur.judge.fingerprint import ED25519_PREFIX, key_id, spki_bytes
 from deleatur.trust.dsse import IN_TOTO
@@ -15,7 +15,7 @@ _HEAD = """\
 How to check this certificate with programs that are not ours
 ==============================================================
 
-You need bash, jq, base64, sha256sum and openssl (3.0 or later); cosign (2.x) for part 5.
+You need bash, jq, base64, sha256sum and openssl (3.0 or later); cosign (2.x) for parts 5 and 6.
 Start a bash of its own in this folder (it ends at the first command that fails) and run the
 commands in order. All of them work without a network. With deleatur itself it is one command:
 deleatur verify . --key YOUR-COPY.pub
@@ -43,6 +43,7 @@ _REST = """
 
 4. What it says
 
+    jq -r '"approvals needed: \\(.predicate.approvals.threshold)"' "$work/body"
     jq -r '.predicate.outcome.perTarget[] | .targetId, .state, .assurance, (.claims[].text)' "$work/body"
     jq -r '.predicate.exceptions[].sentence.text, .predicate.knownLimits[].text' "$work/body"
     jq -r '.predicate.copiesNotCovered.text' "$work/body"
@@ -51,17 +52,31 @@ _REST = """
    your own target to a file and name that file instead: another target is refused.
 """
 
+_APPROVALS = """
+6. Who approved the plan? Part 4 says how many distinct keys were needed; these are the approvals.
+"""
 
-def instructions(issuers: Sequence[PublicKey], file_names: Mapping[str, str]) -> str:
-    """Return the text of VERIFY.txt for a certificate signed by `issuers`, in this order.
 
-    `file_names` gives the name of each key's file in keys/, without its ending, by its SPKI.
+def instructions(
+    issuers: Sequence[PublicKey], approvers: Sequence[Sequence[PublicKey]], file_names: Mapping[str, str]
+) -> str:
+    """Return the text of VERIFY.txt.
+
+    Args:
+        issuers: the keys that sign the certificate, in the order of the envelope.
+        approvers: for each file of approvals/, in order, the approvers who signed it.
+        file_names: the name of each key's file in keys/, without its ending, by its SPKI.
     """
     parts = [_HEAD.replace("{length}", str(len(IN_TOTO))).replace("{type}", IN_TOTO)]
     for number, key in enumerate(issuers):
         parts.append(_signature(number, key, file_names[key.spki]))
     parts.append(_REST)
-    parts += [_about(file_names[key.spki]) for key in issuers]
+    about = [("certificate.dsse.json", key, CERTIFICATE_TYPE, "targets/t1.txt") for key in issuers]
+    parts += [_asked(path, file_names[key.spki], kind, file) for path, key, kind, file in about]
+    parts.append(_APPROVALS)
+    for number, keys in enumerate(approvers, 1):
+        path = f"approvals/a{number}.dsse.json"
+        parts += [_asked(path, file_names[key.spki], APPROVAL_TYPE, "plan.json") for key in keys]
     return "".join(parts)
 
 
@@ -78,10 +93,9 @@ def _signature(number: int, key: PublicKey, name: str) -> str:
     return f"\n   {key.name}, {key_id(key)} (fingerprint in the form of OpenSSH)\n\n    {take}\n    {check}\n"
 
 
-def _about(name: str) -> str:
-    """Return the command that asks cosign whether the certificate is about a target."""
+def _asked(envelope: str, key: str, kind: str, file: str) -> str:
+    """Return the command that asks cosign whether a signed statement is about a file."""
     return (
-        f"\n    cosign verify-blob-attestation --key keys/{name}.pub "
-        f"--signature certificate.dsse.json \\\n      --type {CERTIFICATE_TYPE} "
-        "--insecure-ignore-tlog=true targets/t1.txt\n"
+        f"\n    cosign verify-blob-attestation --key keys/{key}.pub --signature {envelope} \\\n"
+        f"      --type {kind} --insecure-ignore-tlog=true {file}\n"
     )
