@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,8 @@ def assert_done(bench: Workbench, job: JobDirectory, identity: str, database: Pa
     invoices = opened.tables["Invoice"]
     assert invoices.num_rows == archive.tables[0].rows == 28
     assert "BillingAddress" not in invoices.column_names
-    assert sqlite3.connect(database).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 @pytest.mark.data
@@ -176,7 +178,7 @@ def mounted(tmp_path: Path) -> Iterator[tuple[Path, Path, str]]:
         subprocess.run(["mount", loop, point], check=True)
         yield point, image, loop
     finally:
-        subprocess.run(["umount", point], check=False)
+        subprocess.run(["umount", point], check=True)
         subprocess.run(["losetup", "--detach", loop], check=True)
 
 

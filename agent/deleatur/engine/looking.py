@@ -240,19 +240,18 @@ def verify(
     """Look at everything once more, through fresh handles, twice: before and after the scan."""
     sample = recall(spool, planned)
     first = _read_through(opener, planned, sample)
+    _check_kept(planned, controlled, first)
     found = Findings()
     values = 0
     if sample is not None:
         with opener.fresh(planned) as (backend, look):
             needles = sample.needles if look is None else unshared(sample, backend, planned)[0]
+        if needles.digest(opener.key) != controlled.set_digest:
+            raise Failed(f"{planned.id}: the sampled values are not those of the control; there is no proof")
         values = needles.values
         found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
     second = _read_through(opener, planned, sample)
-    if not first.kept == second.kept == controlled.keep_digest:
-        raise Failed(
-            f"{planned.id}: what must stay is not what it was before the erase, so there is no "
-            "certificate; compare it with a backup"
-        )
+    _check_kept(planned, controlled, second)
     present = max(first.present, second.present)
     remaining = max(first.remaining, second.remaining)
     ruling, reason = verdict(
@@ -285,6 +284,19 @@ class Reading:
     present: int
     remaining: int
     kept: str
+
+
+def _check_kept(planned: PlannedTarget, controlled: Controlled, reading: Reading) -> None:
+    """Refuse to go on when something that must stay has changed, by whomever.
+
+    Raises:
+        Failed: it is not what it was at the control.
+    """
+    if reading.kept != controlled.keep_digest:
+        raise Failed(
+            f"{planned.id}: what must stay is not what it was before the erase, so there is no "
+            "certificate; compare it with a backup"
+        )
 
 
 def _read_through(opener: Opener, planned: PlannedTarget, sample: Sample | None) -> Reading:
