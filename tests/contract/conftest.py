@@ -1,4 +1,4 @@
-"""A vendor's machine: a fresh environment that sees ours, and the vendor's wheel installed in it."""
+"""What the tests of the suite need: a run inside this run, and a vendor's machine."""
 
 import os
 import shutil
@@ -11,8 +11,40 @@ from pathlib import Path
 import pytest
 
 
+class Results:
+    """A pytest plugin that notes how each test of an inner run ended, and why."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or report.outcome != "passed":
+            name = report.nodeid.partition("::")[2]
+            self.outcomes[name] = report.outcome if report.when == "call" else "error"
+            self.reasons[name] = report.longreprtext
+
+
+@pytest.fixture(scope="module")
+def run_inside(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Results]:
+    """Return a function that runs the text of a test module in this process, or the tests named of it."""
+
+    def run(text: str, *names: str) -> Results:
+        folder = tmp_path_factory.mktemp("inside")
+        module = folder / f"test_{folder.name}.py"  # a name of its own, or the last one's module is used
+        module.write_text(text, encoding="utf-8")
+        (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+        options = ["-p", "no:cacheprovider", "-p", "no:terminal", "--import-mode=importlib"]
+        options += [f"--rootdir={folder}", f"--basetemp={folder / 'tmp'}", "-c", str(folder / "pytest.ini")]
+        results = Results()
+        pytest.main([*options, *([f"{module}::{n}" for n in names] or [str(module)])], plugins=[results])
+        return results
+
+    return run
+
+
 class Machine:
-    """A virtual environment below `folder`; nothing is fetched from a network."""
+    """A vendor's: a virtual environment below `folder` that sees ours; nothing is fetched from a network."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

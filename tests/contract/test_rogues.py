@@ -1,6 +1,8 @@
 """Every rogue is caught by the promise that it breaks, and every promise has a rogue."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,37 +25,15 @@ for rogue in BREAKS:
 CONTROLS = {"test_the_target_is_worth_testing", "test_the_badge_is_honest"}  # of the suite, not of a backend
 
 
-class Results:
-    """A pytest plugin that notes how each test of the inner run ended."""
-
-    def __init__(self) -> None:
-        self.outcomes: dict[str, str] = {}
-        self.reasons: dict[str, str] = {}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" or report.outcome != "passed":
-            name = report.nodeid.partition("::")[2]
-            self.outcomes[name] = report.outcome if report.when == "call" else "error"
-            self.reasons[name] = report.longreprtext
-
-
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+def results(run_inside: Callable[..., Any]) -> Any:
     """Run, in this process, each rogue against the promise it breaks, and the honest one against all."""
-    folder = tmp_path_factory.mktemp("rogues")
-    suite = folder / "test_suite.py"
-    suite.write_text(SUITE, encoding="utf-8")
-    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    chosen = [f"{suite}::Test{rogue.__name__}::{promise}" for rogue, promise in BREAKS.items()]
-    seen = Results()
-    options = ["-p", "no:cacheprovider", "-p", "no:terminal", f"--rootdir={folder}"]
-    options += ["--import-mode=importlib", f"--basetemp={folder / 'inner'}", "-c", str(folder / "pytest.ini")]
-    pytest.main([*options, f"{suite}::TestMemoryBackend", *chosen], plugins=[seen])
-    return seen
+    chosen = [f"Test{rogue.__name__}::{promise}" for rogue, promise in BREAKS.items()]
+    return run_inside(SUITE, "TestMemoryBackend", *chosen)
 
 
 @pytest.mark.parametrize("rogue", BREAKS, ids=lambda r: r.__name__)
-def test_the_rogue_is_caught_by_the_promise_it_breaks(results: Results, rogue: type[MemoryBackend]) -> None:
+def test_the_rogue_is_caught_by_the_promise_it_breaks(results: Any, rogue: type[MemoryBackend]) -> None:
     name = f"Test{rogue.__name__}::{BREAKS[rogue]}"
     assert results.outcomes[name] == "failed", results.reasons[name]
     assert not [
@@ -61,13 +41,13 @@ def test_the_rogue_is_caught_by_the_promise_it_breaks(results: Results, rogue: t
     ]
 
 
-def test_the_honest_backend_passes_all(results: Results) -> None:
+def test_the_honest_backend_passes_all(results: Any) -> None:
     honest = {n: o for n, o in results.outcomes.items() if n.startswith("TestMemoryBackend::")}
     assert set(honest.values()) == {"passed"}
     assert len(honest) == 30  # 29 promises, one of them at two moments
 
 
-def test_every_rogue_was_run(results: Results) -> None:
+def test_every_rogue_was_run(results: Any) -> None:
     assert len(results.outcomes) == 30 + len(BREAKS)
     assert len(BREAKS) >= 12
 
