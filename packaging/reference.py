@@ -13,7 +13,7 @@ from types import FunctionType
 import click
 
 from deleatur import api, errors
-from deleatur.cli import deleatur as command_line
+from deleatur.cli.group import deleatur as command_line
 from deleatur.sanitize.techniques import TECHNIQUES
 from deleatur.testing.contract import BackendContract
 from deleatur.testing.rogues import BREAKS

@@ -6,7 +6,7 @@ import shlex
 import click
 import pytest
 
-from deleatur.cli import deleatur as command_line
+from deleatur.cli.group import deleatur as command_line
 
 BLOCK = re.compile(r"^```(?:console|sh|shell|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 IN_PROSE = re.compile(r"`(deleatur [^`]+)`")

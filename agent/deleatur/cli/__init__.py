@@ -2,47 +2,42 @@
 
 Rules: results go to standard output, everything else to standard error; an error is one line and
 an exit code of docs/reference/exit-codes.md; a traceback, which could quote data, reaches nobody.
+Nothing heavy is imported here: until `main` has begun, a Ctrl-C would end in a traceback.
 """
 
+import os
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
-import click
-
-from deleatur.cli.group import Commands
-from deleatur.cli.output import complain
-from deleatur.errors import DeleaturError, Failed, Interrupted
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, an init system, a lost terminal
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="deleatur")
-def deleatur() -> None:
-    """Erase data for good, archive what must stay, and sign a certificate of it.
-
-    A job is a directory. First `plan` it, then `approve` the plan by its digest, then `run` it;
-    `verify` needs the certificate and public keys, nothing else. Try `deleatur demo`.
-    """
-
-
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and exit with a documented code."""
-    as_json = "--json" in sys.argv
     try:
-        deleatur.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _exit(Interrupted("stopped by hand; nothing is lost, go on with `deleatur resume`"), as_json=as_json)
-    except DeleaturError as error:
-        _exit(error, as_json=as_json)
-    except BrokenPipeError:
-        sys.exit(Failed.exit_code)
-    except OSError as error:  # the file's name may be somebody's name
-        _exit(Failed(f"input or output failed: {error.strerror}"), as_json=as_json)
-    except Exception as error:  # noqa: BLE001 - the message may quote data, so only the class is shown
-        _exit(Failed(f"a defect of deleatur: {type(error).__name__}; please report it"), as_json=as_json)
+        for number in _STOPS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked to be left alone
+                signal.signal(number, _stop)
+        _occupy_standard_descriptors()
+        from deleatur.cli.ending import run
+
+        code = run()
+    except KeyboardInterrupt:  # while modules were still being loaded
+        from deleatur.cli.ending import interrupted
+
+        code = interrupted()
+    sys.exit(code)
 
 
-def _exit(error: DeleaturError, *, as_json: bool) -> None:
-    complain(error, as_json=as_json)
-    sys.exit(error.exit_code)
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _occupy_standard_descriptors() -> None:
+    """Fill closed standard streams with /dev/null, or the next file opened would become one of them."""
+    opened = os.open(os.devnull, os.O_RDWR)
+    while opened <= 2:
+        opened = os.open(os.devnull, os.O_RDWR)
+    os.close(opened)

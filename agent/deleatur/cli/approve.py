@@ -1,9 +1,11 @@
 """`deleatur approve`: sign the digest of a plan."""
 
+import sys
 from pathlib import Path
 
 import click
 
+from deleatur.cli.asking import ask
 from deleatur.cli.common import job_argument, job_directory
 from deleatur.cli.keys import passphrase_option, signing_key
 from deleatur.cli.output import as_json_option, emit, say
@@ -34,8 +36,7 @@ def command(job: Path, key: Path, digest: str | None, passphrase_file: Path | No
 
     directory = job_directory(job)
     approved = read_plan(directory)
-    if not as_json:
-        show_plan(approved)
+    show_plan(approved, sys.stderr if as_json else sys.stdout)
     confirm(approved.plan.job, approved.digest, digest)
     name = approve_job(directory, signing_key(key, passphrase_file), now, digest=approved.digest)
     if as_json:
@@ -48,16 +49,13 @@ def confirm(job: str, expected: str, digest: str | None) -> None:
     """Compare what the approver typed, or handed over, with the plan.
 
     Raises:
-        Refused: it is another plan, or another job.
+        Refused: it is another plan, or another job, or nobody answered.
     """
     if digest is not None:
         if digest.removeprefix("sha256:") != expected:
             raise Refused(f"that is not this plan's digest; it is sha256:{expected}")
         return
-    if click.prompt("Type the job's name", err=True).strip() != job:
+    if ask("Type the job's name") != job:
         raise Refused("that is not the job's name; nothing was approved")
-    if (
-        click.prompt(f"Type the first {SHORT} digits of the plan's digest", err=True).strip()
-        != expected[:SHORT]
-    ):
+    if ask(f"Type the first {SHORT} digits of the plan's digest") != expected[:SHORT]:
         raise Refused("that is not the plan's digest; nothing was approved")

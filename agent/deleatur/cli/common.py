@@ -13,7 +13,7 @@ settings_option = click.option(
     envvar="DELEATUR_SETTINGS",
     help="The agent's deleatur.toml (default: here, then ~/.config/deleatur/).",
 )
-job_argument = click.argument("job", type=click.Path(path_type=Path, file_okay=False))
+job_argument = click.argument("job", type=click.Path(path_type=Path))
 
 
 def job_directory(path: Path) -> JobDirectory:

@@ -1,6 +1,7 @@
 """`deleatur demo`: a small closing web shop on the whole walk, with every command shown."""
 
 import secrets
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +71,7 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     agent = load_private(known.agent_key, secret.encode())
     approved = plan_job(directory, known.registry, planner=agent, approvers=known.approvers(), clock=now)
     if not as_json:
-        show_plan(approved)
+        show_plan(approved, sys.stdout)
     for name in ("alice", "bob"):
         key = load_private(folder / "keys" / f"{name}.key", secret.encode())
         approve_job(directory, key, now, digest=approved.digest)
@@ -124,7 +125,8 @@ def _count(shop: "Shop", canaries: "tuple[Canary, ...]") -> Counter[str]:
 
 
 def _show_counts(title: str, before: Counter[str], after: Counter[str]) -> None:
-    say(f"\n{title}:")
+    say()
+    say(f"{title}:")
     most = max(before.values(), default=0) or 1
     for kind, count in sorted(before.items()):
         filled = round(after[kind] / most * BAR)
@@ -138,7 +140,8 @@ def _show_archive(folder: Path, identity: str) -> None:
     for path in sorted(folder.iterdir()):
         opened: Opened = open_archive(path, identity)
         for name, rows in opened.tables.items():
-            say(f"\n{name}: {rows.num_rows} rows, the first three")
+            say()
+            say(f"{name}: {rows.num_rows} rows, the first three")
             heads = rows.column_names
             shown = [[_cell(row[h]) for h in heads] for row in rows.slice(0, 3).to_pylist()]
             table(shown, heads)

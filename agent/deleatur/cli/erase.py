@@ -1,5 +1,6 @@
 """`deleatur erase URL`: the short way, which writes job, plan and certificate like any other."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -53,11 +54,12 @@ def command(
     from deleatur.engine.settings import load_settings
 
     known = load_settings(settings)
-    directory = write_short_job(job, url, authority)
     planner = signing_key(known.agent_key, passphrase_file)
+    approving = [signing_key(key, passphrase_file) for key in approver_keys]
+    directory = write_short_job(job, url, authority)
     approved = plan_job(directory, known.registry, planner=planner, approvers=known.approvers(), clock=now)
-    show_plan(approved)
+    show_plan(approved, sys.stderr if as_json else sys.stdout)
     confirm(approved.plan.job, approved.digest, None)
-    for key in approver_keys:
-        approve_job(directory, signing_key(key, passphrase_file), now, digest=approved.digest)
+    for key in approving:
+        approve_job(directory, key, now, digest=approved.digest)
     run_to_certificate(directory, settings, keys, passphrase_file, as_json=as_json)

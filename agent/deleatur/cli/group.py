@@ -43,3 +43,20 @@ class Commands(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="deleatur")
+@click.pass_context
+def deleatur(context: click.Context) -> None:
+    """Erase data for good, archive what must stay, and sign a certificate of it.
+
+    A job is a directory. First `plan` it, then `approve` the plan by its digest, then `run` it;
+    `verify` needs the certificate and public keys, nothing else. Try `deleatur demo`.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())

@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from deleatur.cli.keys import passphrase, passphrase_option
+from deleatur.cli.keys import new_passphrase, passphrase_option
 from deleatur.cli.output import as_json_option, emit, say
 
 
@@ -42,10 +42,9 @@ def command(
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     if not (folder / "deleatur.toml").exists():
-        made.append(make_settings(folder, kind, passphrase("the agent's key", passphrase_file, twice=True)))
+        made.append(make_settings(folder, kind, new_passphrase("the agent's key", passphrase_file)))
     made += [
-        add_approver_key(folder, name, kind, passphrase(name, passphrase_file, twice=True))
-        for name in approvers
+        add_approver_key(folder, name, kind, new_passphrase(name, passphrase_file)) for name in approvers
     ]
     made += [add_approver_public(folder, public) for public in publics]
     if as_json:

@@ -1,9 +1,10 @@
-"""Ask for passphrases and load keys; a passphrase is never an argument, which `ps` would show."""
+"""Get passphrases and load keys; a passphrase is never an argument, which `ps` would show."""
 
 from pathlib import Path
 
 import click
 
+from deleatur.cli.asking import ask_new_secret, ask_secret
 from deleatur.errors import Refused
 from deleatur.trust.keys import SigningKey, load_private
 
@@ -17,26 +18,29 @@ passphrase_option = click.option(
 )
 
 
-def passphrase(what: str, file: Path | None, *, twice: bool = False) -> bytes:
-    """Return a passphrase from a file's first line, or ask for it on the terminal.
+def signing_key(path: Path, file: Path | None) -> SigningKey:
+    """Load a private key, asking for its passphrase unless a file has it."""
+    return load_private(path, ask_secret(path.name) if file is None else _first_line(file))
+
+
+def new_passphrase(what: str, file: Path | None) -> bytes:
+    """Return the passphrase for a key that is going to be made."""
+    return ask_new_secret(what) if file is None else _first_line(file)
+
+
+def _first_line(file: Path) -> bytes:
+    """Return the first line of a passphrase file.
 
     Raises:
-        Refused: the file cannot be read or its first line is empty.
+        Refused: it cannot be read, or its first line is empty or too long.
     """
-    if file is None:
-        return str(
-            click.prompt(f"Passphrase for {what}", hide_input=True, confirmation_prompt=twice, err=True)
-        ).encode()
     try:
         with file.open("rb") as opened:
-            first = opened.readline(MAX_PASSPHRASE).rstrip(b"\r\n")
+            first = opened.readline(MAX_PASSPHRASE + 1).rstrip(b"\r\n")
     except OSError as error:
         raise Refused(f"the passphrase file {file} cannot be read: {error.strerror}") from None
     if not first:
-        raise Refused(f"the first line of {file} is empty")
+        raise Refused(f"the first line of {file} is empty; write the passphrase there")
+    if len(first) > MAX_PASSPHRASE:
+        raise Refused(f"the first line of {file} is longer than {MAX_PASSPHRASE} bytes")
     return first
-
-
-def signing_key(path: Path, file: Path | None) -> SigningKey:
-    """Load a private key, asking for its passphrase."""
-    return load_private(path, passphrase(path.name, file))

@@ -1,13 +1,16 @@
 """Show plans, states and certificates as pictures: a person looks at pictures rather than tables."""
 
+import sys
+from typing import TextIO
+
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from deleatur.cli.output import printable, size
+from deleatur.cli.output import console, printable, size
 from deleatur.documents.certificate import Certificate
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.jobs import Approved
@@ -16,12 +19,12 @@ from deleatur.judge.fold import Progress
 WIDTH = 30  # characters of a bar
 
 
-def _console() -> Console:
-    return Console(highlight=False)
-
-
 def _safe(text: str) -> str:
     return escape(printable(text))
+
+
+def _marked(markup: str) -> Text:
+    return Text.from_markup(markup, emoji=False)  # `:zap:` in a name stays what it is
 
 
 def _amount(target: PlannedTarget) -> str:
@@ -29,7 +32,7 @@ def _amount(target: PlannedTarget) -> str:
     return f"{target.size} rows" if rows else size(target.size)
 
 
-def show_plan(approved: Approved) -> None:
+def show_plan(approved: Approved, to: TextIO) -> None:
     """Show what is going to happen, and the digest that is approved."""
     plan = approved.plan
     targets = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -45,15 +48,15 @@ def show_plan(approved: Approved) -> None:
             _safe(target.technique),
         )
     limits = sorted({limit for t in plan.targets for limit in t.limits})
-    facts = Text.from_markup(
+    facts = _marked(
         f"authority  {_safe(plan.authority)}\n"
-        f"reason     {plan.reason}\n"
+        f"reason     {_safe(plan.reason)}\n"
         f"approvals  {plan.policy.approvals} of {len(plan.approvers)} keys that may approve\n"
-        f"limits     {', '.join(limits) or 'none named'}\n"
+        f"limits     {_safe(', '.join(limits)) or 'none named'}\n"
         f"digest     [bold]sha256:{approved.digest}[/]"
     )
     title = f"plan of {_safe(plan.job)}"
-    _console().print(Panel(Group(targets, facts), title=title, title_align="left", border_style="yellow"))
+    console(to).print(Panel(Group(targets, facts), title=title, title_align="left", border_style="yellow"))
 
 
 def show_state(approved: Approved, progress: Progress, approvals: int, state: str, following: str) -> None:
@@ -70,10 +73,12 @@ def show_state(approved: Approved, progress: Progress, approvals: int, state: st
         steps.add_row(step.id, _safe(f"{step.action} {step.target}"), bar, f"{part:.0%}")
     for target in plan.targets:
         verified = progress.verified.get(target.id)
-        steps.add_row("", _safe(f"verify {target.id}"), verified.verdict if verified else "·" * WIDTH, "")
+        steps.add_row(
+            "", _safe(f"verify {target.id}"), _safe(verified.verdict) if verified else "·" * WIDTH, ""
+        )
     facts = f"approvals {approvals} of {plan.policy.approvals}   next: {following or 'nothing'}"
     title = f"{_safe(plan.job)}: {state}"
-    _console().print(Panel(Group(steps, facts), title=title, title_align="left"))
+    console(sys.stdout).print(Panel(Group(steps, facts), title=title, title_align="left"))
 
 
 _COLOURS = {"verified": "green", "verified-with-exceptions": "yellow", "executed-unverified": "red"}
@@ -81,12 +86,11 @@ _COLOURS = {"verified": "green", "verified-with-exceptions": "yellow", "executed
 
 def show_certificate(certificate: Certificate) -> None:
     """Show a certificate: what went, how it is known, and what is not covered."""
-    console = _console()
     overall = certificate.outcome.overall
-    console.print(
+    console(sys.stdout).print(
         Panel(
             Group(_head(certificate), _outcomes(certificate), _evidence(certificate), _limits(certificate)),
-            title=f"certificate of erasure {certificate.certificate_id}",
+            title=f"certificate of erasure {_safe(certificate.certificate_id)}",
             subtitle=f"{overall}; shown, not checked: use `deleatur verify`",
             title_align="left",
             border_style=_COLOURS[overall],
@@ -97,10 +101,10 @@ def show_certificate(certificate: Certificate) -> None:
 def _head(certificate: Certificate) -> Text:
     plan = certificate.plan
     approvers = ", ".join(f"{k.name} {k.key_id[:19]}…" for k in certificate.approvals.keys)
-    return Text.from_markup(
+    return _marked(
         f"job        {_safe(plan.job)}: {_safe(plan.authority)}\n"
-        f"issued     {certificate.issued_at}, kept until {certificate.retain_until}\n"
-        f"planned    by {_safe(certificate.planner.name)} {certificate.planner.key_id[:19]}…\n"
+        f"issued     {_safe(certificate.issued_at)}, kept until {_safe(certificate.retain_until)}\n"
+        f"planned    by {_safe(certificate.planner.name)} {_safe(certificate.planner.key_id[:19])}…\n"
         f"approved   by {_safe(approvers)} (threshold {certificate.approvals.threshold})"
     )
 
@@ -113,9 +117,9 @@ def _outcomes(certificate: Certificate) -> Group:
         colour = _COLOURS[outcome.state]
         amount = f"{target.size} rows" if target.kind == "rows" else size(target.size)
         lines.append(
-            Text.from_markup(
-                f"\n[bold {colour}]■ {outcome.assurance:<15}[/] {_safe(outcome.target_id)}: {amount} in "
-                f"{target.units} units, {outcome.state}; {target.held} units held"
+            _marked(
+                f"\n[bold {colour}]■ {_safe(outcome.assurance):<15}[/] {_safe(outcome.target_id)}: "
+                f"{amount} in {target.units} units, {outcome.state}; {target.held} units held"
             )
         )
         lines += [Text(f"  {printable(c.text)}") for c in outcome.claims]
@@ -152,6 +156,10 @@ def _limits(certificate: Certificate) -> Group:
     for archive in certificate.archives:
         tables = ", ".join(f"{t.table} ({t.rows} rows)" for t in archive.tables)
         lines.append(
-            Text(f"kept: {tables} in {archive.file}, for {archive.custodian} until {archive.retain_until}")
+            Text(
+                printable(
+                    f"kept: {tables} in {archive.file}, for {archive.custodian} until {archive.retain_until}"
+                )
+            )
         )
     return Group(*lines)

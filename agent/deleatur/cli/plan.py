@@ -1,5 +1,6 @@
 """`deleatur plan`: look at a job's targets and write the plan."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -37,4 +38,4 @@ def command(
     if as_json:
         emit({"plan": str(directory.plan), "sha256": approved.digest, "id": approved.plan.id})
     else:
-        show_plan(approved)
+        show_plan(approved, sys.stdout)

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import click
 
-from deleatur.cli.output import say
+from deleatur.cli.output import as_json_option, emit, say
 
 
-@click.group("plugin")
-def command() -> None:
+@click.group("plugin", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
     """Start a plugin of your own."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @command.command("new")
@@ -17,10 +20,15 @@ def command() -> None:
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Where to write it."
 )
-def new(name: str, folder: Path) -> None:
+@as_json_option
+def new(name: str, folder: Path, as_json: bool) -> None:
     """Write a complete package deleatur-NAME with a working backend and its tests."""
     from deleatur.testing.scaffold import write_package
 
-    for path in write_package(name, folder):
+    files = write_package(name, folder)
+    if as_json:
+        emit({"files": [str(path) for path in files]})
+        return
+    for path in files:
         say(str(path))
     say(f"next: pip install -e deleatur-{name}; pytest deleatur-{name}; then trust it in deleatur.toml")

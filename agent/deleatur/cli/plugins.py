@@ -35,4 +35,7 @@ def command(settings: Path | None, as_json: bool) -> None:
             state = "not trusted"
         rows.append([claim.name, pin.distribution, pin.version, pin.record_digest[:16], state])
     heads = ["scheme", "distribution", "version", "digest", "state"]
-    emit([dict(zip(heads, r, strict=True)) for r in rows]) if as_json else table(rows, heads)
+    if as_json:
+        emit({"plugins": [dict(zip(heads, r, strict=True)) for r in rows]})
+    else:
+        table(rows, heads)

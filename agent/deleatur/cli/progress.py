@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deleatur.cli.output import note, size
+from deleatur.cli.output import console, note, size
 from deleatur.engine.looking import Progress
 
 EVERY = 5.0  # seconds between two plain lines of one phase
@@ -47,7 +47,6 @@ class _Lines:
 @contextmanager
 def _bars() -> Iterator[Progress]:
     """One bar for each phase of each target (rich; NO_COLOR is honoured by it)."""
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -66,7 +65,7 @@ def _bars() -> Iterator[Progress]:
         TimeRemainingColumn(compact=True),
     )
     tasks: dict[tuple[str, str], TaskID] = {}
-    with Bars(*columns, console=Console(stderr=True), transient=False) as bars:
+    with Bars(*columns, console=console(sys.stderr), transient=False) as bars:
 
         def tell(phase: str, target: str, done: int, total: int) -> None:
             task = tasks.get((phase, target))
