@@ -260,6 +260,9 @@ def test_what_is_no_database_is_refused(folder: Path) -> None:
     (folder / "letter.db").write_bytes(b"dear friend" * 1000)
     with pytest.raises(Refused, match="does not begin"):
         inspect(target(folder / "letter.db"))
+    letter = Target(id="t", url=url(folder / "letter.db"))
+    assert any("does not begin" in b for b in inspect(letter).blockers)
+    assert not inspect(Target(id="t", url=url(build(folder / "whole.db")))).blockers
     path = build(folder / "shop.db", "DELETE")
     damaged = bytearray(path.read_bytes())
     damaged[4096:8192] = bytes(4096)
@@ -280,6 +283,7 @@ def test_what_is_no_database_is_refused(folder: Path) -> None:
         "sqlite:///tmp/../etc/a.db",
         "sqlite:///a%00b",
         "sqlite:///tmp/%2e%2e/etc/a.db",
+        "sqlite:///tmp/%ff.db",
     ],
 )
 def test_urls_that_say_something_else_are_refused(bad: str) -> None:

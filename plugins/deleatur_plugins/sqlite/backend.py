@@ -68,23 +68,22 @@ class SqliteBackend(Backend):
             if not self._target.select:
                 return self._inspect_whole(files)
             files.database()
-            system, now = filesystem_of(files.folder), usage()
-            blockers = blockers_of(files, system, now)
-            limits = limits_of(files, system, now, whole=False)
-            surfaces = surfaces_of(files, system)
-            denial = denial_of(files, ROWS)
-        with self._content() as content:
-            refuse_unknown(content.schema)
-            units = content.units()
+            system = filesystem_of(files.folder)
+            with self._content() as content:
+                refuse_unknown(content.schema)
+                identity = self._identity_of_rows(content, system.uuid)
+                units, held, rows = content.units(), tuple(content.held), content.rows
+            now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads
+            offer = Offer(technique=ROWS, limits=limits_of(files, system, now, whole=False))
             return Inspection(
-                identity=self._identity_of_rows(content, system.uuid),
-                size=content.rows,
+                identity=identity,
+                size=rows,
                 units=units,
-                offers=() if denial else (Offer(technique=ROWS, limits=limits),),
+                offers=() if denial else (offer,),
                 denials=denial,
-                surfaces=surfaces,
-                blockers=blockers,
-                held=tuple(content.held),
+                surfaces=surfaces_of(files, system),
+                blockers=blockers_of(files, system, now),
+                held=held,
             )
 
     def _inspect_whole(self, files: Files) -> Inspection:
@@ -107,8 +106,14 @@ class SqliteBackend(Backend):
             offers=(Offer(technique=WHOLE, limits=limits_of(files, system, now, whole=True)),),
             denials=(Denial(technique=ROWS, reason="the target selects no rows"),),
             surfaces=surfaces_of(files, system),
-            blockers=blockers_of(files, system, now),
+            blockers=(*blockers_of(files, system, now), *self._strangeness(whole)),
         )
+
+    def _strangeness(self, whole: Whole) -> tuple[str, ...]:
+        """Before approval, refuse a file that is no database: afterwards it may be overwritten already."""
+        if "approved-units" in self._secrets or whole.begins_as_database():
+            return ()
+        return ("the file does not begin as a SQLite database does; check the URL, or use a file target",)
 
     def _identity_of_rows(self, content: Content, filesystem: str) -> Identity:
         """Neither the file's inode nor its content is part of it: the rewrite changes both."""

@@ -51,6 +51,8 @@ def path_of(url: str) -> Path:
         raise Refused("write the URL as sqlite:///absolute/path, with ? and # as %3F and %23")
     if not path.startswith("/") or "\0" in path or path.endswith("/") or ".." in path.split("/"):
         raise Refused("the URL needs an absolute path to a file, without ..")
+    if any("\ud800" <= c <= "\udfff" for c in path):
+        raise Refused("the path is not UTF-8, so no document could name it; rename the database first")
     folder, name = os.path.split(os.path.normpath(path))
     return Path(os.path.realpath(folder)) / name
 

@@ -23,6 +23,7 @@ from deleatur.api import (
     read_below_cache,
     remove,
 )
+from deleatur_plugins.sqlite.connecting import MAGIC
 from deleatur_plugins.sqlite.files import SIDECARS, Files
 
 _PLACE = 1 << 16  # bytes of one place
@@ -71,6 +72,11 @@ class Whole:
         if last.suffix:
             raise Gone("the database is not there, only files beside it; erase them with a file target")
         return last.status
+
+    def begins_as_database(self) -> bool:
+        """Say whether the database's own file has the first bytes of one."""
+        with self._opened(self.parts()[-1], os.O_RDONLY) as fd:
+            return os.pread(fd.number, len(MAGIC), 0) == MAGIC
 
     def units(self) -> tuple[Unit, ...]:
         """Return one unit for each file."""
