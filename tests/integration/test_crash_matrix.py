@@ -129,10 +129,7 @@ def test_a_failing_call_anywhere_is_survived(kind: str, code: int, tmp_path: Pat
         folder = tmp_path / str(n)
         scenario = BUILDERS[kind](folder)
         outcome = run_failing_at(scenario.run, n, code)
-        if scenario.job.certificate.exists() and not outcome.error:
-            error = None
-        else:
-            error = resume(scenario)
+        error = None if scenario.job.certificate.exists() and not outcome.error else resume(scenario)
         try:
             scenario.assert_honest(error)
         except AssertionError as failed:
