@@ -24,6 +24,7 @@ from deleatur.errors import (
     Malformed,
     Refused,
     Residue,
+    Transient,
     Unsupported,
 )
 from deleatur.testing.memory import MemoryBackend, Store, memory_url
@@ -498,3 +499,47 @@ def test_a_tampered_certificate_left_by_a_killed_run_is_not_adopted(shop: Shop) 
 def test_every_error_of_the_walk_is_one_of_ours(shop: Shop) -> None:
     with pytest.raises(DeleaturError):
         shop.bench.run(shop.bench.job(shop.text))
+
+
+class Busy(MemoryBackend):
+    """Is locked the first two times that it is asked to erase, and in the middle once more."""
+
+    refusals = 0
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        for cursor in super().erase(step, after):
+            if type(self).refusals < 3:
+                type(self).refusals += 1
+                raise Transient("locked by somebody")
+            yield cursor
+
+
+def test_what_is_transient_is_tried_again_without_a_new_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur.engine.opening.DELAY", 0.0)
+    shop = Shop(tmp_path, Busy)
+    job = shop.approved()
+    shop.bench.run(job)
+    assert Busy.refusals == 3
+    assert not [e for e in events(job) if e["kind"] == "stopped"]
+
+
+class Stuck(MemoryBackend):
+    """Stays locked."""
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        raise Transient("locked by somebody")
+        yield Cursor(position="", done=0)
+
+
+def test_what_stays_locked_ends_the_run_with_its_own_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur.engine.opening.DELAY", 0.0)
+    shop = Shop(tmp_path, Stuck)
+    job = shop.approved()
+    with pytest.raises(Transient) as transient:
+        shop.bench.run(job)
+    assert transient.value.exit_code == 6
+    assert shop.untouched()

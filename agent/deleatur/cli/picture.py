@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deleatur.cli.output import console, printable, size
+from deleatur.cli.wording import limit_text, selected
 from deleatur.documents.certificate import Certificate
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.jobs import Approved
@@ -35,28 +36,34 @@ def _amount(target: PlannedTarget) -> str:
 def show_plan(approved: Approved, to: TextIO) -> None:
     """Show what is going to happen, and the digest that is approved."""
     plan = approved.plan
-    targets = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("target", "what", "goes", "held", "archived first", "how"):
-        targets.add_column(head, overflow="fold")
-    for target in plan.targets:
-        targets.add_row(
-            _safe(target.id),
-            _safe(target.target.url),
-            f"[red]{_amount(target)}[/] in {len(target.units)} units",
-            f"[green]{sum(u.size for u in target.held)}[/]" if target.held else "-",
-            _safe(", ".join(a.table for a in target.target.archive)) or "-",
-            _safe(target.technique),
-        )
-    limits = sorted({limit for t in plan.targets for limit in t.limits})
-    facts = _marked(
+    head = _marked(
         f"authority  {_safe(plan.authority)}\n"
         f"reason     {_safe(plan.reason)}\n"
-        f"approvals  {plan.policy.approvals} of {len(plan.approvers)} keys that may approve\n"
-        f"limits     {_safe(', '.join(limits)) or 'none named'}\n"
-        f"digest     [bold]sha256:{approved.digest}[/]"
+        f"approvals  {plan.policy.approvals} of {len(plan.approvers)} keys that may approve"
     )
+    limits = dict.fromkeys(limit_text(limit) for t in plan.targets for limit in t.limits)
+    tail = [Text(), Text("cannot be covered:")] if limits else []
+    tail += [Text(f"  · {printable(limit)}") for limit in limits]
+    tail += [Text(), Text("digest of this plan:"), Text(f"sha256:{approved.digest}", style="bold")]
+    picture = Group(head, *(line for target in plan.targets for line in _planned(target)), *tail)
     title = f"plan of {_safe(plan.job)}"
-    console(to).print(Panel(Group(targets, facts), title=title, title_align="left", border_style="yellow"))
+    console(to).print(Panel(picture, title=title, title_align="left", border_style="yellow"))
+
+
+def _planned(target: PlannedTarget) -> list[Text]:
+    """Say of one target what goes and what stays; a line of its own for each, so that nothing is cut."""
+    lines = [
+        _marked(f"\n[bold]■ {_safe(target.id)}[/]  {_safe(target.target.url)}"),
+        _marked(f"  goes      [red]{_amount(target)}[/] in {len(target.units)} units"),
+    ]
+    lines += [Text(f"            {printable(selected(part))}") for part in target.target.select]
+    for hold in target.target.hold:
+        lines.append(Text(f"  held      {printable(f'{hold.id} ({hold.reason}): {selected(hold)}')}"))
+    if target.held:
+        lines.append(_marked(f"            [green]{sum(u.size for u in target.held)}[/] stay"))
+    lines += [Text(f"  archived  {printable(selected(part))}") for part in target.target.archive]
+    lines.append(Text(f"  how       {printable(target.technique)}"))
+    return lines
 
 
 def show_state(approved: Approved, progress: Progress, approvals: int, state: str, following: str) -> None:

@@ -41,7 +41,10 @@ class _Lines:
         rate = done / (now - self._began) if now > self._began else 0.0
         of = f" of {size(total)}" if total else ""
         left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
-        note(f"{phase} {target}: {size(done)}{of}{f', {size(int(rate))}/s' if rate else ''}{left}")
+        if target:
+            note(f"{phase} {target}: {size(done)}{of}{f', {size(int(rate))}/s' if rate else ''}{left}")
+        else:
+            note(phase)
 
 
 @contextmanager

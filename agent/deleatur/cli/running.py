@@ -17,6 +17,13 @@ keys_option = click.option(
     help="Another private key that signs the certificate beside the agent's.",
 )
 
+rate_option = click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MB",
+    help="Erase at most this many megabytes (for tables: million rows) a second.",
+)
+
 
 def run_to_certificate(
     directory: JobDirectory,
@@ -25,6 +32,7 @@ def run_to_certificate(
     passphrase_file: Path | None,
     *,
     as_json: bool,
+    rate: float | None = None,
 ) -> None:
     """Walk a job to its end and say where the certificate lies."""
     from deleatur.engine.hooks import Hooks
@@ -38,7 +46,14 @@ def run_to_certificate(
     signing = [signing_key(path, passphrase_file) for path in (known.agent_key, *keys)]
     with shown(quiet=as_json) as progress:
         approved = run_job(
-            directory, registry=known.registry, hooks=hooks, keys=signing, clock=now, progress=progress
+            directory,
+            registry=known.registry,
+            hooks=hooks,
+            keys=signing,
+            approvers=known.approvers(),
+            clock=now,
+            progress=progress,
+            bytes_per_second=None if rate is None else rate * 1e6,
         )
     for failure in hooks.failures:
         note(f"an observer failed, the job did not: {failure}")

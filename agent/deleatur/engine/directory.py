@@ -6,6 +6,7 @@ under a temporary name, fsynced, and linked to their name once: a name is never 
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ class JobDirectory:
         """Hold the directory: two runs of one job at once are refused.
 
         Raises:
-            Refused: another process works in this directory.
+            Refused: another process works in this directory, or a name in it leads elsewhere.
         """
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -46,9 +47,19 @@ class JobDirectory:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Refused(f"another process works in {self.path}; wait until it ends") from None
+            self._require_plain()
             yield
         finally:
             os.close(descriptor)
+
+    def _require_plain(self) -> None:
+        """Refuse links and devices where the job has its files: they would be read or destroyed elsewhere."""
+        folders = (self.approvals, self.archive, self.certificate)
+        inside = [file for folder in (self.approvals, self.archive) for file in _listed(folder)]
+        files = (self.job, self.plan, self.journal, self.spool, self.digest_key, *inside)
+        for path, right in [*((f, stat.S_ISDIR) for f in folders), *((f, stat.S_ISREG) for f in files)]:
+            if os.path.lexists(path) and not right(path.lstat().st_mode):
+                raise Refused(f"{path} is a link or another thing than the job made; look and remove it")
 
     def read_job(self) -> bytes:
         """Return job.toml as it lies there."""
@@ -92,6 +103,10 @@ class JobDirectory:
         finally:
             temporary.unlink()
         sync_directory(path.parent)
+
+
+def _listed(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def write_all(descriptor: int, content: bytes) -> None:

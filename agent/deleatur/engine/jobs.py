@@ -160,10 +160,22 @@ def run_job(
     registry: Registry,
     hooks: Hooks,
     keys: Sequence[SigningKey],
+    approvers: Sequence[PublicKey],
     clock: Clock,
     progress: Progress,
+    bytes_per_second: float | None = None,
 ) -> Approved:
     """Take an approved job to its certificate, from wherever it stands.
+
+    Args:
+        directory: of the job.
+        registry: finds the backend of a scheme.
+        hooks: that are asked and told.
+        keys: that sign the certificate, the agent's first.
+        approvers: whose approvals this agent accepts; what a plan says of itself is not enough.
+        clock: tells the time.
+        progress: is told how far it is.
+        bytes_per_second: the most that an erase may do on average (rows where a target has rows).
 
     Raises:
         Refused: approvals are missing, or something forbids going on.
@@ -174,8 +186,16 @@ def run_job(
         envelopes = list(directory.read_approvals().values())
         counted = approvals_that_count(approved.plan, approved.content, envelopes)
         finished = state_of(directory, approved).certified is not None
+        if not finished:
+            _require_trusted(approved.plan, approvers)
+            _require_same_job(directory, approved.plan)
         crew = Crew(
-            opener=Opener(registry, directory, b"" if finished else read_digest_key(directory)),
+            opener=Opener(
+                registry,
+                directory,
+                b"" if finished else read_digest_key(directory),
+                bytes_per_second=bytes_per_second,
+            ),
             hooks=hooks,
             keys=keys,
             approved_by=tuple(key_id(k) for k in counted),
@@ -184,6 +204,18 @@ def run_job(
         )
         Walk(directory, approved.plan, approved.content, crew).run()
         return approved
+
+
+def _require_trusted(plan: Plan, approvers: Sequence[PublicKey]) -> None:
+    """Refuse a plan that lets others approve than this agent does: anybody can write such a plan."""
+    strangers = [key_id(k) for k in plan.approvers if k.spki not in {known.spki for known in approvers}]
+    if strangers:
+        raise Refused(f"the plan accepts approvals by {', '.join(strangers)}, and this agent does not")
+
+
+def _require_same_job(directory: JobDirectory, plan: Plan) -> None:
+    if hashlib.sha256(directory.read_job()).hexdigest() != plan.job_digest:
+        raise Refused("job.toml changed since the plan, and what was approved is the plan; make a new job")
 
 
 def state_of(directory: JobDirectory, approved: Approved) -> fold.Progress:

@@ -17,6 +17,7 @@ from deleatur.documents.codec import encode_json, read_limited
 from deleatur.documents.job import Target, conditions_of
 from deleatur.documents.place import Inspection
 from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.engine.decorators import retrying, throttled
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.registry import scheme_of
 from deleatur.errors import Gone, Refused
@@ -24,6 +25,7 @@ from deleatur.sanitize.digest import keyed_digest
 
 Registry = Callable[[str], tuple[type[Backend], PluginPin]]
 KEY_SIZE = 32  # bytes
+ATTEMPTS, DELAY = 4, 0.5  # in all at most 3.5 s of waiting, then the job stops and can be resumed
 MAX_VALUES = 256 << 20  # bytes of one values_from file
 
 
@@ -96,9 +98,12 @@ def values_digest(opened_with: Secrets) -> str:
 class Opener:
     """Opens the planned targets of one job, freshly each time."""
 
-    def __init__(self, registry: Registry, directory: JobDirectory, key: bytes) -> None:
+    def __init__(
+        self, registry: Registry, directory: JobDirectory, key: bytes, *, bytes_per_second: float | None
+    ) -> None:
         self._registry = registry
         self._directory = directory
+        self._bytes_per_second = bytes_per_second
         self.key = key
 
     @contextmanager
@@ -118,11 +123,16 @@ class Opener:
         if values_digest(known) != planned.values_digest:
             raise Refused(f"{planned.id}: a values_from file changed since the plan; plan again")
         known["approved-units"] = encode_json({"units": planned.units, "held": planned.held})
-        backend = kind.open(planned.target, known)
+        backend = self._decorated(kind.open(planned.target, known))
         try:
             yield backend, same_identity(backend, planned)
         finally:
             backend.close()
+
+    def _decorated(self, backend: Backend) -> Backend:
+        """Put around every backend what concerns them all."""
+        patient = retrying(backend, ATTEMPTS, DELAY)
+        return patient if self._bytes_per_second is None else throttled(patient, self._bytes_per_second)
 
 
 def same_identity(backend: Backend, planned: PlannedTarget) -> Inspection | None:

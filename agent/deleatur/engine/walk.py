@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from itertools import pairwise
 from pathlib import Path
 
 from deleatur.archive.package import check_archive, write_archive
@@ -24,7 +25,7 @@ from deleatur.engine.hooks import Hooks
 from deleatur.engine.opening import Opener, identity_digest
 from deleatur.engine.selftest import selftest
 from deleatur.engine.spool import Spool, destroy_file
-from deleatur.errors import DeleaturError, Failed, Interrupted, Refused, Residue
+from deleatur.errors import DeleaturError, Failed, Interrupted, Invalid, Refused, Residue
 from deleatur.judge import fold as f
 from deleatur.trust.folder import write_certificate
 from deleatur.trust.keys import SigningKey
@@ -95,7 +96,9 @@ class Walk:
         f.advance(self.progress, event)
 
     def _go(self, passed: int) -> None:
-        if self.progress.certified is None and not self._adopt_certificate():
+        if self.progress.certified is not None or self.directory.certificate.exists():
+            self._adopt_certificate()
+        else:
             self._start(passed)
             try:
                 while (action := f.next_action(self.plan, self.progress)) is not None:
@@ -116,9 +119,21 @@ class Walk:
         )
         opened = Spool.open(self.directory.spool, self.plan.id)
         self.spool = opened or Spool.create(self.directory.spool, self.plan.id)
-        for target in self.plan.targets:  # a sample lost with the key can be taken again before the erase
-            if not self.spool.sealed(target.id) and not self.progress.begun(self.plan, target.id):
+        self._distrust()
+
+    def _distrust(self) -> None:
+        """Forget what an earlier run says it saw, as long as it can be seen again.
+
+        The run that erases is the run that archived and sampled; the run that removes is the run
+        that read back: a journal that was forged, or a file changed since, is not taken on trust.
+        """
+        for target in self.plan.targets:
+            if not self.progress.begun(self.plan, target.id):
+                self.progress.archived.pop(target.id, None)
                 self.progress.controlled.pop(target.id, None)
+        for step, following in pairwise(self.plan.steps):
+            if step.target == following.target and not self.progress.step(following).begun:
+                self.progress.step(step).compared = None
 
     def _perform(self, action: f.Action) -> None:
         match action:
@@ -251,21 +266,30 @@ class Walk:
         )
         self._adopt_certificate()
 
-    def _adopt_certificate(self) -> bool:
-        """Verify the certificate that lies there and enter it; False if there is none.
+    def _adopt_certificate(self) -> None:
+        """Verify the certificate that lies there, and enter it if it has no entry.
 
         A run that was killed after writing it left it without its entry: it is not written twice.
+
+        Raises:
+            Invalid: it does not verify, or is about another job, or about another run of this one.
         """
-        if not self.directory.certificate.exists():
-            return False
         checked = verify(
             self.directory.certificate,
             trusted=[k.public for k in self.crew.keys],
             threshold=len(self.crew.keys),
             about=None,
         )
-        self._note(j.Certified(certificate=checked.certificate_id, sha256=checked.sha256))
-        return True
+        rests_on = checked.certificate.evidence
+        lines = self.directory.journal.read_bytes().splitlines(keepends=True)[: rests_on.journal_entries]
+        if checked.certificate.plan.digest.sha256 != self.plan_digest:
+            raise Invalid("the certificate in this job's directory is about another plan; remove it")
+        if hashlib.sha256(b"".join(lines)).hexdigest() != rests_on.journal.sha256:
+            raise Invalid("the certificate in this job's directory rests on another journal; remove it")
+        if self.progress.certified is None:
+            self._note(j.Certified(certificate=checked.certificate_id, sha256=checked.sha256))
+        elif self.progress.certified.sha256 != checked.sha256:
+            raise Invalid("the journal speaks of another certificate than the one in this job's directory")
 
     def _destroy_secrets(self) -> None:
         """Destroy the spool, its key and the digest key; harmless to do twice."""

@@ -85,6 +85,7 @@ class Workbench:
             registry=self.registry,
             hooks=self.hooks,
             keys=[self.agent],
+            approvers=[k.public for k in self.approvers],
             clock=self.clock,
             progress=lambda _phase, _target, _done, _total: None,
         )
