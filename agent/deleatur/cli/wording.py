@@ -1,0 +1,37 @@
+"""Say in words what a plan selects and where its claims end: an approver reads this, not the file."""
+
+import json
+
+from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
+from deleatur.judge.sentences import LIMITS
+
+
+def selected(rows: Selection | HeldRows | ArchivedTable) -> str:
+    """Return a selection as one line, such as `customers where country = "Germany"`."""
+    return rows.table + _where(rows.where)
+
+
+def limit_text(name: str) -> str:
+    """Return the vetted sentence of a limit, or its id where the sentence needs facts of the run."""
+    text = LIMITS[name].text if name in LIMITS else name
+    return name if "{" in text else text
+
+
+def _where(conditions: tuple[Condition, ...]) -> str:
+    return f" where {' and '.join(map(_condition, conditions))}" if conditions else ", every row"
+
+
+def _condition(condition: Condition) -> str:
+    start = f"{condition.column} {condition.operator}"
+    if condition.within is not None:
+        inner = condition.within
+        return f"{start} ({inner.table}.{inner.column}{_where(inner.where)})"
+    if condition.values_from is not None:
+        return f"{start} (values of the file {condition.values_from})"
+    if condition.values is not None:
+        return f"{start} ({', '.join(map(_literal, condition.values))})"
+    return start if condition.value is None else f"{start} {_literal(condition.value)}"
+
+
+def _literal(value: str | float | bool) -> str:
+    return json.dumps(value, ensure_ascii=False)
