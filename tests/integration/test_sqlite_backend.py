@@ -469,3 +469,42 @@ def test_rows_are_not_erased_by_overwriting_nor_files_by_rewriting(folder: Path)
     with pytest.raises(Unsupported):
         list(SqliteBackend.open(Target(id="t", url=url(path)), SECRETS).erase(STEP, None))
     assert files(folder) == before
+
+
+def test_every_other_kind_of_table_stays(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE w (k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID;"
+            "INSERT INTO w VALUES ('b', x'00'), ('a', 1);"
+            "CREATE VIRTUAL TABLE area USING rtree (id, x0, x1); INSERT INTO area VALUES (7, 1, 2);"
+            "CREATE VIRTUAL TABLE vocabulary USING fts5vocab (own, row);"
+            "CREATE TABLE made (a INTEGER, b AS (a + 1) STORED, c AS (a * 2));"
+            "INSERT INTO made (a) VALUES (5);"
+            "CREATE TABLE strict_one (a INTEGER, rowid TEXT) STRICT; INSERT INTO strict_one VALUES (1, 'x');"
+            "CREATE VIEW people AS SELECT name FROM person"
+        )
+    tables = ("w", "area", "made", "strict_one")
+
+    def others() -> list[object]:
+        with closing(sqlite3.connect(path)) as database:
+            return [database.execute(f"SELECT * FROM {t}").fetchall() for t in tables]
+
+    before, rows = others(), kept(path)
+    staying = b"".join(SqliteBackend.open(target(path), SECRETS).bystanders())
+    assert b"strict_one" in staying
+    list(erase(target(path)))
+    assert others() == before
+    assert kept(path) == rows
+    assert hits(folder) == 0
+    list(erase(target(path, Selection(table="made"), Selection(table="strict_one"))))
+    assert others() == [*before[:2], [], []]
+
+
+def test_a_full_text_index_without_its_text_is_refused(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE VIRTUAL TABLE blind USING fts5 (body, content='')")
+    with pytest.raises(Refused, match="'blind' indexes words without their text"):
+        inspect(target(path))
+    refused(target(path), ["'blind'"])
