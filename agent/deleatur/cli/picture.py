@@ -2,6 +2,7 @@
 
 import sys
 from typing import TextIO
+from urllib.parse import unquote
 
 from rich import box
 from rich.console import Group
@@ -50,20 +51,28 @@ def show_plan(approved: Approved, to: TextIO) -> None:
     console(to).print(Panel(picture, title=title, title_align="left", border_style="yellow"))
 
 
-def _planned(target: PlannedTarget) -> list[Text]:
+def _planned(target: PlannedTarget) -> list[Text | Table]:
     """Say of one target what goes and what stays; a line of its own for each, so that nothing is cut."""
-    lines = [
-        _marked(f"\n[bold]■ {_safe(target.id)}[/]  {_safe(target.target.url)}"),
-        _marked(f"  goes      [red]{_amount(target)}[/] in {len(target.units)} units"),
+    rows = [("goes", f"[red]{_amount(target)}[/] in {len(target.units)} units")]
+    rows += [("", _safe(selected(part))) for part in target.target.select]
+    rows += [
+        ("held", f"{_safe(hold.id)} ({_safe(hold.reason)}): {_safe(selected(hold))}")
+        for hold in target.target.hold
     ]
-    lines += [Text(f"            {printable(selected(part))}") for part in target.target.select]
-    for hold in target.target.hold:
-        lines.append(Text(f"  held      {printable(f'{hold.id} ({hold.reason}): {selected(hold)}')}"))
     if target.held:
-        lines.append(_marked(f"            [green]{sum(u.size for u in target.held)}[/] stay"))
-    lines += [Text(f"  archived  {printable(selected(part))}") for part in target.target.archive]
-    lines.append(Text(f"  how       {printable(target.technique)}"))
-    return lines
+        rows.append(("", f"[green]{sum(u.size for u in target.held)}[/] stay"))
+    rows += [("archived", _safe(selected(part))) for part in target.target.archive]
+    rows.append(("how", _safe(target.technique)))
+    lines = Table.grid(padding=(0, 2))
+    lines.add_column()
+    lines.add_column(overflow="fold")
+    for label, text in rows:
+        lines.add_row(f"  {label}", _marked(text))
+    named = _marked(f"\n[bold]■ {_safe(target.id)}[/]  {_safe(target.target.url)}")
+    readable = unquote(target.target.url, errors="surrogateescape")
+    if readable != target.target.url:
+        named.append(f"\n  that is  {printable(readable)}")
+    return [named, lines]
 
 
 def show_state(approved: Approved, progress: Progress, approvals: int, state: str, following: str) -> None:
