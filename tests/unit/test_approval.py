@@ -9,7 +9,13 @@ from deleatur.documents.codec import encode_json
 from deleatur.documents.job import Policy
 from deleatur.errors import Refused
 from deleatur.testing.finished import APPROVERS, PLANNER, a_file, finished, known_key
-from deleatur.trust.approval import MAX_APPROVALS, approvals_that_count, approve
+from deleatur.trust.approval import (
+    MAX_APPROVALS,
+    approvals_that_count,
+    approve,
+    require_planner,
+    sign_plan,
+)
 from deleatur.trust.dsse import IN_TOTO, seal
 
 AT = "2026-03-01T09:00:00Z"
@@ -105,3 +111,22 @@ def test_nothing_but_an_approval_is_an_approval() -> None:
 def test_too_many_envelopes_are_not_looked_at() -> None:
     assert "more than the" in refusal([b""] * (MAX_APPROVALS + 1))
     assert "0 of 2" in refusal([])
+
+
+def test_the_planner_stands_by_its_plan_and_approves_nothing_by_it() -> None:
+    signature = sign_plan(JOB.plan_bytes, PLANNER, AT)
+    require_planner(JOB.plan, JOB.plan_bytes, signature)
+    assert "not to approve" in refusal([signature, approve(JOB.plan_bytes, LEGAL, AT)])
+
+
+@pytest.mark.parametrize("key", [LEGAL, known_key("stranger", 66)])
+def test_a_plan_that_names_another_planner_than_who_made_it_is_refused(key) -> None:
+    with pytest.raises(Refused, match="not signed by the key that it names as its planner"):
+        require_planner(JOB.plan, JOB.plan_bytes, sign_plan(JOB.plan_bytes, key, AT))
+
+
+def test_an_approval_is_no_signature_of_the_planner() -> None:
+    with pytest.raises(Refused, match="does not hold"):
+        require_planner(JOB.plan, JOB.plan_bytes, approve(JOB.plan_bytes, PLANNER, AT))
+    with pytest.raises(Refused, match="another plan"):
+        require_planner(JOB.plan, JOB.plan_bytes, sign_plan(finished(a_file()).plan_bytes, PLANNER, AT))

@@ -26,6 +26,7 @@ class JobDirectory:
         self.path = path.absolute()
         self.job = self.path / "job.toml"
         self.plan = self.path / "plan.json"
+        self.plan_signature = self.path / "plan.dsse.json"
         self.approvals = self.path / "approvals"
         self.journal = self.path / "journal.jsonl"
         self.archive = self.path / "archive"
@@ -56,7 +57,7 @@ class JobDirectory:
         """Refuse links and devices where the job has its files: they would be read or destroyed elsewhere."""
         folders = (self.approvals, self.archive, self.certificate)
         inside = [file for folder in (self.approvals, self.archive) for file in _listed(folder)]
-        files = (self.job, self.plan, self.journal, self.spool, self.digest_key, *inside)
+        files = (self.job, self.plan, self.plan_signature, self.journal, self.spool, self.digest_key, *inside)
         for path, right in [*((f, stat.S_ISDIR) for f in folders), *((f, stat.S_ISREG) for f in files)]:
             if os.path.lexists(path) and not right(path.lstat().st_mode):
                 raise Refused(f"{path} is a link or another thing than the job made; look and remove it")
@@ -68,6 +69,10 @@ class JobDirectory:
     def read_plan(self) -> bytes:
         """Return plan.json as it was approved."""
         return self._read(self.plan, MAX_PLAN, "make one with `deleatur plan`")
+
+    def read_plan_signature(self) -> bytes:
+        """Return the planner's signature."""
+        return self._read(self.plan_signature, MAX_APPROVAL, "the plan was cut short; make a new job")
 
     def read_approvals(self) -> dict[str, bytes]:
         """Return the approval envelopes by file name."""

@@ -34,7 +34,7 @@ from deleatur.errors import Refused
 from deleatur.judge import fold
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.planning import Authors, Seen, planning
-from deleatur.trust.approval import approvals_that_count, approve
+from deleatur.trust.approval import approvals_that_count, approve, require_planner, sign_plan
 from deleatur.trust.keys import SigningKey
 
 
@@ -130,6 +130,9 @@ def plan_job(
         )
         written = Approved(plan, encode_json(plan))
         decode_plan(written.content)
+        directory.plan_signature.unlink(missing_ok=True)  # of an attempt that was cut short
+        signature = sign_plan(written.content, planner, plan.created_at)
+        directory.write_once(directory.plan_signature, signature)
         directory.write_once(directory.plan, written.content)
         return written
 
@@ -184,6 +187,7 @@ def run_job(
     with directory.locked():
         approved = read_plan(directory)
         envelopes = list(directory.read_approvals().values())
+        require_planner(approved.plan, approved.content, directory.read_plan_signature())
         counted = approvals_that_count(approved.plan, approved.content, envelopes)
         finished = state_of(directory, approved).certified is not None
         if not finished:

@@ -24,15 +24,16 @@ from deleatur.judge.fingerprint import key_id, spki_bytes
 from deleatur.trust.dsse import IN_TOTO, seal, unseal
 from deleatur.trust.keys import SigningKey
 
+Decision = Literal["approve", "plan"]
 MAX_APPROVALS = 100  # envelopes looked at; a policy asks for nine at most
 
 
 class Approval(Part, frozen=True):
-    """The predicate of an approval: one person's yes to one plan."""
+    """The predicate of an approval: one person's yes to one plan, or its planner's word for it."""
 
     schema_version: Literal["deleatur/approval/v1"]
     plan: Digest
-    decision: Literal["approve"]
+    decision: Decision
     at: Time
 
 
@@ -50,12 +51,39 @@ def approve(plan_bytes: bytes, key: SigningKey, at: str) -> bytes:
 
     `at` is RFC 3339 in UTC with `Z`, to the second.
     """
+    return _signed(plan_bytes, key, at, "approve")
+
+
+def sign_plan(plan_bytes: bytes, key: SigningKey, at: str) -> bytes:
+    """Return a DSSE envelope in which the planner stands by a plan; it approves nothing.
+
+    Without it, a plan could name somebody else as its planner, and be approved by who made it.
+    """
+    return _signed(plan_bytes, key, at, "plan")
+
+
+def require_planner(plan: Plan, plan_bytes: bytes, envelope: bytes) -> None:
+    """Ask that the key which a plan names as its planner has signed it.
+
+    Raises:
+        Refused: it has not.
+    """
+    digest = hashlib.sha256(plan_bytes).hexdigest()
+    try:
+        signed = _signers(envelope, [plan.planned_by], digest, "plan")
+    except Invalid as error:
+        raise Refused(f"the planner's signature does not hold: {error}; plan again") from None
+    if not signed:
+        raise Refused("the plan is not signed by the key that it names as its planner; plan again")
+
+
+def _signed(plan_bytes: bytes, key: SigningKey, at: str, decision: Decision) -> bytes:
     digest = Digest(sha256=hashlib.sha256(plan_bytes).hexdigest())
     statement = ApprovalStatement(
         type_=STATEMENT_TYPE,
         subject=(Subject(name="plan.json", digest=digest),),
         predicate_type=APPROVAL_TYPE,
-        predicate=Approval(schema_version="deleatur/approval/v1", plan=digest, decision="approve", at=at),
+        predicate=Approval(schema_version="deleatur/approval/v1", plan=digest, decision=decision, at=at),
     )
     return seal(encode_json(statement), IN_TOTO, [key])
 
@@ -73,7 +101,7 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
         raise Refused(f"{len(envelopes)} approvals are more than the {MAX_APPROVALS} that are looked at")
     for number, envelope in enumerate(envelopes, 1):
         try:
-            signers = _signers(envelope, plan, digest)
+            signers = _signers(envelope, plan.approvers, digest, "approve")
         except Invalid as error:
             reasons.append(f"approval {number}: {error}")
             continue
@@ -100,13 +128,16 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
 def approvers_in(plan: Plan, plan_bytes: bytes, envelope: bytes) -> tuple[PublicKey, ...]:
     """Return the approvers whose approval of this plan one envelope holds; none if it holds no such."""
     try:
-        return _signers(envelope, plan, hashlib.sha256(plan_bytes).hexdigest())
+        digest = hashlib.sha256(plan_bytes).hexdigest()
+        return _signers(envelope, plan.approvers, digest, "approve")
     except Invalid:
         return ()
 
 
-def _signers(envelope: bytes, plan: Plan, digest: str) -> tuple[PublicKey, ...]:
-    payload, signers = unseal(envelope, IN_TOTO, _distinct(plan.approvers))
+def _signers(
+    envelope: bytes, trusted: Sequence[PublicKey], digest: str, decision: Decision
+) -> tuple[PublicKey, ...]:
+    payload, signers = unseal(envelope, IN_TOTO, _distinct(trusted))
     try:
         statement = decode_canonical(payload, ApprovalStatement)
     except Malformed as error:
@@ -114,6 +145,8 @@ def _signers(envelope: bytes, plan: Plan, digest: str) -> tuple[PublicKey, ...]:
     subjects = [(subject.name, subject.digest.sha256) for subject in statement.subject]
     if subjects != [("plan.json", digest)] or statement.predicate.plan.sha256 != digest:
         raise Invalid("it approves another plan")
+    if statement.predicate.decision != decision:
+        raise Invalid(f"its decision is to {statement.predicate.decision}, not to {decision}")
     return signers
 
 
