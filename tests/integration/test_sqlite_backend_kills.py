@@ -21,6 +21,7 @@ from .sqlite_shop import build, going
 CALLS = "fsync,fdatasync,pwrite64,write,ftruncate,rename,renameat,renameat2,link,linkat,unlink,unlinkat"
 WALK = Path(__file__).with_name("sqlite_walk.py")
 ROWS = 8
+NAMED = ("OSError: [Errno", "deleatur.errors.Refused: ", "deleatur.errors.Transient: ")
 
 
 def walk(folder: Path, *strace: str, may_fail: bool = False) -> int:
@@ -30,7 +31,7 @@ def walk(folder: Path, *strace: str, may_fail: bool = False) -> int:
     prefix = ["strace", "-f", "-qq", *strace] if strace else []
     done = subprocess.run([*prefix, *command], env=environment, capture_output=True, text=True)
     errors = [line for line in done.stderr.splitlines() if not line.startswith(" ")]
-    named = errors and errors[-1].startswith(("OSError: [Errno", "deleatur.errors.Refused: "))
+    named = errors and errors[-1].startswith(NAMED)
     assert "Traceback" not in done.stderr or (may_fail and named), done.stderr
     return done.returncode
 

@@ -148,7 +148,9 @@ class Rewriting:
         """
         files = self._files
         if files.size("-wal") or files.hot():
-            raise Transient("a program wrote to the database meanwhile; stop it and resume")
+            raise Transient(
+                "a program wrote to the database meanwhile, or its WAL could not be emptied; resume without it"
+            )
         journal = files.status("-journal")
         if journal is not None:  # left by journal_mode PERSIST or TRUNCATE; it may hold old pages
             files.rename("-journal", f".deleatur-journal-{journal.st_ino}")
