@@ -149,7 +149,7 @@ class Rewriting:
         files = self._files
         if files.size("-wal") or files.hot():
             raise Transient(
-                "a program wrote to the database meanwhile, or its WAL could not be emptied; resume without it"
+                "a program wrote to the database meanwhile, or its WAL could not be emptied; stop it, resume"
             )
         journal = files.status("-journal")
         if journal is not None:  # left by journal_mode PERSIST or TRUNCATE; it may hold old pages
