@@ -8,7 +8,7 @@ from pathlib import Path
 from deleatur.documents.codec import read_limited
 from deleatur.documents.journal import AnyEvent, Entry, digest_of_line, line_of, read_chain
 from deleatur.engine.directory import MAX_JOURNAL, sync_directory, write_all
-from deleatur.errors import Failed
+from deleatur.errors import DeleaturError, Failed
 
 Clock = Callable[[], datetime]
 
@@ -26,15 +26,22 @@ class Chronicle:
         self._told = told
         self._failed = False
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-        sync_directory(path.parent)
+        try:
+            sync_directory(path.parent)
+            self.entries = self._read(path, plan_digest)
+        except (DeleaturError, OSError):
+            self.close()
+            raise
+        self._previous = digest_of_line(line_of(self.entries[-1])) if self.entries else plan_digest
+
+    def _read(self, path: Path, plan_digest: str) -> list[Entry]:
+        """Read the entries, and cut off a torn last line."""
         content = read_limited(path, MAX_JOURNAL)
-        self.entries, self._sound = read_chain(content, plan_digest)
-        self._previous = plan_digest
-        if self.entries:
-            self._previous = digest_of_line(line_of(self.entries[-1]))
-        if self._sound != len(content):
-            os.ftruncate(self._descriptor, self._sound)
+        entries, sound = read_chain(content, plan_digest)
+        if sound != len(content):
+            os.ftruncate(self._descriptor, sound)
             os.fsync(self._descriptor)
+        return entries
 
     def append(self, event: AnyEvent) -> Entry:
         """Write one entry and return when it is on disk.

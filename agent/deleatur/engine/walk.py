@@ -64,9 +64,12 @@ class Walk:
             DeleaturError: anything else that stops the job; it can be resumed.
         """
         passed = selftest()
-        self.chronicle = Chronicle(
-            self.directory.journal, self.plan_digest, clock=self.crew.clock, told=self.crew.hooks.on_event
-        )
+        try:
+            self.chronicle = Chronicle(
+                self.directory.journal, self.plan_digest, clock=self.crew.clock, told=self.crew.hooks.on_event
+            )
+        except OSError as error:
+            raise _io_failed(error) from None
         self.progress = f.fold(self.chronicle.entries)
         try:
             self._go(passed)
@@ -74,8 +77,8 @@ class Walk:
             self._stopped(Interrupted("stopped by hand; go on with `deleatur resume`"))
         except DeleaturError as error:
             self._stopped(error)
-        except OSError as error:  # its file name may be somebody's name, so only its class and text
-            self._stopped(Failed(f"input or output failed: {error.strerror}; mend that and resume"))
+        except OSError as error:
+            self._stopped(_io_failed(error))
         except Exception as error:  # noqa: BLE001 - a defect of a backend must not reach the user raw
             self._stopped(
                 Failed(f"{_where(error)} broke with {type(error).__name__}; report it, then resume")
@@ -305,6 +308,11 @@ def certificate_id(plan_digest: str) -> str:
 def _check_cursor(cursor: Cursor, target: PlannedTarget) -> None:
     if not (cursor.position.isascii() and cursor.position.isprintable() and len(cursor.position) <= 200):
         raise Failed(f"{target.id}: {target.plugin.distribution} yields cursors that may carry content")
+
+
+def _io_failed(error: OSError) -> Failed:
+    """Tell an error of the system by its text alone: its file name may be somebody's name."""
+    return Failed(f"input or output failed: {error.strerror}; mend that and resume")
 
 
 def _where(error: Exception) -> str:
