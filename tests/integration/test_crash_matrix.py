@@ -1,166 +1,98 @@
-"""Kill, starve or break a whole job at every call that changes storage: enumerated, not sampled.
+"""Kill, starve or break whole jobs at every call that changes storage: enumerated, not sampled.
 
-After each fault the job is resumed by a fresh process. It must end in a valid certificate whose
-claims hold, or in a named refusal with the data intact; and no file of the job may hold a value.
+After each fault the job is resumed once. It must end in a valid certificate that says what it says
+of an undisturbed job, or in a named refusal with the data intact; and no file of the job may hold a
+value. These are the calls made from Python; SQLite's own: test_crash_campaign.py.
 """
 
 import errno
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
-from deleatur.engine import key_ring
-from deleatur.engine.directory import JobDirectory
-from deleatur.engine.spool import Spool
-from deleatur.errors import DeleaturError, Refused
-from deleatur.testing.faults import kill_points, list_calls, run_failing_at, run_killed_at
-from deleatur.testing.memory import Store, memory_url
-from deleatur.testing.workbench import Workbench
-from deleatur.trust.verification import verify
+from deleatur import errors
+from deleatur.errors import DeleaturError
+from deleatur.testing.faults import Outcome, kill_points, run_failing_at, run_killed_at
 
-HEAD = """
-schema = "deleatur/job/v1"
-name = "crash"
-reason = "other"
-authority = "a test"
-requested_by = "tester"
-"""
-PEOPLE = [f"Ottilie Canary-{n} ottilie.{n}@example.org +49 30 5550{n:03}".encode() for n in range(3)]
-STAYING = [f"Willibald Stays-{n} willibald.{n}@example.org".encode() for n in range(3)]
+from .crash_jobs import Trials, memory_folder, quick
+
+__all__ = ["memory_folder", "quick"]
+pytestmark = pytest.mark.usefixtures("quick")
+
+ALLOCATING = ("open", "write", "pwrite", "ftruncate", "mkdir", "rename", "link", "setxattr", "fsync")
+NAMED = {n for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, DeleaturError)}
+Point = TypeVar("Point")
 
 
-@dataclass
-class Scenario:
-    """A planned and approved job, and what its target must and must not hold."""
-
-    bench: Workbench
-    job: JobDirectory
-    target: Path
-
-    def run(self) -> None:
-        self.bench.run(self.job)
-
-    def content(self, root: Path) -> bytes:
-        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.exists() else []
-        return b"\n".join(str(p).encode() + b"\n" + p.read_bytes() for p in files)
-
-    def assert_honest(self, error: DeleaturError | None) -> None:
-        """A certificate means gone; a refusal means untouched; nothing in between may stand."""
-        job = self.content(self.job.path)
-        assert not [c for c in (*PEOPLE, *STAYING) if c in job], "a value lies in a file of the job"
-        lying = self.content(self.target)
-        if error is None:
-            checked = verify(self.job.certificate, [self.bench.agent.public], 1, None)
-            assert checked.evidence
-            assert not [c for c in PEOPLE if c in lying]
-        else:
-            assert isinstance(error, Refused)
-            assert all(c in lying for c in PEOPLE)
-        assert all(c in lying for c in STAYING)
+def parts(**numbers: int) -> list[object]:
+    """Name the shares of each scenario's matrix; those not in a normal run are marked."""
+    normal = ("memory", "file", "sqlite")
+    return [
+        pytest.param(
+            kind, (k, n), id=f"{kind}-{k}of{n}", marks=[] if kind in normal else pytest.mark.campaign
+        )
+        for kind, n in numbers.items()
+        for k in range(1, n + 1)
+    ]
 
 
-def memory_job(folder: Path) -> Scenario:
-    Store.create(folder / "store", {"people": PEOPLE, "other": STAYING})
-    bench = Workbench(folder)
-    url = memory_url(folder / "store")
-    job = bench.job(f'{HEAD}[[target]]\nid = "t"\nurl = "{url}"\n[[target.select]]\ntable = "people"\n')
-    return approved(Scenario(bench, job, folder / "store"))
+def share(points: Sequence[Point], part: tuple[int, int]) -> Sequence[Point]:
+    """Return every n-th point from the k-th on."""
+    return points[part[0] - 1 :: part[1]]
 
 
-def file_job(folder: Path) -> Scenario:
-    tree = folder / "data" / "tree"
-    (tree / "inner").mkdir(parents=True)
-    for n, content in enumerate(PEOPLE):
-        (tree / ("inner" if n else "") / f"{n}.txt").write_bytes(content)
-    for n, content in enumerate(STAYING):
-        (folder / "data" / f"{n}.txt").write_bytes(content)
-    bench = Workbench(folder)
-    job = bench.job(f'{HEAD}[[target]]\nid = "t"\nurl = "file://{tree}"\n')
-    return approved(Scenario(bench, job, folder / "data"))
+@pytest.fixture
+def trials(kind: str, tmp_path: Path, memory_folder: Path) -> Iterator[Trials]:
+    """The trials of a scenario: on a disk where the backend asks for one."""
+    made = Trials(kind, memory_folder if kind == "memory" else tmp_path)
+    yield made
+    print(f"{kind}: {dict(made.outcomes)}")
 
 
-def approved(scenario: Scenario) -> Scenario:
-    scenario.bench.plan(scenario.job)
-    scenario.bench.approve(scenario.job)
-    return scenario
+def distinct(calls: Sequence[str]) -> list[tuple[int, str]]:
+    """Return where to kill, without the moments between a flush and the next call.
+
+    A killed process leaves the page cache to the kernel, so they are the moments before the flush.
+    """
+    return [
+        (n, m)
+        for n, m in kill_points(calls, len(calls))
+        if n == 1 or m != "before" or calls[n - 2] != "fsync"
+    ]
 
 
-BUILDERS: dict[str, Callable[[Path], Scenario]] = {"memory": memory_job, "file": file_job}
+@pytest.mark.parametrize(("kind", "part"), parts(memory=1, file=2, sqlite=4, whole=2, shop=6))
+def test_a_kill_at_every_call_is_survived(trials: Trials, part: tuple[int, int]) -> None:
+    calls = trials.calls()
+    assert calls.count("fsync") > 40
+    for n, moment in share(distinct(calls), part):
+        with trials.trial() as scenario:
+            assert run_killed_at(scenario.run, n, moment).killed, f"call {n} ({calls[n - 1]}) was not reached"
+            trials.judge(f"killed {moment} call {n} ({calls[n - 1]})", scenario)
+    assert set(trials.outcomes) == {"certified"}
 
 
-def resume(scenario: Scenario) -> DeleaturError | None:
-    """Resume once, as a person would; whatever was transient is over."""
-    try:
-        scenario.run()
-    except DeleaturError as error:
-        return error
-    return None
-
-
-def each(build: Callable[[Path], Scenario], folder: Path) -> tuple[str, ...]:
-    """Return the calls of a whole run, made in a child so that the spool key is the child's."""
-    return list_calls(build(folder / "count").run)
-
-
-@pytest.mark.parametrize("kind", BUILDERS)
-def test_a_kill_at_every_call_is_survived(kind: str, tmp_path: Path) -> None:
-    calls = each(BUILDERS[kind], tmp_path)
-    assert calls.count("fsync") > 20
-    for n, moment in kill_points(calls, len(calls)):
-        folder = tmp_path / f"{n}-{moment}"
-        scenario = BUILDERS[kind](folder)
-        assert run_killed_at(scenario.run, n, moment).killed, f"call {n} ({calls[n - 1]}) was not reached"
-        error = resume(scenario)
-        try:
-            scenario.assert_honest(error)
-        except AssertionError as failed:
-            raise AssertionError(f"killed {moment} call {n} ({calls[n - 1]}): {failed}; {error}") from failed
-        shutil.rmtree(folder)
+def check_named(outcome: Outcome) -> None:
+    """Check that a run ended in an error of ours, in one line."""
+    name, _, text = outcome.error.partition(": ")
+    assert name in NAMED, outcome.error
+    assert text
+    assert "\n" not in text
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
-@pytest.mark.parametrize("kind", BUILDERS)
-def test_a_failing_call_anywhere_is_survived(kind: str, code: int, tmp_path: Path) -> None:
-    calls = each(BUILDERS[kind], tmp_path)
-    for n in range(1, len(calls) + 1):
-        folder = tmp_path / str(n)
-        scenario = BUILDERS[kind](folder)
-        outcome = run_failing_at(scenario.run, n, code)
-        error = None if scenario.job.certificate.exists() and not outcome.error else resume(scenario)
-        try:
-            scenario.assert_honest(error)
-        except AssertionError as failed:
-            raise AssertionError(f"call {n} ({calls[n - 1]}): {failed}; {outcome.error}; {error}") from failed
-        shutil.rmtree(folder)
-
-
-@pytest.mark.parametrize("kind", BUILDERS)
-def test_a_power_cut_that_loses_the_spool_key_never_ends_in_a_claim(kind: str, tmp_path: Path) -> None:
-    """Kill at every journal entry, forget the key, resume: CLEAN only if sampled again before the erase."""
-    calls = each(BUILDERS[kind], tmp_path)
-    for n in [i for i, call in enumerate(calls, 1) if call == "fsync"]:
-        folder = tmp_path / str(n)
-        scenario = BUILDERS[kind](folder)
-        run_killed_at(scenario.run, n, "before")
-        erasing = (
-            b'"kind":"erasing"' in scenario.job.journal.read_bytes()
-            if scenario.job.journal.exists()
-            else False
-        )
-        verified = (
-            b'"kind":"verified"' in scenario.job.journal.read_bytes()
-            if scenario.job.journal.exists()
-            else False
-        )
-        plan_id = __import__("json").loads(scenario.job.plan.read_bytes())["id"]
-        key_ring.destroy(f"spool-{plan_id}")
-        assert Spool.open(scenario.job.spool, plan_id) is None
-        error = resume(scenario)
-        scenario.assert_honest(error)
-        if error is None and erasing and not verified:
-            checked = verify(scenario.job.certificate, [scenario.bench.agent.public], 1, None)
-            assert checked.certificate.outcome.overall == "executed-unverified"
-        shutil.rmtree(folder)
+@pytest.mark.parametrize(("kind", "part"), parts(memory=1, file=2, sqlite=4, whole=2, shop=6))
+def test_a_failing_call_anywhere_is_survived(trials: Trials, part: tuple[int, int], code: int) -> None:
+    calls = trials.calls()
+    chosen = [n for n, call in enumerate(calls, 1) if code == errno.EIO or call in ALLOCATING]
+    for n in share(chosen, part):
+        with trials.trial() as scenario:
+            outcome = run_failing_at(scenario.run, n, code)
+            if outcome.error:
+                check_named(outcome)
+            else:
+                assert scenario.job.certificate.exists()
+            trials.judge(f"call {n} ({calls[n - 1]}) failed: {outcome.error}", scenario)
+    assert set(trials.outcomes) == {"certified"}
