@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/certificates.py [--quick]
 
 One process, one core. Ratios travel between machines, seconds do not. Prints a table and
-`RESULT certificates FIGURE ok|short`: verified certificates a second of one target with two
+`RESULT certificates FIGURE verified/s ok|short`: verified certificates a second of one target with two
 signatures. Short means under 20, or a certificate that costs more than 80 bare verifications.
 """
 
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import result
 from deleatur.judge.statement import Issue, statement
 from deleatur.testing.finished import AGENT, APPROVERS, SECOND_AGENT, a_file, finished
 from deleatur.trust.dsse import IN_TOTO, seal, unseal
@@ -42,8 +43,8 @@ def rate(call: Callable[[], object], seconds: float) -> float:
     return best
 
 
-def main(seconds: float) -> bool:
-    """Measure and print; return whether the figure is good enough."""
+def main(seconds: float) -> int:
+    """Measure and print; return the exit code."""
     job = finished(a_file())
     issue = Issue(
         certificate_id="certificate-0001",
@@ -92,9 +93,9 @@ def main(seconds: float) -> bool:
     for name, found in rates.items():
         print(f"{name:<22} {found:>10,.0f} {bare / found:>20.1f}")
     figure = rates["verify the folder"]
-    good = figure >= FLOOR and bare / figure <= COST
-    print(f"RESULT certificates {figure:.0f} {'ok' if good else 'short'}")
-    return good
+    return result(
+        "certificates", f"{figure:.0f}", "verified/s", good=figure >= FLOOR and bare / figure <= COST
+    )
 
 
 def fast_folder() -> str | None:
@@ -105,4 +106,4 @@ def fast_folder() -> str | None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Certificates a second.")
     parser.add_argument("--quick", action="store_true", help="half a second for each line instead of two")
-    sys.exit(0 if main(0.5 if parser.parse_args().quick else 2.0) else 1)
+    sys.exit(main(0.5 if parser.parse_args().quick else 2.0))

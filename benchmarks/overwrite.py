@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import result
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.overwrite import overwrite_in_place
 
@@ -88,9 +89,7 @@ def main() -> int:
     for name, seconds in medians.items():
         print(f"{name:<48} {size / MIB / seconds:>8.0f} {base / seconds:>6.2f}")
     figure = base / medians["deleatur, keystream, durable each 64 MiB"]
-    verdict = "ok" if figure >= PROMISED else "short"
-    print(f"RESULT overwrite {figure:.2f} of-dd {verdict}")
-    return 0 if verdict == "ok" else 1
+    return result("overwrite", f"{figure:.2f}", "of-dd", good=figure >= PROMISED)
 
 
 if __name__ == "__main__":

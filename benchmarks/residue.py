@@ -1,7 +1,7 @@
 """Measure what a raw scan still finds after each way of getting rid of files, on a real ext4.
 
 Each way gets a file system of its own on a loop device, with the same files. The scan reads the
-mounted tree and the whole device. Needs root. Prints a table and `RESULT residue FIGURE ok|short`:
+mounted tree and the whole device. Needs root. Prints a table and `RESULT residue FIGURE values ok|short`:
 values of the files that are left after our technique. Short means more than none, or that the scan
 did not see every value before.
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import result
 from deleatur.documents.place import Surface
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.needles import NeedleSet
@@ -141,9 +142,7 @@ def main() -> int:
         print(f"{name:<24}{tree:>16}{device:>18}{names:>17}")
     seen = left["nothing (control)"]
     figure = sum(left["overwrite-and-remove"][:2])
-    verdict = "ok" if figure == 0 and seen == (total, total, files) else "short"
-    print(f"RESULT residue {figure} of {total} values after overwrite-and-remove {verdict}")
-    return 0 if verdict == "ok" else 1
+    return result("residue", str(figure), "values", good=figure == 0 and seen == (total, total, files))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measure the residue scanner beside grep and bytes.find, in the same run, on the same bytes.
 
 A quarter each of random bytes, text, zeros and JSON-like lines; needles planted at known places.
-Prints one table for each way of searching and `RESULT scan FIGURE ok|short`: the ratio of our rate
+Prints one table for each way of searching and `RESULT scan FIGURE of-grep ok|short`: the ratio of our rate
 at 10,000 needles to grep's. Short means that a count differs from the planted one, or that we are
 slower than a quarter of grep.
 """
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import result
 from deleatur.documents.place import Surface
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
@@ -146,9 +147,8 @@ def main() -> int:
                 ratio = rates[name, count] / rates["grep -aoF -f", count]
                 print(f"{name:<24}{count:>8}{found:>7}{wall_rate:>11.0f}{cpu_rate:>10.0f}{ratio:>15.2f}")
     figure = rates["deleatur", 10_000] / rates["grep -aoF -f", 10_000]
-    verdict = "ok" if figure >= FLOOR and not wrong else "short"
-    print(f"RESULT scan {figure:.2f} of grep's rate at 10,000 needles, {wrong} wrong counts, {verdict}")
-    return 0 if verdict == "ok" else 1
+    print(f"{wrong} wrong counts")
+    return result("scan", f"{figure:.2f}", "of-grep", good=figure >= FLOOR and not wrong)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import result
 from deleatur.api import Condition, Pattern, Refused, Selection, Step, Target
 from deleatur_plugins.sqlite import SqliteBackend
 
@@ -312,9 +313,7 @@ def main(arguments: list[str]) -> int:
             bench.second_connection(mode)
     for wrong in bench.wrong:
         print(f"does not hold: {wrong}")
-    verdict = "ok" if bench.left == 0 and not bench.wrong else "short"
-    print(f"RESULT sqlite_residue {bench.left} hits {verdict}")
-    return 0 if verdict == "ok" else 1
+    return result("sqlite_residue", str(bench.left), "hits", good=bench.left == 0 and not bench.wrong)
 
 
 if __name__ == "__main__":

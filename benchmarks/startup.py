@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import result
+
 PROMISE = 200  # ms, from the issue that founded the project: start-up below 200 ms
 AGENT = Path(sys.executable).with_name("deleatur")
 COMMANDS = {
@@ -45,9 +47,7 @@ def main() -> int:
         median = statistics.median(taken)
         print(f"{name:<20} {median:>9.0f} {min(taken):>8.0f} {max(taken):>8.0f} {median / empty:>6.1f}")
     figure = statistics.median(times["deleatur --help"])
-    verdict = "ok" if figure < PROMISE else "short"
-    print(f"RESULT startup {figure:.0f} ms {verdict}")
-    return 0 if verdict == "ok" else 1
+    return result("startup", f"{figure:.0f}", "ms", good=figure < PROMISE)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ BAR = 40  # characters
 
 @click.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"))
-@click.option("--customers", default=600, show_default=True, type=click.IntRange(40, 100_000))
+@click.option("--customers", default=600, show_default=True, type=click.IntRange(40, 2000))
 @as_json_option
 def command(folder: Path, customers: int, as_json: bool) -> None:
     """Build a closing web shop in FOLDER, decide, archive, erase, verify and certify.

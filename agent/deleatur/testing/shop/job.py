@@ -18,6 +18,7 @@ approvals = 2
 
 [verification]
 mode = "full"
+needles = 50000  # values to search for: enough for every one
 
 [custodian]
 name = "accounting-archive"
