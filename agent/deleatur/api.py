@@ -5,6 +5,7 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 
 from deleatur.backend import Backend, Secrets
 from deleatur.documents.job import Condition, HeldRows, Selection, Target, Within
+from deleatur.documents.journal import Entry
 from deleatur.documents.place import (
     Cursor,
     Denial,
@@ -17,6 +18,7 @@ from deleatur.documents.place import (
     Surface,
     Unit,
 )
+from deleatur.documents.plan import Plan
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.hooks import Hold, hookimpl
 from deleatur.sanitize.digest import keyed_digest, keyed_digest_of_set
@@ -47,6 +49,7 @@ __all__ = [
     "Condition",
     "Cursor",
     "Denial",
+    "Entry",
     "Extent",
     "Failed",
     "FileSystem",
@@ -59,6 +62,7 @@ __all__ = [
     "Locator",
     "Offer",
     "Pattern",
+    "Plan",
     "Refused",
     "Secrets",
     "Selection",
