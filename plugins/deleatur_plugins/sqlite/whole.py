@@ -5,6 +5,7 @@ again by its neutral name after a kill.
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,12 +56,17 @@ class Whole:
 
         Raises:
             Gone: none is.
+            Refused: one is a link, or no file.
         """
         found = []
         for suffix in (*SIDECARS, *self._files.ours(), ""):
             name = found_again(self._files.folder, self._files.name + suffix, self._key)
             if name is not None:
                 status = os.stat(name, dir_fd=self._files.folder, follow_symlinks=False)
+                if not stat.S_ISREG(status.st_mode):
+                    raise Refused(
+                        f"inode-{status.st_ino} is a symbolic link or no file; name the file itself"
+                    )
                 found.append(Part(suffix, name, status))
         if not found:
             raise Gone("the database is not there")
