@@ -23,6 +23,7 @@ class Malformed(DeleaturError):
 
     def __init__(self, what: str, *, kind: str, where: str = "$") -> None:
         super().__init__(f"{what} (at {where})")
+        self.what = what
         self.kind = kind
         self.where = where
 

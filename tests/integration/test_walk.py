@@ -110,7 +110,7 @@ def test_too_few_or_wrong_approvals_stop_before_anything(shop: Shop, signers: li
 def test_one_approver_cannot_approve_twice(shop: Shop) -> None:
     job = shop.planned()
     shop.bench.approve(job, [shop.bench.approvers[0]])
-    with pytest.raises(Refused, match="written once"):
+    with pytest.raises(Refused, match="counts once"):
         shop.bench.approve(job, [shop.bench.approvers[0]])
     shutil.copy(next(job.approvals.iterdir()), job.approvals / "another.dsse.json")
     with pytest.raises(Refused, match="1 of 2 approvals"):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deleatur.documents.codec import read_limited
 from deleatur.documents.journal import AnyEvent, Entry, digest_of_line, line_of, read_chain
-from deleatur.engine.directory import MAX_JOURNAL, sync_directory, write_all
+from deleatur.engine.directory import sync_directory, write_all
+from deleatur.engine.reading import decoding, read_journal
 from deleatur.errors import DeleaturError, Failed
 
 Clock = Callable[[], datetime]
@@ -36,8 +36,9 @@ class Chronicle:
 
     def _read(self, path: Path, plan_digest: str) -> list[Entry]:
         """Read the entries, and cut off a torn last line."""
-        content = read_limited(path, MAX_JOURNAL)
-        entries, sound = read_chain(content, plan_digest)
+        content = read_journal(path)
+        with decoding(path.name):
+            entries, sound = read_chain(content, plan_digest)
         if sound != len(content):
             os.ftruncate(self._descriptor, sound)
             os.fsync(self._descriptor)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deleatur.documents.codec import MAX_JOB, MAX_PLAN, read_limited
+from deleatur.documents.codec import MAX_JOB, MAX_PLAN
+from deleatur.engine.reading import read_plain
 from deleatur.errors import Refused
 
 _MODE = 0o600  # a job names places; nobody else needs to know them
-MAX_JOURNAL = 4 << 30  # bytes; ten million cursors
 MAX_APPROVAL = 1 << 20  # bytes
 
 
@@ -79,11 +79,11 @@ class JobDirectory:
         if not self.approvals.is_dir():
             return {}
         files = sorted(self.approvals.glob("*.dsse.json"))
-        return {f.name: read_limited(f, MAX_APPROVAL) for f in files}
+        return {f.name: read_plain(f, MAX_APPROVAL) for f in files}
 
     def _read(self, path: Path, limit: int, advice: str) -> bytes:
         try:
-            return read_limited(path, limit)
+            return read_plain(path, limit)
         except FileNotFoundError:
             raise Refused(f"there is no {path.name} in {self.path}; {advice}") from None
 

@@ -16,7 +16,7 @@ from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.journal import read_chain
 from deleatur.documents.plan import Plan, PublicKey, Software
 from deleatur.engine.chronicle import Clock
-from deleatur.engine.directory import MAX_JOURNAL, JobDirectory
+from deleatur.engine.directory import JobDirectory
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.looking import Progress
 from deleatur.engine.opening import (
@@ -28,6 +28,7 @@ from deleatur.engine.opening import (
     secrets_for,
     values_digest,
 )
+from deleatur.engine.reading import decoding, read_journal
 from deleatur.engine.registry import record_digest, scheme_of
 from deleatur.engine.walk import Crew, Walk
 from deleatur.errors import Refused
@@ -54,7 +55,8 @@ class Approved:
 def read_plan(directory: JobDirectory) -> Approved:
     """Read and decode the plan of a job."""
     content = directory.read_plan()
-    return Approved(decode_plan(content), content)
+    with decoding("plan.json"):
+        return Approved(decode_plan(content), content)
 
 
 def write_short_job(path: Path, url: str, authority: str) -> JobDirectory:
@@ -105,7 +107,8 @@ def plan_job(
     """
     with directory.locked():
         content = directory.read_job()
-        job = decode_job(content)
+        with decoding("job.toml"):
+            job = decode_job(content)
         if directory.plan.exists():
             raise Refused(f"{directory.path} has a plan already; a new plan needs a new job directory")
         key = make_digest_key(directory)
@@ -152,6 +155,8 @@ def approve_job(directory: JobDirectory, key: SigningKey, clock: Clock, *, diges
         if key.public.spki not in {k.spki for k in approved.plan.approvers}:
             raise Refused(f"{key.key_id} is not among the approvers of this plan")
         name = f"approval-{hashlib.sha256(key.public.spki.encode()).hexdigest()[:16]}.dsse.json"
+        if (directory.approvals / name).exists():
+            raise Refused(f"{key.public.name} has approved this plan already, and counts once")
         envelope = approve(approved.content, key, _seconds(clock))
         directory.write_once(directory.approvals / name, envelope)
         return name
@@ -225,11 +230,11 @@ def _require_same_job(directory: JobDirectory, plan: Plan) -> None:
 def state_of(directory: JobDirectory, approved: Approved) -> fold.Progress:
     """Return how far the job is, by its journal; the journal is not changed."""
     try:
-        with directory.journal.open("rb") as file:
-            content = file.read(MAX_JOURNAL)
+        content = read_journal(directory.journal)
     except FileNotFoundError:
         content = b""
-    return fold.fold(read_chain(content, approved.digest)[0])
+    with decoding("journal.jsonl"):
+        return fold.fold(read_chain(content, approved.digest)[0])
 
 
 def now() -> datetime:

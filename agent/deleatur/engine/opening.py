@@ -13,12 +13,13 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from deleatur.backend import Backend, Secrets
-from deleatur.documents.codec import encode_json, read_limited
+from deleatur.documents.codec import encode_json
 from deleatur.documents.job import Target, conditions_of
 from deleatur.documents.place import Inspection
 from deleatur.documents.plan import PlannedTarget, PluginPin
 from deleatur.engine.decorators import retrying, throttled
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.reading import read_plain
 from deleatur.engine.registry import scheme_of
 from deleatur.errors import Gone, Refused
 from deleatur.sanitize.digest import keyed_digest
@@ -61,7 +62,7 @@ def read_digest_key(directory: JobDirectory) -> bytes:
         Refused: it is missing or cut, so nothing of the plan can be compared any more.
     """
     try:
-        key = read_limited(directory.digest_key, KEY_SIZE)
+        key = read_plain(directory.digest_key, KEY_SIZE)
     except FileNotFoundError:
         key = b""
     if len(key) != KEY_SIZE:
@@ -82,7 +83,7 @@ def secrets_for(target: Target, key: bytes, directory: Path) -> dict[str, bytes]
 
 def _values(path: Path) -> bytes:
     try:
-        return read_limited(path, MAX_VALUES)
+        return read_plain(path, MAX_VALUES)
     except FileNotFoundError:
         raise Refused(f"the values file {path} is missing") from None
 

@@ -7,6 +7,7 @@ from deleatur.backend import Backend
 from deleatur.documents.agent import Agent
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
 from deleatur.documents.plan import PluginPin, PublicKey
+from deleatur.engine.reading import decoding
 from deleatur.engine.registry import backend_class
 from deleatur.errors import Refused
 from deleatur.trust.keys import load_public
@@ -45,5 +46,6 @@ def load_settings(path: Path | None) -> Settings:
     places = [path] if path is not None else [Path(NAME), Path.home() / ".config" / "deleatur" / NAME]
     for place in places:
         if place.is_file():
-            return Settings(place.absolute().parent, decode_toml(read_limited(place, MAX_JOB), Agent))
+            with decoding(str(place)):
+                return Settings(place.absolute().parent, decode_toml(read_limited(place, MAX_JOB), Agent))
     raise Refused(f"there is no {' or '.join(map(str, places))}; make one with `deleatur init`")
