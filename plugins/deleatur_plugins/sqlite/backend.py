@@ -71,6 +71,7 @@ class SqliteBackend(Backend):
             system = filesystem_of(files.folder)
             with self._content() as content:
                 refuse_unknown(content.schema)
+                content.check_archive()
                 identity = self._identity_of_rows(content, system.uuid)
                 units, held, rows = content.units(), tuple(content.held), content.rows
             now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads

@@ -163,6 +163,21 @@ class Content:
             ):
                 yield {c: _python(table, c, v) for c, v in zip(table.columns, row, strict=True)}
 
+    def check_archive(self) -> None:
+        """See that the archive names only what is there, and that it forgets no column.
+
+        Raises:
+            Refused: a name that the schema does not know, or a column without a rule.
+        """
+        for wanted in self._target.archive:
+            table = self.schema.table(wanted.table)
+            self._selector.query(table, wanted.where)
+            for column in wanted.columns:
+                self.schema.column(table, column)
+            silent = [column for column in table.columns if column not in wanted.columns]
+            if silent:
+                raise Refused(f"the archive of {table.name!r} has no rule for {', '.join(silent)[:200]}")
+
     def bystanders(self) -> Iterator[tuple[str, bytes]]:
         """Yield (table, bytes) of everything that must stay: declarations and every other row."""
         for statement in self.schema.statements:
