@@ -16,7 +16,7 @@ from pathlib import Path
 from deleatur.archive.package import check_archive, write_archive
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
-from deleatur.documents.place import Cursor, Step
+from deleatur.documents.place import Cursor, Locator, Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.engine import looking
 from deleatur.engine.chronicle import Chronicle, Clock
@@ -194,12 +194,24 @@ class Walk:
         empty = [t.table for t in archived.tables if not t.rows]
         if empty or {t.table for t in archived.tables} != set(tables):
             raise Refused(f"{target.id}: nothing was archived from {', '.join(empty) or 'some tables'}")
+        mark = _archive_of(target.id)
+        self.spool.append(mark, [(Locator(unit=mark), archived.sha256.encode())])
+        self.spool.seal(mark)
         self._note(archived)
 
     def _check_archives(self) -> None:
-        """No archive, no erase: what was written must still be there, unchanged."""
-        for archived in self.progress.archived.values():
+        """No archive, no erase: what was written must still be there, unchanged.
+
+        The journal alone does not say what was written: anybody who can write to it can write it
+        anew. The spool says it too, under a key that is on no disk; if that key is lost with the
+        samples, the certificate will not say "verified" anyway.
+        """
+        for target, archived in self.progress.archived.items():
             check_archive(self.directory.archive / archived.file, archived)
+            mark = _archive_of(target)
+            written = [d for _, d in self.spool.read(mark)] if self.spool.sealed(mark) else []
+            if self.spool.sealed(target) and written != [archived.sha256.encode()]:
+                raise Refused(f"{target}: the journal names another archive than was written; make a new job")
 
     def _erase(self, step: Step, after: Cursor | None) -> None:
         target = self.targets[step.target]
@@ -303,6 +315,11 @@ class Walk:
 def certificate_id(plan_digest: str) -> str:
     """Return the one certificate id that a plan can have, so that no plan has two."""
     return hashlib.sha256(f"deleatur certificate {plan_digest}".encode()).hexdigest()[:32]
+
+
+def _archive_of(target: str) -> str:
+    """Name the spool's record about a target's archive, as no target can be named."""
+    return f"archive of {target}"
 
 
 def _check_cursor(cursor: Cursor, target: PlannedTarget) -> None:
