@@ -383,6 +383,11 @@ def false_archive_and_begun(world: World) -> list[j.AnyEvent]:
     return [*false_archive(world), j.Erasing(step="s1")]
 
 
+def forge_and_forget(world: World) -> None:
+    forge(false_archive_and_begun)(world)
+    world.job.spool.unlink()
+
+
 # --- the archive, the target
 
 
@@ -539,8 +544,16 @@ ARCHIVE = (
         "the same, and forged that the erase had begun",
         "stopped at controlled",
         forge(false_archive_and_begun),
-        only(*ROWED, ends=VERIFIED),
-        "**not caught** (limit 1): only the custodian who opens the archive sees it",
+        only(*ROWED, ends=Refused),
+        "the spool knows what was written, under a key that is on no disk",
+        intact=True,
+    ),
+    Cheat(
+        "the same, and the spool removed",
+        "stopped at controlled",
+        forge_and_forget,
+        only(*ROWED, ends=UNVERIFIED),
+        "**not caught** (limit 1): the certificate claims little, and the custodian misses the archive",
     ),
 )
 

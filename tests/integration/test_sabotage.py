@@ -1,5 +1,6 @@
 """Every cell of the sabotage table is played: the cheat fails, and never ends in a false certificate."""
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from deleatur.api import Backend
-from deleatur.errors import DeleaturError, Interrupted
+from deleatur.errors import DeleaturError, Interrupted, Malformed, Refused
 from deleatur.trust.verification import verify
 
+from .sabotage_papers import leaves
 from .sabotage_table import UNVERIFIED, Cheat, Ends, cells
 from .sabotage_worlds import OTHERS, PEOPLE, STAYING, WORLDS, World
 
@@ -112,6 +114,27 @@ def test_without_a_cheat_the_job_ends_in_a_certificate(folder: Path, backend: st
     honest = Cheat("none", "before running", lambda world: None, {}, "")
     assert_caught(world, honest, "verified")
     assert world.holds(STAYING) or backend == "database"
+
+
+@pytest.mark.parametrize("backend", WORLDS)
+def test_no_field_of_an_approved_plan_can_be_changed(folder: Path, backend: str) -> None:
+    world = WORLDS[backend](folder)
+    world.bench.plan(world.job)
+    world.bench.approve(world.job)
+    approved = world.job.plan.read_bytes()
+    paths = [path for path, _ in leaves(json.loads(approved))]
+    assert len(paths) > 60
+    for path in paths:
+        plan = json.loads(approved)
+        dict(leaves(plan))[path]()
+        world.job.plan.write_text(json.dumps(plan, separators=(",", ":"), ensure_ascii=False) + "\n")
+        with pytest.raises((Refused, Malformed)):
+            world.bench.run(world.job)
+        assert not world.job.journal.exists(), path
+    assert world.holds(PEOPLE)
+    world.job.plan.write_bytes(approved)
+    world.bench.run(world.job)
+    assert not world.holds_any(PEOPLE)
 
 
 @pytest.fixture
