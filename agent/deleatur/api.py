@@ -20,11 +20,14 @@ from deleatur.documents.place import (
 )
 from deleatur.documents.plan import Plan
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
+from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
 from deleatur.sanitize.digest import keyed_digest, keyed_digest_of_set
 from deleatur.sanitize.filesystem import (
     Extent,
     FileSystem,
+    access_to,
+    encrypted_below,
     extents,
     filesystem_of,
     generation,
@@ -46,7 +49,9 @@ from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 
 __all__ = [
     "Backend",
+    "Column",
     "Condition",
+    "Contents",
     "Cursor",
     "Denial",
     "Entry",
@@ -54,12 +59,16 @@ __all__ = [
     "Failed",
     "FileSystem",
     "Gone",
+    "HeldFile",
     "HeldRows",
+    "HeldTable",
     "Hold",
+    "Holding",
     "Identity",
     "Inspection",
     "Keystream",
     "Locator",
+    "NotRead",
     "Offer",
     "Pattern",
     "Plan",
@@ -74,7 +83,9 @@ __all__ = [
     "Unsupported",
     "Usage",
     "Within",
+    "access_to",
     "covered",
+    "encrypted_below",
     "extents",
     "filesystem_of",
     "found_again",

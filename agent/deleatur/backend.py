@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from deleatur.documents.job import Target
 from deleatur.documents.place import Cursor, Inspection, Locator, Step
 from deleatur.errors import Unsupported
+from deleatur.holding import Contents
 
 Secrets = Mapping[
     str, bytes
@@ -67,6 +68,13 @@ class Backend(ABC):
     def records(self, table: str) -> Iterator[dict[str, Any]]:
         """Yield the records of `table` that the target's archive keeps, column by column."""
         raise Unsupported(f"{type(self).__name__} holds no records of {table!r} to archive")
+
+    def contents(self) -> Contents:
+        """Show all that the store holds, whatever the target selects, for a data map.
+
+        Changes nothing. What is there and cannot be read is shown as `NotRead`, never left out.
+        """
+        raise Unsupported(f"{type(self).__name__} cannot show what it holds; declare the place instead")
 
     def bystanders(self) -> Iterator[bytes]:
         """Yield, in a fixed order, the bytes of everything inside the target that must stay.

@@ -40,7 +40,7 @@ def check_job(job: Job) -> None:
     Raises:
         Malformed: all faults in one line; `kind` and `where` are those of the first.
     """
-    _raise_all([*faults_of_job(job)])
+    raise_all([*faults_of_job(job)])
 
 
 def check_plan(plan: Plan) -> None:
@@ -49,14 +49,14 @@ def check_plan(plan: Plan) -> None:
     Raises:
         Malformed: all faults in one line; `kind` and `where` are those of the first.
     """
-    _raise_all([*faults_of_plan(plan)])
+    raise_all([*faults_of_plan(plan)])
 
 
 def faults_of_job(job: Job) -> Iterator[Fault]:
     """Yield every fault of `job`."""
-    yield from _personal_text(job.authority, "$.authority")
-    yield from _twice((t.id for t in job.target), "$.target", "id")
-    yield from _twice((t.url for t in job.target), "$.target", "url")
+    yield from personal_text(job.authority, "$.authority")
+    yield from twice((t.id for t in job.target), "$.target", "id")
+    yield from twice((t.url for t in job.target), "$.target", "url")
     for n, target in enumerate(job.target):
         yield from _target(target, f"$.target[{n}]")
     if any(t.archive for t in job.target) and job.custodian is None:
@@ -73,13 +73,13 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
 
 def faults_of_plan(plan: Plan) -> Iterator[Fault]:
     """Yield every fault of `plan`."""
-    yield from _twice((k.spki for k in plan.approvers), "$.approvers", "spki")
-    yield from _twice((t.id for t in plan.targets), "$.targets", "id")
+    yield from twice((k.spki for k in plan.approvers), "$.approvers", "spki")
+    yield from twice((t.id for t in plan.targets), "$.targets", "id")
     for n, target in enumerate(plan.targets):
         where = f"$.targets[{n}]"
         if target.id != target.target.id:
             yield Fault("contradiction", f"{where}.target.id", "not the id of the planned target")
-        yield from _twice((u.name for u in target.units), f"{where}.units", "name")
+        yield from twice((u.name for u in target.units), f"{where}.units", "name")
     techniques = {t.id: t.technique for t in plan.targets}
     for n, step in enumerate(plan.steps):
         where = f"$.steps[{n}]"
@@ -93,7 +93,12 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
         yield Fault("contradiction", "$.steps", f"target {idle} has no step")
 
 
-def _raise_all(faults: Sequence[Fault]) -> None:
+def raise_all(faults: Sequence[Fault]) -> None:
+    """Raise all faults in one line; none: nothing.
+
+    Raises:
+        Malformed: `kind` and `where` are those of the first.
+    """
     if not faults:
         return
     first, *others = faults
@@ -105,12 +110,12 @@ def _raise_all(faults: Sequence[Fault]) -> None:
 
 def _target(target: Target, where: str) -> Iterator[Fault]:
     yield from _url(target, where)
-    yield from _twice((h.id for h in target.hold), f"{where}.hold", "id")
-    yield from _twice((a.table for a in target.archive), f"{where}.archive", "table")
+    yield from twice((h.id for h in target.hold), f"{where}.hold", "id")
+    yield from twice((a.table for a in target.archive), f"{where}.archive", "table")
     for n, selection in enumerate(target.select):
         yield from _conditions(selection.where, f"{where}.select[{n}].where")
     for n, hold in enumerate(target.hold):
-        yield from _personal_text(hold.reason, f"{where}.hold[{n}].reason")
+        yield from personal_text(hold.reason, f"{where}.hold[{n}].reason")
         yield from _conditions(hold.where, f"{where}.hold[{n}].where")
     for n, table in enumerate(target.archive):
         yield from _archive(table, f"{where}.archive[{n}]")
@@ -185,7 +190,8 @@ def _literal(value: Value, where: str) -> Iterator[Fault]:
         yield Fault("personal", where, "put values that name a person into a file and use values_from")
 
 
-def _personal_text(text: str, where: str) -> Iterator[Fault]:
+def personal_text(text: str, where: str) -> Iterator[Fault]:
+    """Refuse a text of a person's that holds an address."""
     if "@" in text:
         yield Fault("personal", where, "an address names a person: cite the case, the law or a pseudonym")
 
@@ -197,7 +203,8 @@ def _real_date(text: str, where: str) -> Iterator[Fault]:
         yield Fault("bad-value", where, "no such date")
 
 
-def _twice(names: Iterable[str], where: str, key: str) -> Iterator[Fault]:
+def twice(names: Iterable[str], where: str, key: str) -> Iterator[Fault]:
+    """Find every name that stands a second time."""
     seen: set[str] = set()
     for n, name in enumerate(names):
         if name in seen:

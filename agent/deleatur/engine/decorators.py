@@ -14,6 +14,7 @@ from deleatur.backend import Backend, Secrets
 from deleatur.documents.job import Target
 from deleatur.documents.place import Cursor, Inspection, Locator, Step
 from deleatur.errors import Transient, Unsupported
+from deleatur.holding import Contents
 
 T = TypeVar("T")
 
@@ -94,6 +95,10 @@ class Around(Backend):
     def records(self, table: str) -> Iterator[dict[str, Any]]:
         """Pass on."""
         return self.inner.records(table)
+
+    def contents(self) -> Contents:
+        """Pass on."""
+        return self.inner.contents()
 
     def bystanders(self) -> Iterator[bytes]:
         """Pass on."""

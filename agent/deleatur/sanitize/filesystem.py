@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from deleatur.errors import Failed
 
@@ -340,3 +341,33 @@ def _seek_ranges(fd: int) -> Iterator[tuple[int, int]]:
             raise
         offset = os.lseek(fd, start, os.SEEK_HOLE)
         yield start, offset
+
+
+def encrypted_below(source: str) -> tuple[Literal["yes", "unknown"], str]:
+    """Say whether a layer of the device mapper encrypts the block device `source`, and by what.
+
+    "unknown" without such a layer: the device itself, or a host below this one, may encrypt.
+    """
+    if not source:
+        return "unknown", "the file system has no block device on this host"
+    waiting = [Path(os.path.realpath(source)).name]
+    while waiting:
+        block = Path("/sys/class/block") / waiting.pop()
+        with contextlib.suppress(FileNotFoundError):
+            if (block / "dm" / "uuid").read_text().startswith("CRYPT-"):  # linux: dm-crypt's own prefix
+                return "yes", "dm-crypt"
+        with contextlib.suppress(FileNotFoundError):
+            waiting += os.listdir(block / "slaves")  # noqa: PTH208 - names only
+    return "unknown", "no dm-crypt on this host; the device itself may encrypt"
+
+
+def access_to(status: os.stat_result) -> tuple[str, ...]:
+    """Say in words who may read or write by the mode bits; access lists come on top of them."""
+    who = ((f"user {status.st_uid}", 6), (f"group {status.st_gid}", 3), ("everybody", 0))
+    words = ((4, "read"), (2, "write"))
+    told = []
+    for name, shift in who:
+        allowed = [word for bit, word in words if status.st_mode >> shift & bit]
+        if allowed:
+            told.append(f"{name}: {', '.join(allowed)}")
+    return tuple(told)

@@ -15,6 +15,7 @@ from typing import Self
 
 from deleatur.api import (
     Backend,
+    Contents,
     Cursor,
     FileSystem,
     Gone,
@@ -29,6 +30,8 @@ from deleatur.api import (
     Surface,
     Target,
     Unsupported,
+    access_to,
+    encrypted_below,
     filesystem_of,
     found_again,
     generation,
@@ -47,6 +50,7 @@ from deleatur_plugins.file.content import (
     starts,
     strip,
 )
+from deleatur_plugins.file.holdings import holdings
 from deleatur_plugins.file.survey import Survey, survey
 from deleatur_plugins.file.tree import (
     Entry,
@@ -159,6 +163,23 @@ class FileBackend(Backend):
             yield from self._overwrite(stream, after)
         else:
             yield from self._remove(stream, after)
+
+    def contents(self) -> Contents:
+        """Show every file below the target, and each thing that cannot be read; links are not followed."""
+        name = self._name()
+        fd = open_quietly(self._parent, name, os.O_PATH)
+        try:
+            system, status = filesystem_of(fd), os.fstat(fd)
+        finally:
+            os.close(fd)
+        encrypted, by = encrypted_below(system.source)
+        return Contents(
+            identity=self._identity(name, status, system),
+            encrypted=encrypted,
+            encryption=by,
+            access=access_to(status),
+            holdings=holdings(self._parent, name),
+        )
 
     # --- looking -----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from deleatur.api import (
     Backend,
+    Contents,
     Cursor,
     Denial,
     Failed,
@@ -35,6 +36,7 @@ from deleatur_plugins.sqlite.connecting import looking
 from deleatur_plugins.sqlite.content import Content, refuse_unknown
 from deleatur_plugins.sqlite.files import Files, path_of
 from deleatur_plugins.sqlite.ground import blockers_of, denial_of, limits_of, surfaces_of
+from deleatur_plugins.sqlite.holdings import contents_of
 from deleatur_plugins.sqlite.rewriting import Rewriting
 from deleatur_plugins.sqlite.schema import quoted, read_schema
 from deleatur_plugins.sqlite.selecting import template
@@ -200,6 +202,11 @@ class SqliteBackend(Backend):
         """Yield the rows of `table` that the archive keeps, every column, texts decoded."""
         with self._content() as content:
             yield from content.records(table)
+
+    def contents(self) -> Contents:
+        """Show every table with its columns, keys and rows; free pages are not read."""
+        with Files(self._path) as files:
+            return contents_of(files)
 
     def bystanders(self) -> Iterator[bytes]:
         """Yield the declarations and every row that is not selected, by table and row number."""
