@@ -97,6 +97,7 @@ def first_line(thing: object) -> str:
 def front_door() -> str:
     """List what a plugin may import, with what each says of itself."""
     mute = {  # values that carry no docstring of their own
+        "Holding": "What a store shows of itself: a `HeldTable`, a `HeldFile` or something `NotRead`.",
         "Secrets": "What `open` is given beside the target: a mapping of names to bytes.",
         "hookimpl": "Marks a function as the answer to a hook.",
     }
@@ -122,12 +123,49 @@ def promises() -> str:
     return "\n".join(rows)
 
 
+def ending(ends: type[errors.DeleaturError] | str | None) -> str:
+    """Show how a cheat ends: the error with its exit code, or what the certificate says."""
+    if ends is None:
+        return "–"
+    return f"0, {ends}" if isinstance(ends, str) else f"{ends.exit_code} `{ends.__name__}`"
+
+
+def sabotage() -> str:
+    """Make the tables of all cheats that tests/integration/test_sabotage.py plays."""
+    sys.path.insert(0, str(DOCS.parent))
+    from tests.integration.sabotage_table import BACKENDS, TABLE
+
+    parts = []
+    for title, cheats in TABLE.items():
+        heads = " | ".join(BACKENDS)
+        rows = [f"### {title}", "", f"| cheat | when | {heads} | caught by |", "|---" * 7 + "|"]
+        moments: dict[tuple[str, str, str], list[str]] = {}
+        for cheat in cheats:
+            cells = " | ".join(ending(cheat.ends.get(backend)) for backend in BACKENDS)
+            moments.setdefault((cheat.name, cells, cheat.caught_by), []).append(cheat.when)
+        rows += [f"| {n} | {'; '.join(when)} | {cells} | {by} |" for (n, cells, by), when in moments.items()]
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def forgeries() -> str:
+    """Make the table of all forgeries that tests/integration/test_sabotage_certificate.py plays."""
+    sys.path.insert(0, str(DOCS.parent))
+    from tests.integration.sabotage_papers import FORGERIES
+
+    rows = ["| forgery | the verifier says | caught by |", "|---|---|---|"]
+    rows += [f"| {f.name} | {ending(f.ends)} | {f.caught_by} |" for f in FORGERIES]
+    return "\n".join(rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "exit-codes": exit_codes,
+    "forgeries": forgeries,
     "front-door": front_door,
     "limits": limits,
     "promises": promises,
+    "sabotage": sabotage,
     "techniques": techniques,
 }
 
