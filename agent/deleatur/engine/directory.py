@@ -49,6 +49,7 @@ class JobDirectory:
             except BlockingIOError:
                 raise Refused(f"another process works in {self.path}; wait until it ends") from None
             self._require_plain()
+            self._drop_second_names()
             yield
         finally:
             os.close(descriptor)
@@ -61,6 +62,15 @@ class JobDirectory:
         for path, right in [*((f, stat.S_ISDIR) for f in folders), *((f, stat.S_ISREG) for f in files)]:
             if os.path.lexists(path) and not right(path.lstat().st_mode):
                 raise Refused(f"{path} is a link or another thing than the job made; look and remove it")
+
+    def _drop_second_names(self) -> None:
+        """Remove the temporary names that a kill inside `write_once`, after its link, left."""
+        for folder in (self.path, self.approvals):
+            for temporary in folder.glob(".*.new"):
+                path = temporary.with_name(temporary.name.removeprefix(".").removesuffix(".new"))
+                if path.is_file() and temporary.is_file() and temporary.samefile(path):
+                    temporary.unlink()
+                    sync_directory(folder)
 
     def read_job(self) -> bytes:
         """Return job.toml as it lies there."""
