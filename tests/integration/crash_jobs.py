@@ -394,7 +394,7 @@ class Trials:
     """A folder in which one scenario is built, tried and removed, again and again."""
 
     def __init__(self, kind: str, folder: Path) -> None:
-        self._kind = kind
+        self.kind = kind
         self._folder = folder
         self._trials = 0
         self.outcomes: Counter[str] = Counter()
@@ -412,7 +412,7 @@ class Trials:
         self._trials += 1
         folder = self._folder / f"trial-{self._trials}"
         folder.mkdir()
-        scenario = JOBS[self._kind](folder)
+        scenario = JOBS[self.kind](folder)
         try:
             yield scenario
         finally:
@@ -438,7 +438,7 @@ class Trials:
         try:
             self.outcomes[scenario.judge(error, self.undisturbed, unsearched)] += 1
         except (AssertionError, DeleaturError, OSError, sqlite3.Error) as wrong:
-            raise AssertionError(f"{self._kind}, {what}: {wrong}; the resume: {error}") from wrong
+            raise AssertionError(f"{self.kind}, {what}: {wrong}; the resume: {error}") from wrong
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ value. These are the calls made from Python; SQLite's own: test_crash_campaign.p
 """
 
 import errno
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -13,22 +14,26 @@ from typing import TypeVar
 import pytest
 
 from deleatur import errors
-from deleatur.errors import DeleaturError
-from deleatur.testing.faults import Outcome, kill_points, run_failing_at, run_killed_at
+from deleatur.api import hookimpl
+from deleatur.documents.journal import Entry
+from deleatur.engine import key_ring
+from deleatur.engine.spool import Spool
+from deleatur.errors import DeleaturError, Refused
+from deleatur.testing.faults import Outcome, kill_points, list_calls, run_failing_at, run_killed_at
+from deleatur.testing.flushing import Ledger, watched
 
-from .crash_jobs import Trials, memory_folder, quick
+from .crash_jobs import Trials, content_of, memory_folder, quick
 
 __all__ = ["memory_folder", "quick"]
 pytestmark = pytest.mark.usefixtures("quick")
 
-ALLOCATING = ("open", "write", "pwrite", "ftruncate", "mkdir", "rename", "link", "setxattr", "fsync")
+ALLOCATING = ("open", "write", "pwrite", "ftruncate", "mkdir", "rename", "link", "setxattr")
 NAMED = {n for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, DeleaturError)}
 Point = TypeVar("Point")
 
 
-def parts(**numbers: int) -> list[object]:
+def parts(*normal: str, **numbers: int) -> list[object]:
     """Name the shares of each scenario's matrix; those not in a normal run are marked."""
-    normal = ("memory", "file", "sqlite")
     return [
         pytest.param(
             kind, (k, n), id=f"{kind}-{k}of{n}", marks=[] if kind in normal else pytest.mark.campaign
@@ -63,7 +68,9 @@ def distinct(calls: Sequence[str]) -> list[tuple[int, str]]:
     ]
 
 
-@pytest.mark.parametrize(("kind", "part"), parts(memory=1, file=2, sqlite=4, whole=2, shop=6))
+@pytest.mark.parametrize(
+    ("kind", "part"), parts("memory", "file", "sqlite", memory=1, file=2, sqlite=4, whole=2, shop=6)
+)
 def test_a_kill_at_every_call_is_survived(trials: Trials, part: tuple[int, int]) -> None:
     calls = trials.calls()
     assert calls.count("fsync") > 40
@@ -83,7 +90,9 @@ def check_named(outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
-@pytest.mark.parametrize(("kind", "part"), parts(memory=1, file=2, sqlite=4, whole=2, shop=6))
+@pytest.mark.parametrize(
+    ("kind", "part"), parts("memory", "file", "sqlite", memory=1, file=2, sqlite=4, whole=2, shop=6)
+)
 def test_a_failing_call_anywhere_is_survived(trials: Trials, part: tuple[int, int], code: int) -> None:
     calls = trials.calls()
     chosen = [n for n, call in enumerate(calls, 1) if code == errno.EIO or call in ALLOCATING]
@@ -96,3 +105,97 @@ def test_a_failing_call_anywhere_is_survived(trials: Trials, part: tuple[int, in
                 assert scenario.job.certificate.exists()
             trials.judge(f"call {n} ({calls[n - 1]}) failed: {outcome.error}", scenario)
     assert set(trials.outcomes) == {"certified"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), parts("memory", "file", memory=1, file=1, sqlite=2, whole=1, shop=2)
+)
+def test_a_power_cut_that_loses_the_spool_key_never_ends_in_a_claim(
+    trials: Trials, part: tuple[int, int]
+) -> None:
+    """What was erased unsampled is said to be unverified; what can be sampled again, is."""
+    calls = trials.calls()
+    unsearched = 0
+    for n in share([n for n, call in enumerate(calls, 1) if call == "fsync"], part):
+        with trials.trial() as scenario:
+            assert run_killed_at(scenario.run, n).killed
+            lost = set() if scenario.job.certificate.exists() else scenario.begun()
+            key_ring.destroy(scenario.key_name())
+            assert Spool.open(scenario.job.spool, scenario.plan().id) is None
+            trials.judge(f"cut off before call {n}, begun: {sorted(lost)}", scenario, lost)
+            unsearched += bool(lost)
+    assert 0 < unsearched < sum(trials.outcomes.values()), "the control: some were sampled again, some not"
+    assert set(trials.outcomes) == {"certified"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), parts("memory", "file", memory=1, file=1, sqlite=4, whole=2, shop=4)
+)
+def test_two_kills_are_survived_as_one_is(trials: Trials, part: tuple[int, int]) -> None:
+    """Pairs, drawn: killed in the run, and killed again in the resume."""
+    draw = random.Random(f"{trials.kind} {part}")
+    calls = trials.calls()
+    seconds = 0
+    for first in sorted(draw.sample(range(1, len(calls) + 1), 24)):
+        second = draw.randint(1, len(calls) - first + 12)
+        with trials.trial() as scenario:
+            assert run_killed_at(scenario.run, first, "torn").killed
+            seconds += run_killed_at(scenario.run, second, "torn").killed
+            trials.judge(f"killed at calls {first} and then {second}", scenario)
+    assert seconds > 8
+    assert set(trials.outcomes) == {"certified"}
+
+
+@pytest.mark.parametrize("code", [None, errno.EIO, errno.ENOSPC], ids=["kill", "EIO", "ENOSPC"])
+@pytest.mark.parametrize(("kind", "part"), parts("memory", memory=1, file=1, sqlite=1, shop=1))
+def test_what_was_half_planned_or_half_approved_does_not_count(
+    trials: Trials, part: tuple[int, int], code: int | None
+) -> None:
+    with trials.draft() as scenario:
+        calls = list_calls(scenario.plan_and_approve)
+    assert calls.count("fsync") > 6
+    for n, moment in share(
+        distinct(calls) if code is None else [(n, "") for n in range(1, len(calls) + 1)], part
+    ):
+        with trials.draft() as scenario:
+            if code is None:
+                assert run_killed_at(scenario.plan_and_approve, n, moment).killed
+            else:
+                failed = bool(run_failing_at(scenario.plan_and_approve, n, code).error)
+                assert failed or calls[n - 1] == "mkdir", "a folder that is there already"
+            approvals = len(scenario.approved_by()) if scenario.job.plan.exists() else 0
+            if approvals < 2:
+                with pytest.raises(Refused):
+                    scenario.run()
+                assert content_of(scenario.root) == scenario.before
+            scenario.plan_and_approve()
+            trials.judge(f"planning stopped {moment} call {n} ({calls[n - 1]})", scenario)
+    assert set(trials.outcomes) == {"certified"}
+
+
+class Watching:
+    """An observer that notes what a power cut would lose, each time an entry was made durable."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.seen: list[tuple[str, tuple[str, ...]]] = []
+
+    @hookimpl
+    def on_event(self, entry: Entry) -> None:
+        self.seen.append((type(entry.event).__name__, self._ledger.due()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), parts("memory", "file", "sqlite", memory=1, file=1, sqlite=1, whole=1, shop=1)
+)
+def test_a_power_cut_after_an_entry_loses_nothing_that_the_entry_says(
+    trials: Trials, part: tuple[int, int]
+) -> None:
+    with trials.trial() as scenario, watched() as ledger:
+        watching = Watching(ledger)
+        scenario.bench.hooks.register(watching, "watching")
+        scenario.run()
+        assert ledger.changes > 60
+        assert ledger.due() == ()
+    assert len(watching.seen) > 10
+    assert [(kind, due) for kind, due in watching.seen if due] == [], part
