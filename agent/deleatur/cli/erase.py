@@ -62,4 +62,4 @@ def command(
     confirm(approved.plan.job, approved.digest, None)
     for key in approving:
         approve_job(directory, key, now, digest=approved.digest)
-    run_to_certificate(directory, settings, keys, passphrase_file, as_json=as_json)
+    run_to_certificate(directory, settings, keys, passphrase_file, as_json=as_json, agent=planner)

@@ -8,6 +8,7 @@ from deleatur.cli.keys import signing_key
 from deleatur.cli.output import emit, note, say
 from deleatur.cli.progress import shown
 from deleatur.engine.directory import JobDirectory
+from deleatur.trust.keys import SigningKey
 
 keys_option = click.option(
     "--key",
@@ -33,8 +34,12 @@ def run_to_certificate(
     *,
     as_json: bool,
     rate: float | None = None,
+    agent: SigningKey | None = None,
 ) -> None:
-    """Walk a job to its end and say where the certificate lies."""
+    """Walk a job to its end and say where the certificate lies.
+
+    `agent` is the agent's key where the caller has it already: a passphrase is asked for once.
+    """
     from deleatur.engine.hooks import Hooks
     from deleatur.engine.jobs import now, run_job
     from deleatur.engine.key_ring import harden_process
@@ -43,7 +48,8 @@ def run_to_certificate(
     harden_process()
     known = load_settings(settings)
     hooks = Hooks.load(known.agent.plugins.trusted)
-    signing = [signing_key(path, passphrase_file) for path in (known.agent_key, *keys)]
+    first = signing_key(known.agent_key, passphrase_file) if agent is None else agent
+    signing = [first, *(signing_key(path, passphrase_file) for path in keys)]
     with shown(quiet=as_json) as progress:
         approved = run_job(
             directory,
