@@ -4,6 +4,7 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 """
 
 from deleatur.backend import Backend, Secrets
+from deleatur.documents.detection import Detector, Span, TypeInfo
 from deleatur.documents.job import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.journal import Entry
 from deleatur.documents.place import (
@@ -54,6 +55,7 @@ __all__ = [
     "Contents",
     "Cursor",
     "Denial",
+    "Detector",
     "Entry",
     "Extent",
     "Failed",
@@ -75,10 +77,12 @@ __all__ = [
     "Refused",
     "Secrets",
     "Selection",
+    "Span",
     "Step",
     "Surface",
     "Target",
     "Transient",
+    "TypeInfo",
     "Unit",
     "Unsupported",
     "Usage",

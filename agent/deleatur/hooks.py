@@ -1,10 +1,14 @@
-"""The cross-cutting hooks, few and tested: `find_holds` may veto, `on_event` may watch.
+"""The cross-cutting hooks, few and tested: `find_holds` may veto, `on_event` may watch, and
+`register_detectors` adds types of personal data.
 
-A third needs an ADR. `find_holds` fails closed, one plugin at a time; `on_event` fails open.
+A fourth needs an ADR. `find_holds` and `register_detectors` fail closed; `on_event` fails open.
 """
+
+from collections.abc import Sequence
 
 import pluggy
 
+from deleatur.documents.detection import Detector
 from deleatur.documents.journal import Entry
 from deleatur.documents.place import Frozen
 from deleatur.documents.plan import Plan
@@ -35,3 +39,12 @@ def find_holds(plan: Plan) -> list[Hold]:
 def on_event(entry: Entry) -> None:
     """Be told after each journal entry is on disk. An error here never stops the job."""
     raise AssertionError(entry)  # a specification is never called
+
+
+@hookspec
+def register_detectors() -> Sequence[Detector]:
+    """Name the detectors that a plugin adds. Asked before anything is classified.
+
+    Any error refuses: a detector that is silently left out is data that nobody sees.
+    """
+    raise AssertionError  # a specification is never called

@@ -1,17 +1,20 @@
 """Load the hook plugins of trusted distributions and call them by the rules of each hook."""
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 import pluggy
 
 from deleatur import hooks
+from deleatur.documents.detection import Detector
 from deleatur.documents.journal import Entry
 from deleatur.documents.plan import Plan
 from deleatur.engine.registry import require_trusted
 from deleatur.errors import Refused
 
 GROUP = "deleatur.hooks"
+_TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+|[a-z][a-z0-9]*")
 
 
 class Hooks:
@@ -76,3 +79,39 @@ class Hooks:
                 self._pluggy.subset_hook_caller("on_event", others)(entry=entry)
             except Exception as error:  # noqa: BLE001 - an observer never stops an erase
                 self.failures.append(f"{name}: {type(error).__name__}")
+
+    def detectors(self) -> tuple[Detector, ...]:
+        """Ask every plugin for its detectors, one plugin at a time.
+
+        Raises:
+            Refused: a plugin failed, gave something else, or claims a type that is taken.
+        """
+        from deleatur.desensitize.detectors import TYPES  # late: its patterns take time to compile
+
+        found: dict[str, Detector] = {}
+        for name, plugin in self._pluggy.list_name_plugin():
+            if plugin is None or not hasattr(plugin, "register_detectors"):
+                continue
+            for detector in self._detectors_of(name, plugin):
+                if not isinstance(detector, Detector):
+                    raise Refused(
+                        f"{name} registers a {type(detector).__name__} as a detector; give a Detector"
+                    )
+                if detector.type in TYPES or detector.type in found:
+                    raise Refused(
+                        f"{name} claims the type {detector.type}, which is taken; give it a name of its own"
+                    )
+                if not _TYPE.fullmatch(detector.type):
+                    raise Refused(f"{name} names a type that is not kebab-case, such as acme-member-number")
+                found[detector.type] = detector
+        return tuple(found.values())
+
+    def _detectors_of(self, name: str, plugin: object) -> list[object]:
+        others = [p for p in self._pluggy.get_plugins() if p is not plugin]
+        try:
+            answers = self._pluggy.subset_hook_caller("register_detectors", others)()
+            return [detector for answer in answers for detector in answer]
+        except Exception as error:  # a detector that cannot be had leaves data unseen
+            raise Refused(
+                f"{name} could not give its detectors ({type(error).__name__}); repair or uninstall it"
+            ) from error
