@@ -8,6 +8,10 @@ import click
 COMMANDS: Final = {  # name: one line of help, in the order of a job
     "demo": "Build a small closing web shop and take it through the whole walk.",
     "init": "Make the agent's settings and keys.",
+    "lint": "Check policies, jobs and data maps, and explain what becomes of a record.",
+    "discover": "Look at stores and write the data map, or compare two maps.",
+    "attest": "Sign the part of a data map that belongs to you.",
+    "map": "Say what is open in a data map, and draw it.",
     "plan": "Look at a job's targets without changing them, and write the plan.",
     "approve": "Sign a plan's digest.",
     "run": "Run an approved plan to its certificate.",

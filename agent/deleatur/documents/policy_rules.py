@@ -108,6 +108,8 @@ def _rule(rule: DispositionRule, where: str) -> Iterator[Fault]:
             )
     if rule.disposition == "archive" and rule.retention is None:
         yield Fault("missing-key", where, "a rule that says archive needs a retention")
+    if rule.disposition == "erase-now" and "any" in rule.classes:
+        yield Fault("too-wide", f"{where}.classes", "a rule that erases names its classes, one by one")
     if rule.disposition == "hold" and not rule.matters:
         yield Fault("missing-key", where, "a rule that says hold needs the matters that keep it open")
     if (kept := rule.retention) is not None and kept.years == "permanent" and kept.suspended_by:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from deleatur.documents.detection import Level
 from deleatur.documents.policy import CATEGORIES, ArchiveRule, Category, Pack, Source
-from deleatur.judge.jurisdictions import ANY, binding, covers, split
+from deleatur.judge.jurisdictions import ANY, binding, covers, not_covered, split
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ def kept_elsewhere(jurisdiction: str, place: str, packs: Sequence[Pack]) -> list
     for pack in packs:
         for part in pack.residency:
             for code in split(jurisdiction):
-                if not binding((part.jurisdiction,), code, packs):
+                if not binding((part.jurisdiction,), code, not_covered(code, packs)):
                     continue
                 within = part.within or (code,)
                 if not any(covers(law, place) for law in within if law != ANY):
@@ -106,7 +106,8 @@ def cited(pack: Pack, names: Iterable[str]) -> tuple[Source, ...]:
 
 
 def _binding(packs: Sequence[Pack], jurisdiction: str) -> list[Pack]:
-    return [pack for pack in packs if binding((pack.jurisdiction,), jurisdiction, packs)]
+    unknown = not_covered(jurisdiction, packs)
+    return [pack for pack in packs if binding((pack.jurisdiction,), jurisdiction, unknown)]
 
 
 def _strictest(

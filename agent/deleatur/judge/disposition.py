@@ -64,12 +64,13 @@ def decide(
     `purpose` may be `unknown`: then rules for every purpose speak. `jurisdiction` is a code, several
     joined by `+`, or `unknown`: then, and where no pack knows the law, the rules of every pack speak.
     """
+    unknown = not_covered(jurisdiction, packs)
     said = [
         _word_of(pack, rule, facts, on_date)
         for pack in packs
         for rule in pack.rule
         if _named(rule, record_class, purpose)
-        and binding(rule.jurisdiction or (pack.jurisdiction,), jurisdiction, packs)
+        and binding(rule.jurisdiction or (pack.jurisdiction,), jurisdiction, unknown)
     ]
     said += _matters_without_rule(said, packs, facts)
     said += _causes_without_rule(packs, facts)
@@ -78,7 +79,6 @@ def decide(
     outweighing, reasons = _weigh(speaking)
     if not speaking:
         outweighing, reasons = _without_rule(record_class, silent)
-    unknown = not_covered(jurisdiction, packs)
     if unknown:
         reasons = (*reasons, _strictest(unknown, outweighing))
     return Decision(
@@ -102,7 +102,7 @@ def earliest_erasure(decision: Decision, on_date: date) -> date | None:
     match decision.until:
         case None:
             return on_date
-        case date() as until:
+        case date() as until if until < date.max:
             return date.fromordinal(until.toordinal() + 1)
     return None
 

@@ -1,6 +1,6 @@
 """Say which law covers which place. Pure; names of authorities and laws are the packs' matter."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from deleatur.documents.policy import Pack
 
@@ -41,8 +41,9 @@ def laws_of(pack: Pack) -> tuple[str, ...]:
     return (pack.jurisdiction, *(code for rule in pack.rule for code in rule.jurisdiction))
 
 
-def binding(laws: Sequence[str], jurisdiction: str, packs: Sequence[Pack]) -> bool:
-    """Say whether one of `laws` binds a record of `jurisdiction`: where it is not known, every law does."""
-    if not_covered(jurisdiction, packs):
-        return True
-    return any(covers(law, code) for law in laws for code in split(jurisdiction))
+def binding(laws: Iterable[str], jurisdiction: str, unknown: Collection[str]) -> bool:
+    """Say whether one of `laws` binds a record of `jurisdiction`.
+
+    Where a part of it is `unknown` (see `not_covered`), every law does.
+    """
+    return bool(unknown) or any(covers(law, code) for law in laws for code in split(jurisdiction))
