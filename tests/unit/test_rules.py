@@ -7,10 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deleatur.desensitize.rules import apply_rules, rule_in_words
+from deleatur.desensitize.rules import FITS, apply_rules, apply_rules_to_stream, rule_in_words
 from deleatur.desensitize.values import plain
 from deleatur.documents.job import Rule
 from deleatur.errors import Refused
@@ -21,7 +23,22 @@ RULES = [
     Rule(rule="mask"),
     Rule(rule="keep-last-4"),
     Rule(rule="keyed-hash"),
-    *(Rule(rule="generalise", to=to) for to in ("year", "month", "decade", "first-letter", "thousands")),
+    Rule(rule="format-preserving", form="digits"),
+    Rule(rule="date-shift", by="c"),
+    *(
+        Rule(rule="generalise", to=to)
+        for to in (
+            "year",
+            "month",
+            "five-years",
+            "decade",
+            "first-letter",
+            "first-2",
+            "first-3",
+            "tens",
+            "thousands",
+        )
+    ),
 ]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 LOOKALIKES = st.text("x0*#-_ .…", min_size=1, max_size=40)  # values that look like their own mask
@@ -155,6 +172,18 @@ def test_keep_last_4_shows_four_of_at_least_eight(value: Any, expected: str) -> 
         ("soon", "year", Refused),
         (1700000000, "year", Refused),
         (5, "first-letter", Refused),
+        ("1987-03-07", "five-years", 1985),
+        (datetime.date(1990, 1, 1), "five-years", 1990),
+        ("SW1A 1AA", "first-3", "SW1"),
+        ("10115", "first-3", "10"),
+        ("王小明", "first-2", "王"),
+        ("Al", "first-3", "A"),
+        (" ", "first-2", None),
+        (37, "tens", 30),
+        (-1, "tens", -10),
+        (-(2**63), "tens", Refused),
+        (39.99, "tens", 30),
+        ("99", "tens", 90),
     ],
 )
 def test_generalise(value: Any, to: Any, expected: Any) -> None:
@@ -166,10 +195,11 @@ def test_generalise(value: Any, to: Any, expected: Any) -> None:
         assert one(value, Rule(rule="generalise", to=to)) == expected
 
 
-def test_tokens_are_hmac_sha256_of_a_labelled_key_cut_to_128_bits() -> None:
-    key = hmac.digest(KEY, b"deleatur/archive/token/v1", "sha256")
-    expected = hmac.digest(key, "t王小明".encode(), "sha256").hex()[:32]
-    assert one("王小明", Rule(rule="keyed-hash")) == expected
+def test_tokens_are_aes_cmac_under_a_key_of_the_job_the_purpose_and_the_domain() -> None:
+    for domain, purpose in ((None, b"token/"), ("customer", b"token/customer")):
+        mac = CMAC(AES256(hmac.digest(KEY, b"deleatur/archive/v2/" + purpose, "sha256")))
+        mac.update("王小明".encode())
+        assert one("王小明", Rule(rule="keyed-hash", domain=domain)) == mac.finalize().hex()
 
 
 def test_tokens_link_rows_inside_the_job_and_nothing_outside() -> None:
@@ -202,18 +232,32 @@ def test_silence_and_slips_are_refused(columns: dict[str, Any], what: str) -> No
 
 
 def test_to_without_generalise_and_a_doubled_column_are_refused() -> None:
-    with pytest.raises(Refused, match="column a: `to` belongs"):
-        apply_rules(pa.table({"a": ["x"]}), {"a": Rule(rule="mask", to="year")}, KEY)
+    for rule, what in (
+        (Rule(rule="mask", to="year"), "`to` belongs to generalise"),
+        (Rule(rule="mask", domain="d"), "`domain` belongs to keyed-hash, format-preserving, date-shift"),
+        (Rule(rule="format-preserving"), "`form` belongs to format-preserving"),
+        (Rule(rule="date-shift"), "`by` belongs to date-shift"),
+        (Rule(rule="date-shift", by="b"), "names column b, which is not in the table"),
+        (Rule(rule="redact", known=("b",)), "names column b, which is not in the table"),
+        (Rule(rule="keep", known=("a",)), "`known` belongs to redact"),
+    ):
+        with pytest.raises(Refused, match=f"column a: {what}"):
+            apply_rules(pa.table({"a": ["x"]}), {"a": rule}, KEY)
     double = pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["a", "a"])
     with pytest.raises(Refused, match="column a stands twice"):
         apply_rules(double, {"a": Rule(rule="keep")}, KEY)
 
 
 MISFITS = {
-    pa.bool_(): {"mask", "keep-last-4", "keyed-hash"},
-    pa.binary(): {"keep-last-4"},
-    pa.float64(): {"keep-last-4"},
-    pa.date32(): {"keep-last-4", "generalise to thousands", "generalise to first-letter"},
+    pa.bool_(): {"mask", "keep-last-4", "keyed-hash", "format-preserving", "date-shift"},
+    pa.binary(): {"keep-last-4", "format-preserving", "date-shift"},
+    pa.float64(): {"keep-last-4", "date-shift"},
+    pa.date32(): {
+        "keep-last-4",
+        "generalise to tens",
+        "generalise to thousands",
+        "generalise to first-letter",
+    },
     pa.list_(pa.string()): {"keep", "mask", "null", "keyed-hash", "keep-last-4", "generalise to year"},
 }
 
@@ -241,3 +285,48 @@ def test_empty_and_chunked_and_all_null_tables_pass_every_rule() -> None:
     for rule in RULES:
         assert applied([None, None], rule) == [None, None]
         assert applied([], rule, pa.string()) == []
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "text": st.one_of(st.none(), TEXT, DATES),
+            "number": st.one_of(st.none(), st.integers(-(2**62), 2**62)),
+            "subject": st.integers(0, 3),
+            "born": st.one_of(st.none(), st.dates(datetime.date(1900, 1, 1), datetime.date(2100, 1, 1))),
+        }
+    ),
+    min_size=1,
+    max_size=20,
+)
+SCHEMA = pa.schema({"text": pa.string(), "number": pa.int64(), "subject": pa.int64(), "born": pa.date32()})
+
+
+@given(ROWS, st.integers(1, 7))
+def test_a_stream_of_batches_gives_what_the_whole_table_gives(rows: list[dict[str, Any]], size: int) -> None:
+    rules = {
+        "text": Rule(rule="mask"),
+        "number": Rule(rule="keyed-hash", domain="n"),
+        "subject": Rule(rule="keyed-hash"),
+        "born": Rule(rule="date-shift", by="subject"),
+    }
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    whole = apply_rules(table, rules, KEY)
+    taken = 0
+
+    def batches() -> Any:
+        nonlocal taken
+        for batch in table.to_batches(max_chunksize=size):
+            taken += 1
+            yield batch
+
+    parts = []
+    for part in apply_rules_to_stream(batches(), rules, KEY):
+        parts.append(part)
+        assert taken == len(parts)  # no batch is asked for before the one before it was handed on
+    assert pa.Table.from_batches(parts, whole.schema).equals(whole.combine_chunks())
+
+
+def test_every_rule_that_a_job_can_name_has_its_kinds() -> None:
+    named = {rule_in_words(rule) for rule in [*RULES, *(Rule(rule=r) for r in ("keep", "drop", "redact"))]}
+    assert named == FITS.keys()

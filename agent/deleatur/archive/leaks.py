@@ -29,10 +29,16 @@ _FORMS = {  # all that a column may hold after its rule; whatever else it holds 
     "mask": re.compile(r"[x0*# \-_.@/+:,()]*|\[up to \d+ (?:characters|bytes)\]", re.ASCII),
     "keep-last-4": re.compile(r"\*{4}(?:[^\W_]{4})?"),
     "keyed-hash": re.compile(r"[0-9a-f]{32}"),
+    "format-preserving": re.compile(r"[0-9A-Za-z \-_.@/+:,()]+", re.ASCII),
+    "date-shift": re.compile(r"\d{4}-\d{2}-\d{2}(?:T.*)?", re.ASCII),
     "generalise to year": re.compile(r"\d{1,4}", re.ASCII),
     "generalise to month": re.compile(r"\d{4}-\d{2}", re.ASCII),
     "generalise to decade": re.compile(r"\d{1,3}0", re.ASCII),
+    "generalise to five-years": re.compile(r"\d{1,3}[05]", re.ASCII),
     "generalise to first-letter": re.compile(r".?", re.DOTALL),
+    "generalise to first-2": re.compile(r".{0,2}", re.DOTALL),
+    "generalise to first-3": re.compile(r".{0,3}", re.DOTALL),
+    "generalise to tens": re.compile(r"-?\d*0", re.ASCII),
     "generalise to thousands": re.compile(r"-?\d+", re.ASCII),
 }
 

@@ -9,12 +9,13 @@ def arrow() -> Any:
     """Return the module `pyarrow`.
 
     Raises:
-        Unsupported: it is not installed.
+        Unsupported: it, or numpy, is not installed.
     """
     try:
+        import numpy  # noqa: F401  (the rules compute with it)
         import pyarrow
     except ImportError:
-        raise Unsupported("archives need pyarrow: install deleatur[archive]") from None
+        raise Unsupported("archives need pyarrow and numpy: install deleatur[archive]") from None
     return pyarrow
 
 

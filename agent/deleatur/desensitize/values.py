@@ -5,19 +5,16 @@ Only `keep` (which needs no function) lets a whole value of six characters or mo
 
 import datetime
 import decimal
-import hashlib
-import hmac
 import math
 import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-TOKEN_BYTES = 16  # 128 bits: 2^64 distinct values before two are likely to share a token
 EXACT_SHAPE = 32  # characters; the word lengths of a longer text are a fingerprint of it
 SHOWN = 4  # characters that keep-last-4 shows, of at least twice as many
 
-_SEPARATORS = frozenset(" -_.@/+:,()")
+SEPARATORS = frozenset(" -_.@/+:,()")
 _DATES = (  # day before month only where the dot says so (DIN 5008); 03/04/2026 is ambiguous and refused
     re.compile(r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})(?:[T ]\d.*)?", re.ASCII),
     re.compile(r"(?P<y>\d{4})/(?P<m>\d{1,2})/(?P<d>\d{1,2})(?: \d.*)?", re.ASCII),
@@ -54,57 +51,49 @@ def keep_last_4(value: Any) -> str:
     return "****" + (characters[-SHOWN:] if len(characters) >= 2 * SHOWN else "")
 
 
-def keyed_hash(key: bytes) -> Callable[[Any], str]:
-    """Return the function that gives 32 hex digits of HMAC-SHA-256: equal values, equal tokens.
-
-    A number and its decimal text give one token, so that references hold between typed and
-    untyped columns; bytes never equal text.
-    """
-    state = hmac.new(hmac.digest(key, b"deleatur/archive/token/v1", "sha256"), digestmod=hashlib.sha256)
-
-    def token(value: Any) -> str:
-        mac = state.copy()
-        mac.update(b"b" + value if isinstance(value, bytes) else b"t" + plain(value).encode())
-        return mac.digest()[:TOKEN_BYTES].hex()
-
-    return token
-
-
-def to_year(value: Any) -> int:
-    """Return the year of a date."""
-    return date_of(value).year
-
-
-def to_month(value: Any) -> str:
-    """Return year and month of a date, as 2026-03."""
-    return date_of(value).isoformat()[:7]
-
-
-def to_decade(value: Any) -> int:
-    """Return the first year of a date's decade."""
-    return date_of(value).year // 10 * 10
-
-
 def to_first_letter(value: str) -> str:
     """Return the first character, without combining marks; nothing of an empty text."""
     return unicodedata.normalize("NFC", value.lstrip())[:1]
 
 
+def to_first(most: int) -> Callable[[str], str]:
+    """Return the function that gives the first characters: `most` of them, and never more than half."""
+
+    def first(value: str) -> str:
+        text = unicodedata.normalize("NFC", value.strip())
+        return text[: min(most, len(text) // 2)]
+
+    return first
+
+
 def to_thousands(value: Any) -> int:
     """Return a number in whole thousands, rounded down: 123456 gives 123."""
+    return _down(value, 3)
+
+
+def to_tens(value: Any) -> int:
+    """Return a number rounded down to ten: 37 gives 30."""
+    return _fitting(_down(value, 1) * 10)
+
+
+def _down(value: Any, digits: int) -> int:
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value.strip()):
             raise UnfitError("text that is no plain number")
         value = decimal.Decimal(value.strip())
     if isinstance(value, int):
-        return value // 1000
+        return _fitting(value // 10**digits)
     if not math.isfinite(value):
         raise UnfitError("a number that is not finite")
     exact = decimal.Decimal(value)
-    thousands = int(exact.scaleb(-3, decimal.Context(prec=1100)).to_integral_value(decimal.ROUND_FLOOR))
-    if not -(2**63) <= thousands < 2**63:
+    scaled = exact.scaleb(-digits, decimal.Context(prec=1100))
+    return _fitting(int(scaled.to_integral_value(decimal.ROUND_FLOOR)))
+
+
+def _fitting(number: int) -> int:
+    if not -(2**63) <= number < 2**63:
         raise UnfitError("a number beyond 64 bits")
-    return thousands
+    return number
 
 
 def date_of(value: Any) -> datetime.date:
@@ -149,12 +138,17 @@ class _Shapes(dict[int, str]):
     def __missing__(self, code: int) -> str:
         character = chr(code)
         category = unicodedata.category(character)[0]
-        other = character if character in _SEPARATORS else "*"
+        other = character if character in SEPARATORS else "*"
         self[code] = shape = {"L": "x", "N": "0", "M": ""}.get(category, other)
         return shape
 
 
 _SHAPES = _Shapes()
+
+
+def shape_of(character: str) -> str:
+    """Return what stands for one character in a mask."""
+    return _SHAPES[ord(character)]
 
 
 def _length_class(length: int) -> int:

@@ -58,8 +58,30 @@ class HeldRows(Frozen, frozen=True):
 class Rule(Frozen, frozen=True):
     """What becomes of one column in the archive."""
 
-    rule: Literal["keep", "drop", "null", "mask", "keep-last-4", "keyed-hash", "generalise"]
-    to: Literal["year", "month", "decade", "first-letter", "thousands"] | None = None  # for generalise
+    rule: Literal[
+        "keep",
+        "drop",
+        "null",
+        "mask",
+        "keep-last-4",
+        "keyed-hash",
+        "format-preserving",
+        "date-shift",
+        "generalise",
+        "redact",
+    ]
+    to: (
+        Literal[
+            "year", "month", "five-years", "decade", "first-letter", "first-2", "first-3", "tens", "thousands"
+        ]
+        | None
+    ) = None  # for generalise
+    form: Literal["digits", "capitals", "letters", "bank-card", "resident-id"] | None = (
+        None  # format-preserving
+    )
+    by: Text | None = None  # for date-shift: the column of the same table that names the subject
+    known: tuple[Text, ...] | None = None  # for redact: columns whose values are sought in the row's own text
+    domain: Name | None = None  # for rules with a key: columns of different domains never share a token
 
 
 class ArchivedTable(Frozen, frozen=True):

@@ -16,6 +16,13 @@ from deleatur.errors import Malformed
 
 SINGLE_APPROVAL_SCHEMES = frozenset({"file"})  # single files and devices: a technician with a shelf of disks
 PERSONAL_DIGITS = 7  # a telephone number without its area code (North American Numbering Plan)
+OPTIONS = {  # of the rules of an archive: which rules take it, and whether they need it
+    "to": (("generalise",), True),
+    "form": (("format-preserving",), True),
+    "by": (("date-shift",), True),
+    "known": (("redact",), False),
+    "domain": (("keyed-hash", "format-preserving", "date-shift"), False),
+}
 _LISTED = 50  # faults in one message: more help nobody
 _OPERANDS = {"in": ("values", "values_from"), "within": ("within",), "not-within": ("within",)}
 _DATE = re.compile(
@@ -155,10 +162,12 @@ def _archive(table: ArchivedTable, where: str) -> Iterator[Fault]:
 
 
 def _rule(rule: Rule, where: str) -> Iterator[Fault]:
-    if rule.rule == "generalise" and rule.to is None:
-        yield Fault("missing-key", where, "generalise needs `to`")
-    if rule.rule != "generalise" and rule.to is not None:
-        yield Fault("contradiction", f"{where}.to", "only generalise takes `to`")
+    for key, (rules, needed) in OPTIONS.items():
+        if rule.rule in rules:
+            if needed and getattr(rule, key) is None:
+                yield Fault("missing-key", where, f"{rule.rule} needs `{key}`")
+        elif getattr(rule, key) is not None:
+            yield Fault("contradiction", f"{where}.{key}", f"only {' and '.join(rules)} takes `{key}`")
 
 
 def _conditions(conditions: Iterable[Condition], where: str) -> Iterator[Fault]:
