@@ -58,7 +58,8 @@ lint: setup  ## check style, types, layers and the tree
 
 bench: setup  ## run every benchmark, the quick form
 	@short=0; for benchmark in benchmarks/[a-z]*.py; do \
-		echo "== $$benchmark"; $(BIN)/python $$benchmark --quick || short=1; \
+		name=$$(basename $$benchmark .py); \
+		echo "== $$name"; $(BIN)/python -m benchmarks.$$name --quick || short=1; \
 	done; exit $$short
 
 build: setup  ## build sdist and wheel twice, compare, and try the wheel in a new environment
