@@ -23,7 +23,7 @@ Kind = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}\Z")]  # a type id:
 Share = Annotated[str, Meta(pattern=r"^(0\.[0-9]{1,4}|1)\Z")]
 Code = Annotated[str, Meta(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|unknown)\Z")]  # ISO 3166-1, -2
 State = Literal["found", "lost", "unverifiable", "erased"]
-CopyKind = Literal["replica", "backup", "export", "flow", "same-content", "same-people"]
+CopyKind = Literal["replica", "backup", "export", "flow", "same-people"]
 
 
 class TypeCount(Frozen, frozen=True):
@@ -131,7 +131,7 @@ class Copy(Frozen, frozen=True):
     to: Name
     kind: CopyKind
     basis: Literal["found", "declared"]
-    count: Count = 0  # people or files that both hold
+    count: Count = 0  # people that both hold
     reason: str = ""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from deleatur.documents.codec import encode_json
-from deleatur.documents.datamap import DataMap, Declared, Difference, Place, Table
+from deleatur.documents.datamap import Copy, DataMap, Declared, Difference, People, Place, Table
 from deleatur.documents.detection import Level
 from deleatur.documents.place import Frozen, Name
 from deleatur.errors import Refused
@@ -29,11 +29,18 @@ class OpenItem:
 
 
 class Part(Frozen, frozen=True):
-    """What one owner signs: all of the map that is theirs, and nothing else."""
+    """What one owner signs: all of the map that is theirs, and what belongs to everybody.
+
+    The ids of all places are in it, so nobody's place can be taken out of the map unnoticed.
+    """
 
     owner: Name
     made_at: str
     as_of: str
+    limits: tuple[str, ...]
+    people: People
+    places: tuple[str, ...]
+    copy: tuple[Copy, ...]
     place: tuple[Place, ...]
     declared: tuple[Declared, ...]
     difference: tuple[Difference, ...]
@@ -49,6 +56,10 @@ def part_of(datamap: DataMap, owner: str) -> bytes:
         owner=owner,
         made_at=datamap.made_at,
         as_of=datamap.as_of,
+        limits=datamap.limits,
+        people=datamap.people,
+        places=(*(p.id for p in datamap.place), *(d.id for d in datamap.declared)),
+        copy=datamap.copy,
         place=tuple(p for p in datamap.place if p.owner == owner),
         declared=tuple(d for d in datamap.declared if d.owner == owner),
         difference=tuple(d for d in datamap.difference if d.owner == owner),
@@ -140,7 +151,14 @@ def differences(
 
 
 def left_after(datamap: DataMap, erased: Collection[str]) -> tuple[str, ...]:
-    """Return the places that still hold copies of what the erased places held, by any chain of copies."""
+    """Return the places that still hold copies of what the erased places held, by any chain of copies.
+
+    Raises:
+        Refused: the map has no place of that name.
+    """
+    known = {p.id for p in datamap.place} | {d.id for d in datamap.declared}
+    if strangers := sorted(set(erased) - known):
+        raise Refused(f"the data map has no place {strangers[0]!r}; its places: {', '.join(sorted(known))}")
     reached, waiting = set(erased), list(erased)
     while waiting:
         here = waiting.pop()

@@ -39,6 +39,8 @@ def normalised(kind: str, value: str) -> str:
     if kind == "mobile-number":
         return _national(text)
     plain = "".join(c for c in text.upper() if c.isalnum())
+    if len(set(plain)) <= 2:  # 000000, 111111: what people write where they have no number
+        return ""
     if kind == "resident-id" and len(plain) == 15 and plain.isdigit():
         plain = _of_18(plain)
     return plain if len(plain) >= 5 else ""
@@ -56,7 +58,7 @@ def _national(text: str) -> str:
     elif len(digits) == 13 and digits.startswith("861"):
         digits = digits[2:]
     digits = digits.lstrip("0")
-    return digits if len(digits) >= 6 else ""
+    return digits if len(digits) >= 6 and len(set(digits)) > 2 else ""
 
 
 def _of_18(old: str) -> str:
