@@ -135,6 +135,19 @@ def test_the_short_way_of_the_readme_ends_in_a_certificate(
     assert "not covered:" in printed[-1]
     assert not (tmp_path / "try" / "old-exports").exists()
     assert (tmp_path / "try" / "first" / "certificate" / "VERIFY.txt").exists()
+    for command in commands_to_verify(pages["docs/howto/verify-a-certificate.md"]):
+        reader.type_in(command)
+
+
+def commands_to_verify(page: str) -> list[str]:
+    """The commands of the page for those who receive a certificate, after what they have received."""
+    shown = re.findall(r"^ *\$ (.*)$", page, re.MULTILINE)
+    assert len(shown) == 3
+    return [
+        "mkdir received received/my-copies && cp -r first/certificate received && cd received",
+        "cp ../keys/agent.pub . && cp agent.pub my-copies && cp certificate/targets/t1.txt my-target.txt",
+        *shown,
+    ]
 
 
 def test_the_set_up_commands_of_the_readme_are_targets_of_make(root: Path, pages: dict[str, str]) -> None:
