@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from deleatur import errors
 from deleatur.archive.age import new_identity
 from deleatur.archive.package import open_archive
 from deleatur.documents.decode import decode_plan
@@ -61,6 +62,7 @@ def words(forms: Iterable[str], count: int, first: int = 0) -> list[tuple[str, .
 GONE = words(GOING, 3)
 HELD = words(STAYING, 1, 7)
 STAY = words(STAYING, 2)
+NAMED = {n for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, DeleaturError)}
 Content = dict[str, str]
 
 
@@ -397,6 +399,7 @@ class Trials:
         self.kind = kind
         self._folder = folder
         self._trials = 0
+        self.faults = 0  # that arrived, where the test counts them
         self.outcomes: Counter[str] = Counter()
         with self.trial() as scenario:
             scenario.run()

@@ -7,28 +7,34 @@ value. These are the calls made from Python; SQLite's own: test_crash_campaign.p
 
 import errno
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from deleatur import errors
 from deleatur.api import hookimpl
 from deleatur.documents.journal import Entry
 from deleatur.engine import key_ring
 from deleatur.engine.spool import Spool
-from deleatur.errors import DeleaturError, Refused
-from deleatur.testing.faults import Outcome, kill_points, list_calls, run_failing_at, run_killed_at
+from deleatur.errors import Refused
+from deleatur.testing.faults import (
+    Outcome,
+    failing_from,
+    kill_points,
+    list_calls,
+    run_failing_at,
+    run_killed_at,
+)
 from deleatur.testing.flushing import Ledger, watched
 
-from .crash_jobs import Trials, content_of, memory_folder, quick
+from .crash_jobs import NAMED, Scenario, Trials, content_of, memory_folder, quick
 
 __all__ = ["memory_folder", "quick"]
 pytestmark = pytest.mark.usefixtures("quick")
 
 ALLOCATING = ("open", "write", "pwrite", "ftruncate", "mkdir", "rename", "link", "setxattr")
-NAMED = {n for n, c in vars(errors).items() if isinstance(c, type) and issubclass(c, DeleaturError)}
 Point = TypeVar("Point")
 
 
@@ -199,3 +205,22 @@ def test_a_power_cut_after_an_entry_loses_nothing_that_the_entry_says(
         assert ledger.due() == ()
     assert len(watching.seen) > 10
     assert [(kind, due) for kind, due in watching.seen if due] == [], part
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
+@pytest.mark.parametrize(("kind", "part"), parts("memory", memory=1, file=1, sqlite=3, whole=1, shop=4))
+def test_a_disk_that_dies_or_fills_up_for_good_is_survived_when_it_is_well_again(
+    trials: Trials, part: tuple[int, int], code: int
+) -> None:
+    calls = trials.calls()
+    for n in share(range(1, len(calls) + 1), part):
+        with trials.trial() as scenario:
+
+            def run(scenario: Scenario = scenario, n: int = n) -> None:
+                with failing_from(n, code):
+                    scenario.run()
+
+            outcome = run_failing_at(run, sys.maxsize, code)
+            check_named(outcome)
+            trials.judge(f"all calls failed from {n} ({calls[n - 1]}) on: {outcome.error}", scenario)
+    assert set(trials.outcomes) == {"certified"}
