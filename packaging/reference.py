@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType
 
 import click
+from policy_tables import policy_packs, record_classes
 
 from deleatur import api, errors
 from deleatur.cli.group import deleatur as command_line
@@ -133,7 +134,8 @@ def ending(ends: type[errors.DeleaturError] | str | None) -> str:
 def sabotage() -> str:
     """Make the tables of all cheats that tests/integration/test_sabotage.py plays."""
     sys.path.insert(0, str(DOCS.parent))
-    from tests.integration.sabotage_table import BACKENDS, TABLE
+    from tests.integration.sabotage_cheats import BACKENDS
+    from tests.integration.sabotage_table import TABLE
 
     parts = []
     for title, cheats in TABLE.items():
@@ -164,7 +166,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "forgeries": forgeries,
     "front-door": front_door,
     "limits": limits,
+    "policy-packs": policy_packs,
     "promises": promises,
+    "record-classes": record_classes,
     "sabotage": sabotage,
     "techniques": techniques,
 }

@@ -299,10 +299,7 @@ DIGEST = "each file has its digest in evidence.sha256, which is a signed subject
 
 FORGERIES = (
     Forgery(
-        "each field of the statement, the signature left",
-        every_field(Papers.change_payload),
-        Invalid,
-        SIGNED,
+        "each field of the statement, the signature left", every_field(Papers.change_payload), Invalid, SIGNED
     ),
     Forgery("each field, signed by a stranger", every_field(sign_as_mallory), Invalid, SIGNED),
     Forgery(

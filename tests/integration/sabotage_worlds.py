@@ -16,7 +16,7 @@ from deleatur.documents import journal as j
 from deleatur.documents.plan import Plan
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.jobs import read_plan
-from deleatur.testing.memory import Index, MemoryBackend, Store, memory_url
+from deleatur.testing.memory import Box, Index, MemoryBackend, Store, memory_url
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.file import FileBackend
 from deleatur_plugins.sqlite import SqliteBackend
@@ -106,6 +106,10 @@ class World:
     def build(self, values: list[str]) -> None:
         raise AssertionError
 
+    def add_newcomer(self) -> None:
+        """Put something into the selection that nobody approved: the first of OTHERS."""
+        raise AssertionError
+
     def hide(self) -> Callable[[], None]:
         """Take one unit out of sight and return what brings it back."""
         raise AssertionError
@@ -153,6 +157,15 @@ columns = {{ number = {{ rule = "keep" }}, content = {{ rule = "drop" }} }}
         shelves = {"people": [v.encode() for v in values], "other": [v.encode() for v in STAYING]}
         self.store = Store.create(self.home / "store", shelves)
 
+    def add_newcomer(self) -> None:
+        index = self.store.index()
+        heap = self.store.folder / "heap"
+        offset = heap.stat().st_size
+        box = Box(number=99, shelf="people", offset=offset, length=len(OTHERS[0]))
+        heap.write_bytes(heap.read_bytes() + OTHERS[0].encode())
+        content = msgspec.json.encode(Index(store=index.store, boxes=(*index.boxes, box)))
+        (self.store.folder / "index").write_bytes(content)
+
     def hide(self) -> Callable[[], None]:
         path = self.store.folder / "index"
         whole = self.store.index()
@@ -198,6 +211,9 @@ class Tree(World):
             (tree / ("inner" if n % 2 else "") / f"{n}.txt").write_text(value)
         for n, value in enumerate(STAYING):
             (self.home / f"beside-{n}.txt").write_text(value)
+
+    def add_newcomer(self) -> None:
+        (self.home / "tree" / "new.txt").write_text(OTHERS[0])
 
     def hide(self) -> Callable[[], None]:
         file = self.home / "tree" / "0.txt"
@@ -247,6 +263,9 @@ columns = {{ id = {{ rule = "keep" }}, goes = {{ rule = "keep" }}, name = {{ rul
         with closing(sqlite3.connect(self.database, isolation_level=None)) as connection:
             return connection.execute(text, values).fetchall()
 
+    def add_newcomer(self) -> None:
+        self.sql("INSERT INTO person (goes, name) VALUES (1, ?)", OTHERS[0])
+
     def hide(self) -> Callable[[], None]:
         row = self.sql("SELECT id, goes, name FROM person WHERE goes = 1 LIMIT 1")[0]
         self.sql("DELETE FROM person WHERE id = ?", row[0])
@@ -281,6 +300,9 @@ class Whole(Rows):
     @property
     def at_the_end(self) -> str:  # type: ignore[override]
         return f"inode-{self.database.stat().st_ino} {self.database.stat().st_size}"
+
+    def add_newcomer(self) -> None:
+        self.database.with_name("shop.sqlite-wal").write_text(OTHERS[0])
 
     def hide(self) -> Callable[[], None]:
         journal = self.database.with_name("shop.sqlite-journal")

@@ -13,8 +13,9 @@ from deleatur.api import Backend
 from deleatur.errors import DeleaturError, Interrupted, Malformed, Refused
 from deleatur.trust.verification import verify
 
+from .sabotage_cheats import UNVERIFIED, Cheat, Ends
 from .sabotage_papers import leaves
-from .sabotage_table import UNVERIFIED, Cheat, Ends, cells
+from .sabotage_table import cells
 from .sabotage_worlds import OTHERS, PEOPLE, STAYING, WORLDS, World
 
 CELLS = [
@@ -57,10 +58,12 @@ def play(world: World, cheat: Cheat) -> None:
         cheat.act(world)
     elif cheat.when == "while verifying":
         world.acts["verifying"] = lambda: cheat.act(world)
-    elif where == "stopped ":
+    elif where == "killed ":
         world.acts[kind] = interrupt
         with pytest.raises(Interrupted):
             world.bench.run(world.job)
+        lines = world.job.journal.read_bytes().splitlines(keepends=True)
+        world.job.journal.write_bytes(b"".join(lines[:-1]))  # a killed run notes no end
         cheat.act(world)
     elif kind:
         world.acts[kind] = lambda: cheat.act(world)
@@ -87,11 +90,13 @@ def assert_caught(world: World, cheat: Cheat, ends: Ends) -> None:
             assert not world.job.certificate.exists()
     assert world.bench.hooks.failures == []
     assert not world.acts, "the cheat was never played"
-    if cheat.intact:
+    if cheat.intact and not isinstance(ends, str):
         assert world.holds(PEOPLE)
         assert world.holds(STAYING)
     if "another target" in cheat.name:
         assert world.holds(OTHERS)
+    if "nobody approved" in cheat.name:
+        assert world.holds(OTHERS[:1])
 
 
 @pytest.fixture

@@ -53,6 +53,20 @@ def check_units(planned: PlannedTarget, look: Inspection) -> None:
         raise Refused("; ".join(reasons))
 
 
+def check_strangers(planned: PlannedTarget, look: Inspection) -> None:
+    """Ask of a target whose erase has begun that nothing new is selected: it would be erased unseen.
+
+    Raises:
+        Refused: something came into the selection that nobody approved.
+    """
+    strangers = {u.name for u in look.units} - {u.name for u in planned.units}
+    if strangers:
+        raise Refused(
+            f"{planned.id}: {len(strangers)} units came into the target after the approval; "
+            "move them out and resume"
+        )
+
+
 def keep_digest(backend: Backend, key: bytes) -> str:
     """Return a keyed digest of everything inside the target that must stay; "" if nothing can."""
     parts = 0

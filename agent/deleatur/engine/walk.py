@@ -170,6 +170,8 @@ class Walk:
                 if look is None:
                     raise Refused(f"{target.id}: is gone, and this job did not erase it; plan again")
                 looking.check_units(target, look)
+            elif look is not None:
+                looking.check_strangers(target, look)
             units = len(look.units) if look is not None else 0
             if look is not None and look.blockers:
                 raise Refused("; ".join(f"{target.id}: {b}" for b in look.blockers))
@@ -225,6 +227,8 @@ class Walk:
                 if look is None:
                     raise Refused(f"{target.id}: is gone, and this job did not erase it; plan again")
                 looking.check_units(target, look)
+            elif look is not None:
+                looking.check_strangers(target, look)
             if not state.begun:
                 self._note(j.Erasing(step=step.id))
             for cursor in backend.erase(step, after):
