@@ -112,29 +112,37 @@ class Agent:
             out, err = process.communicate(given, timeout=60)
         return Ended(process.returncode, out.decode(), err.decode()).checked()
 
-    def fork(self, *arguments: str | bytes | Path) -> Ended:
+    def fork(
+        self, *arguments: str | bytes | Path, given: bytes | None = None, env: Mapping[str, str] = {}
+    ) -> Ended:
         """Run the same program in a fork of this process."""
         read_out, write_out = os.pipe()
         read_err, write_err = os.pipe()
+        read_in, write_in = os.pipe()
+        os.write(write_in, given or b"")  # a few lines each: no pipe fills up
+        os.close(write_in)
         child = os.fork()
         if child == 0:
-            self._become(write_out, write_err, [os.fsdecode(a) for a in arguments])
-        for descriptor in (write_out, write_err):
+            environment = self.environment | dict(env)
+            self._become((read_in, write_out, write_err), [os.fsdecode(a) for a in arguments], environment)
+        for descriptor in (read_in, write_out, write_err):
             os.close(descriptor)
         with os.fdopen(read_err, "rb") as err, os.fdopen(read_out, "rb") as out:
-            said = out.read().decode(), err.read().decode()  # a few lines each: no pipe fills up
+            said = out.read().decode(), err.read().decode()
         return Ended(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), *said).checked()
 
-    def _become(self, out: int, err: int, arguments: list[str]) -> None:
+    def _become(
+        self, streams: tuple[int, int, int], arguments: list[str], environment: Mapping[str, str]
+    ) -> None:
+        """Be the program, in a child that never returns."""
         code = 99
         try:
             signal.alarm(60)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            os.dup2(out, 1)
-            os.dup2(err, 2)
+            for number, descriptor in enumerate(streams):
+                os.dup2(descriptor, number)
             os.chdir(self.folder)
             os.environ.clear()
-            os.environ.update(self.environment)
+            os.environ.update(environment)
             sys.argv = ["deleatur", *arguments]
             sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
             main()

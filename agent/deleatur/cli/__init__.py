@@ -20,7 +20,7 @@ def main() -> NoReturn:
         for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked to be left alone
                 signal.signal(number, _stop)
-        _occupy_standard_descriptors()
+        _open_closed_streams()
         from deleatur.cli.ending import run
 
         code = run()
@@ -35,9 +35,12 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _occupy_standard_descriptors() -> None:
-    """Fill closed standard streams with /dev/null, or the next file opened would become one of them."""
+def _open_closed_streams() -> None:
+    """Open /dev/null for standard streams that are closed, or the next file would become one of them."""
     opened = os.open(os.devnull, os.O_RDWR)
     while opened <= 2:
         opened = os.open(os.devnull, os.O_RDWR)
     os.close(opened)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))

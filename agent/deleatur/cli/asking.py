@@ -4,7 +4,7 @@ import os
 import sys
 from getpass import getpass
 
-from deleatur.cli.output import prompt
+from deleatur.cli.output import note, prompt
 from deleatur.errors import Refused
 
 _LONGEST = 4096  # characters of an answer that are read
@@ -17,7 +17,9 @@ def ask(question: str) -> str:
         Refused: standard input has ended.
     """
     prompt(f"{question}: ")
-    line = sys.stdin.readline(_LONGEST) if sys.stdin is not None else ""
+    line = sys.stdin.readline(_LONGEST)
+    if not sys.stdin.isatty():
+        note("")  # nobody pressed Enter here
     if not line:
         raise Refused("nobody answered: standard input has ended; nothing was approved")
     return line.strip()
@@ -29,7 +31,7 @@ def ask_secret(what: str) -> bytes:
     Raises:
         Refused: there is no terminal, or nothing was typed.
     """
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not sys.stdin.isatty():
         raise Refused(f"there is no terminal to ask for the passphrase of {what}; use --passphrase-file")
     try:
         typed = getpass(f"Passphrase of {what}: ")

@@ -30,7 +30,7 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     """
     from deleatur.archive.age import new_identity
     from deleatur.cli.picture import show_certificate, show_plan
-    from deleatur.cli.running import run_to_certificate
+    from deleatur.cli.running import tell_certificate, walk
     from deleatur.cli.show import read_payload
     from deleatur.engine.directory import JobDirectory
     from deleatur.engine.jobs import approve_job, now, plan_job
@@ -78,7 +78,9 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
         tell("", f"approved by {name}, {key.key_id}")
 
     tell("4  the walk", "Preflight, holds, archive, control, erase, read back, verify, certify.")
-    run_to_certificate(directory, folder / "deleatur.toml", (), passphrase, as_json=as_json)
+    walk(directory, folder / "deleatur.toml", (), passphrase, quiet=as_json)
+    if not as_json:
+        tell_certificate(directory)
 
     tell("5  the proof", "Is it really gone, and can we prove it?")
     after, kept = _count(shop, shop.gone()), _count(shop, shop.kept())

@@ -35,15 +35,14 @@ class Usage(DeleaturError):
 def run() -> int:
     """Run the command line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed by whoever started us
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     if "_DELEATUR_COMPLETE" in os.environ:  # the shell asks what could come next
         deleatur.main(prog_name="deleatur")
     try:
         with deleatur.make_context("deleatur", sys.argv[1:]) as context:
             deleatur.invoke(context)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except BaseException as error:  # noqa: BLE001 - a traceback may quote data, so none reaches a user
@@ -63,7 +62,8 @@ def _end(error: DeleaturError) -> int:
         signal.signal(number, signal.SIG_IGN)  # it is ending already
     try:
         complain(error, as_json="--json" in sys.argv)
-    except BrokenPipeError:
+        sys.stdout.flush()
+    except OSError:  # nobody reads it, or its disk is full: nothing more can be said there
         discard(sys.stdout)
     return error.exit_code
 

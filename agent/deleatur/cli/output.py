@@ -60,19 +60,18 @@ def prompt(text: str) -> None:
     _to_standard_error(printable(text))
 
 
-def discard(stream: TextIO | None) -> None:
-    """Send what is still to be written to a stream that nobody reads to /dev/null."""
-    if stream is not None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+def discard(stream: TextIO) -> None:
+    """Send what is still to be written to a stream that takes no more to /dev/null."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _to_standard_error(text: str) -> None:
     """Print on standard error; that nobody reads it must not stop a job."""
     try:
         click.echo(text, nl=False, err=True)
-    except BrokenPipeError:
+    except OSError:
         discard(sys.stderr)
 
 

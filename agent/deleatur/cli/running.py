@@ -1,5 +1,6 @@
 """What `run`, `resume` and `erase` share: load keys, walk, show the certificate."""
 
+import hashlib
 from pathlib import Path
 
 import click
@@ -17,6 +18,8 @@ keys_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Another private key that signs the certificate beside the agent's.",
 )
+
+ENVELOPE = "certificate.dsse.json"
 
 rate_option = click.option(
     "--rate",
@@ -36,7 +39,34 @@ def run_to_certificate(
     rate: float | None = None,
     agent: SigningKey | None = None,
 ) -> None:
-    """Walk a job to its end and say where the certificate lies.
+    """Walk a job to its end and say where the certificate lies."""
+    walk(directory, settings, keys, passphrase_file, quiet=as_json, rate=rate, agent=agent)
+    if as_json:
+        certificate = directory.certificate / ENVELOPE
+        digest = hashlib.sha256(directory.read_plan()).hexdigest()
+        emit({"certificate": str(certificate), "plan": digest, "state": "certified"})
+    else:
+        tell_certificate(directory)
+
+
+def tell_certificate(directory: JobDirectory) -> None:
+    """Say where the certificate of a job lies, and what to do with it."""
+    say(f"certificate: {directory.certificate / ENVELOPE}")
+    say(f"show it:     deleatur show {directory.certificate}")
+    say(f"check it:    see {directory.certificate / 'VERIFY.txt'}")
+
+
+def walk(
+    directory: JobDirectory,
+    settings: Path | None,
+    keys: tuple[Path, ...],
+    passphrase_file: Path | None,
+    *,
+    quiet: bool,
+    rate: float | None = None,
+    agent: SigningKey | None = None,
+) -> None:
+    """Take a job to its certificate and show, unless `quiet`, how far it is.
 
     `agent` is the agent's key where the caller has it already: a passphrase is asked for once.
     """
@@ -50,8 +80,8 @@ def run_to_certificate(
     hooks = Hooks.load(known.agent.plugins.trusted)
     first = signing_key(known.agent_key, passphrase_file) if agent is None else agent
     signing = [first, *(signing_key(path, passphrase_file) for path in keys)]
-    with shown(quiet=as_json) as progress:
-        approved = run_job(
+    with shown(quiet=quiet) as progress:
+        run_job(
             directory,
             registry=known.registry,
             hooks=hooks,
@@ -63,10 +93,3 @@ def run_to_certificate(
         )
     for failure in hooks.failures:
         note(f"an observer failed, the job did not: {failure}")
-    certificate = directory.certificate / "certificate.dsse.json"
-    if as_json:
-        emit({"certificate": str(certificate), "plan": approved.digest, "state": "certified"})
-    else:
-        say(f"certificate: {certificate}")
-        say(f"show it:     deleatur show {directory.certificate}")
-        say(f"check it:    see {directory.certificate / 'VERIFY.txt'}")

@@ -8,7 +8,7 @@ import click
 from deleatur.cli.output import as_json_option, emit
 from deleatur.cli.picture import show_certificate
 from deleatur.documents.codec import read_limited
-from deleatur.errors import Invalid
+from deleatur.errors import Invalid, Malformed
 from deleatur.trust.dsse import IN_TOTO, MAX_ENVELOPE, unseal
 from deleatur.trust.folder import ENVELOPE, read_statement
 
@@ -21,8 +21,12 @@ def command(certificate: Path, as_json: bool) -> None:
     payload = read_payload(certificate)
     if as_json:
         emit(json.loads(payload))
-    else:
-        show_certificate(read_statement(payload))
+        return
+    try:
+        shown = read_statement(payload)
+    except Malformed as error:
+        raise Invalid(f"not a certificate: {error}") from None
+    show_certificate(shown)
 
 
 def read_payload(certificate: Path) -> bytes:
@@ -32,8 +36,12 @@ def read_payload(certificate: Path) -> bytes:
         Invalid: it is not there, or no envelope.
     """
     path = certificate / ENVELOPE if certificate.is_dir() else certificate
+    if not path.is_file():  # a pipe would be waited for
+        raise Invalid(f"{path} is no file; name a certificate's folder, or its {ENVELOPE}")
     try:
         payload, _ = unseal(read_limited(path, MAX_ENVELOPE), IN_TOTO, [])
+    except Malformed as error:
+        raise Invalid(str(error)) from None
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}") from None
     return payload
