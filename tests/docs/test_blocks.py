@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,8 @@ import click
 import msgspec
 import pytest
 
+from deleatur.archive.age import new_identity
+from deleatur.archive.package import open_archive
 from deleatur.cli.group import deleatur as command_line
 from deleatur.documents.agent import Agent
 from deleatur.documents.codec import decode_toml
@@ -21,6 +24,7 @@ from deleatur.documents.job import Job, Rule
 from deleatur.engine.settings import load_settings
 from deleatur.engine.setup import add_approver_public, make_settings
 from deleatur.errors import Malformed
+from deleatur.testing.workbench import Workbench
 from deleatur.trust.keys import load_private
 
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -32,6 +36,7 @@ requested_by = "x"
 """
 DATABASE = '[[target]]\nid = "x"\nurl = "sqlite:///x.sqlite"\n'
 AGENT = 'schema = "deleatur/agent/v1"\n'
+IDENTITY, RECIPIENT = new_identity()
 HOOKS = "docs/howto/holds-and-events.md"
 
 
@@ -123,6 +128,70 @@ def test_every_settings_file_on_a_page_decodes(pages: dict[str, str]) -> None:
             whole += '[keys]\nagent = "x"\n'
         assert decode_toml(whole.encode(), Agent).plugins.trusted
     assert len(shown) >= 4
+
+
+SHOP = """
+CREATE TABLE customer (id INTEGER PRIMARY KEY, country TEXT, email TEXT);
+CREATE TABLE message (written_on TEXT, status TEXT, archived_as TEXT);
+CREATE TABLE session (token TEXT);
+CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER);
+CREATE TABLE order_line (order_id INTEGER, article TEXT);
+CREATE TABLE complaint (customer_id INTEGER, status TEXT);
+CREATE TABLE invoice (id INTEGER PRIMARY KEY, number TEXT, customer_id INTEGER, billed_to TEXT,
+    tax_number TEXT, card TEXT, issued_on TEXT, city TEXT, net_cents INTEGER);
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """The shop that the examples of the how-to talk about."""
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "list.csv").write_text("\n".join(str(n) for n in range(1000)))
+    database = sqlite3.connect(tmp_path / "crm.sqlite")
+    database.executescript(SHOP)
+    for n in range(60):
+        mail = f"customer-{n}@example.org"
+        database.execute("INSERT INTO customer VALUES (?, ?, ?)", (n, "DE" if n % 3 else "AT", mail))
+        database.execute("INSERT INTO orders VALUES (?, ?)", (n, n))
+        database.execute("INSERT INTO order_line VALUES (?, ?)", (n, f"article {n * 7919}"))
+        database.execute("INSERT INTO complaint VALUES (?, ?)", (n, "open" if n % 5 == 0 else "closed"))
+        database.execute("INSERT INTO message VALUES (?, ?, NULL)", (f"20{n % 30:02}-03-04", "closed"))
+        database.execute("INSERT INTO session VALUES (?)", (f"token-{n * 104729}",))
+        numbers = (f"{n:011}", f"4111 1111 1111 {n:04}", f"2025-01-{n % 28 + 1:02}", f"City {n}", n * 1999)
+        invoice = (n, f"INV-{n:05}", n, f"Person number {n * 31337}", *numbers)
+        database.execute(f"INSERT INTO invoice VALUES ({', '.join('?' * 9)})", invoice)
+    database.commit()
+    database.close()
+    return tmp_path
+
+
+def test_every_job_of_the_how_to_can_be_planned_and_its_archive_run(
+    pages: dict[str, str], shop: Path
+) -> None:
+    bench = Workbench(shop / "jobs")
+    jobs = [completed(block) for block in blocks(pages["docs/howto/write-a-job.md"], "toml") if is_job(block)]
+    planned = []
+    for number, job in enumerate(jobs):
+        here = re.sub(r"sqlite:///[^\"]+", f"sqlite://{shop}/crm.sqlite", job)
+        here = re.sub(r"age1[0-9a-z]+", RECIPIENT, here.replace("file:///srv/shop/", f"file://{shop}/"))
+        directory = bench.job(here, f"job-{number}")
+        (directory.path / "requests.txt").write_text("customer-7@example.org\ncustomer-8@example.org\n")
+        planned.append((directory, bench.plan(directory).plan))
+    assert len(planned) >= 10
+    assert [
+        target.size for _, plan in planned for target in plan.targets if "requests.txt" in str(target)
+    ] == [2]
+    assert any(target.held for _, plan in planned for target in plan.targets)
+    ((directory, _),) = [(d, plan) for d, plan in planned if plan.targets[0].target.archive]
+    bench.approve(directory)
+    bench.run(directory)
+    assert directory.certificate.exists()
+    (package,) = directory.archive.iterdir()
+    rows = open_archive(package, IDENTITY).tables["invoice"].to_pylist()
+    assert len(rows) == 60
+    assert rows[7]["number"] == "INV-00007"
+    assert rows[7]["card"] == "****0007"
+    assert "Person" not in str(rows)
 
 
 def keys_of(kind: type) -> Iterator[str]:
