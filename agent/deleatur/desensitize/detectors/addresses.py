@@ -17,7 +17,7 @@ _CHINESE = re.compile(
     f"(?:(?:{_PROVINCES})(?:省|市|自治区|壮族自治区|回族自治区|维吾尔自治区|特别行政区)? ?)?"
     f"(?:{_HAN}{{2,7}}?(?:自治州|地区|市|盟) ?)?(?:{_HAN}{{1,6}}?(?:自治县|新区|区|县|市|旗) ?)?"
     f"(?:{_HAN}{{1,8}}?(?:街道|镇|乡) ?)?(?:{_HAN}{{1,12}}?(?:大道|大街|胡同|公路|路|街|道|巷|弄|里|村|园|苑|小区|花园|公寓|大厦|广场|工业园|新村) ?)+"
-    f"(?:{_HAN}{{0,8}}?{_UNIT} ?)+"
+    f"(?:{_HAN}{{0,8}}?{_UNIT} ?)+(?:[0-9]{{2,4}}(?![0-9元年月日]))?"
 )
 _STREET = (
     "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Drive|Dr|Lane|Ln|Court|Ct|Way|Place|Pl|Terrace|Square|Sq|Parkway"

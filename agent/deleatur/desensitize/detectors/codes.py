@@ -20,7 +20,80 @@ _IBAN_LENGTHS = {  # ISO 13616 registry
     country: int(length)
     for country, length in (
         pair.split(":")
-        for pair in ["AD:24", "AE:23", "AL:28", "AT:20", "AZ:28", "BA:20", "BE:16", "BG:22", "BH:22", "BR:29", "CH:21", "CR:22", "CY:28", "CZ:24", "DE:22", "DK:18", "DO:28", "EE:20", "EG:29", "ES:24", "FI:18", "FO:18", "FR:24", "GB:22", "GE:22", "GI:23", "GL:18", "GR:27", "GT:28", "HR:21", "HU:28", "IE:22", "IL:23", "IQ:23", "IS:26", "IT:27", "JO:30", "KW:30", "KZ:20", "LB:28", "LC:32", "LI:21", "LT:20", "LU:20", "LV:21", "MC:27", "MD:24", "ME:22", "MK:19", "MR:27", "MT:31", "MU:30", "NL:18", "NO:15", "PK:24", "PL:28", "PS:29", "PT:25", "QA:29", "RO:24", "RS:22", "SA:24", "SE:24", "SI:19", "SK:24", "SM:27", "TN:24", "TR:26", "UA:29", "VA:22", "VG:24", "XK:20"]
+        for pair in [
+            "AD:24",
+            "AE:23",
+            "AL:28",
+            "AT:20",
+            "AZ:28",
+            "BA:20",
+            "BE:16",
+            "BG:22",
+            "BH:22",
+            "BR:29",
+            "CH:21",
+            "CR:22",
+            "CY:28",
+            "CZ:24",
+            "DE:22",
+            "DK:18",
+            "DO:28",
+            "EE:20",
+            "EG:29",
+            "ES:24",
+            "FI:18",
+            "FO:18",
+            "FR:27",
+            "GB:22",
+            "GE:22",
+            "GI:23",
+            "GL:18",
+            "GR:27",
+            "GT:28",
+            "HR:21",
+            "HU:28",
+            "IE:22",
+            "IL:23",
+            "IQ:23",
+            "IS:26",
+            "IT:27",
+            "JO:30",
+            "KW:30",
+            "KZ:20",
+            "LB:28",
+            "LC:32",
+            "LI:21",
+            "LT:20",
+            "LU:20",
+            "LV:21",
+            "MC:27",
+            "MD:24",
+            "ME:22",
+            "MK:19",
+            "MR:27",
+            "MT:31",
+            "MU:30",
+            "NL:18",
+            "NO:15",
+            "PK:24",
+            "PL:28",
+            "PS:29",
+            "PT:25",
+            "QA:29",
+            "RO:24",
+            "RS:22",
+            "SA:24",
+            "SE:24",
+            "SI:19",
+            "SK:24",
+            "SM:27",
+            "TN:24",
+            "TR:26",
+            "UA:29",
+            "VA:22",
+            "VG:24",
+            "XK:20",
+        ]
     )
 }
 _VAT = {  # the forms of VIES
@@ -33,8 +106,9 @@ _VAT = {  # the forms of VIES
     "GB": "[0-9]{9}",
 }  # fmt: skip
 _VAT_FORMS = {country: re.compile(form) for country, form in _VAT.items()}
-_VAT_ANY = re.compile(
-    rf"{_ALONE}({'|'.join(_VAT)}|{'|'.join(_VAT).lower()})([ .-]?)([0-9A-Za-z+*](?:[ .-]?[0-9A-Za-z+*]){{1,13}}){_END}"
+_VAT_ANY = re.compile(  # a look ahead: in "VAT GB GB980780684" the second country counts too
+    rf"{_ALONE}(?=({'|'.join(_VAT)}|{'|'.join(_VAT).lower()})([ .-]?)"
+    rf"([0-9A-Za-z+*](?:[ .-]?[0-9A-Za-z+*]){{1,13}}){_END})"
 )
 _VAT_WORDS = re.compile(
     r"vat|ust|umsatzsteuer|mwst|增值税|税号|btw|tva|p\.? ?iva|partita|\bnif\b|\buid\b|vies|moms",
@@ -130,7 +204,7 @@ def _after_letters(text: str, start: int, count: int | None) -> int | None:
 def _vat(reading: Reading) -> Iterator[Span]:
     for found in _VAT_ANY.finditer(reading.text):
         country = found[1].upper()
-        end = _longest_form(country, reading.text, found.start(3), found.end())
+        end = _longest_form(country, reading.text, *found.span(3))
         if end is None:
             continue
         number = _squeezed(reading.text[found.start(3) : end])

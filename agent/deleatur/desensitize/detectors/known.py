@@ -15,10 +15,53 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": 
 _PREFIXES = ("0086", "86", "0049", "49", "001", "1", "0")  # of telephone numbers, which people leave out
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _TITLES = frozenset(
-    ["herr", "frau", "dr", "dr.", "prof", "prof.", "mr", "mr.", "mrs", "mrs.", "ms", "ms.", "miss", "von", "van", "de", "der", "den", "la", "le", "zu", "el"]
+    [
+        "herr",
+        "frau",
+        "dr",
+        "dr.",
+        "prof",
+        "prof.",
+        "mr",
+        "mr.",
+        "mrs",
+        "mrs.",
+        "ms",
+        "ms.",
+        "miss",
+        "von",
+        "van",
+        "de",
+        "der",
+        "den",
+        "la",
+        "le",
+        "zu",
+        "el",
+    ]
 )
 _COMPOUND = frozenset(
-    ["欧阳", "司马", "上官", "诸葛", "东方", "皇甫", "尉迟", "公孙", "慕容", "令狐", "司徒", "宇文", "长孙", "夏侯", "轩辕", "端木", "百里", "南宫", "独孤"]
+    [
+        "欧阳",
+        "司马",
+        "上官",
+        "诸葛",
+        "东方",
+        "皇甫",
+        "尉迟",
+        "公孙",
+        "慕容",
+        "令狐",
+        "司徒",
+        "宇文",
+        "长孙",
+        "夏侯",
+        "轩辕",
+        "端木",
+        "百里",
+        "南宫",
+        "独孤",
+    ]
 )
 
 
@@ -65,7 +108,8 @@ def _patterns(plain: str, type_: str) -> Iterator[re.Pattern[str]]:
 
 def _pattern(plain: str) -> re.Pattern[str]:
     """Match a value in any case, with any white space, with umlauts spelt out or left out."""
-    spellings = {plain, plain.translate(_UMLAUTS), _without_accents(plain)}
+    spelt = plain.translate(_UMLAUTS)
+    spellings = {plain, spelt, _without_accents(plain), _without_accents(spelt)}
     bodies = [r"\s+".join(map(re.escape, s.split())) for s in sorted(spellings, key=len, reverse=True)]
     left = r"(?<![A-Za-zäöüß])" if plain[0].isalpha() and not _HAN.match(plain[0]) else ""
     right = r"(?![A-Za-zäöüß])" if plain[-1].isalpha() and not _HAN.match(plain[-1]) else ""

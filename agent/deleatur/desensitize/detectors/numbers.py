@@ -12,7 +12,7 @@ from deleatur.documents.detection import Span
 
 _CARD_STARTS = re.compile(  # ISO/IEC 7812-1 issuer ranges: digits of the number, by scheme
     r"(?:4\d{12}(?:\d{3}){0,2}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
-    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|35\d{14}|(?:62|60|81)\d{14,17}|9[0-9]\d{14,17}|(?:50|5[6-9]|6[0-9])\d{11,17})",
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|35\d{14}|(?:62|60|81)\d{14,17}|9[0-9]\d{14,17}|(?:50|5[6-9]|6[0-9])\d{14,17})",
     re.ASCII,
 )
 _CARD_BY_SHAPE = re.compile(r"(?:4\d{15}|5[1-5]\d{14}|62\d{14}|62\d{17})", re.ASCII)  # even if Luhn fails
@@ -39,7 +39,7 @@ _TAX_WORDS = re.compile(
 _PESEL_WORDS = re.compile(r"pesel", re.IGNORECASE)
 _SECURITY_WORDS = re.compile(r"ssn|social security|社安号|社会安全|sozialvers", re.IGNORECASE)
 _SECURITY = re.compile(
-    r"(?<![0-9A-Za-z])(?<![0-9][-.])([0-9]{3})([- ])([0-9]{2})\2([0-9]{4})(?![0-9A-Za-z])(?![-.][0-9])"
+    r"(?<![0-9])(?<![0-9][-.])([0-9]{3})([- ])([0-9]{2})\2([0-9]{4})(?![0-9A-Za-z])(?![-.][0-9])"
 )
 _NINE = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 _STEUERNUMMER = re.compile(

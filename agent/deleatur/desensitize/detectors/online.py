@@ -14,7 +14,8 @@ _MAIL_CHINESE = re.compile(r"[\w.+-]{1,64}@[\w-]+\.(?:公司|网络|中国|中�
 _MAIL_SPELT = re.compile(
     rf"[A-Za-z0-9._+-]{{1,64}} ?(?:[(\[{{] ?(?:at|ät|AT|艾特) ?[)\]}}]) ?{_LABEL}(?: ?(?:\.|[(\[{{] ?(?:dot|punkt|点|DOT) ?[)\]}}]) ?{_LABEL}){{1,8}}"
 )
-_IPV4 = re.compile(r"(?<![0-9A-Za-z.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z])(?!\.[0-9])")
+_USER = re.compile(r"://[^\s/]*$")  # what follows is user and password of an address
+_IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z])(?!\.[0-9])")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f:]{2,39}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z:])")
 _VERSION = re.compile(
     r"(?:\bv|ver\.?|version|版本号?|固件|build|release|§|section|abschnitt|kapitel|chapter) ?[:=]? ?v?$",
@@ -28,7 +29,8 @@ def find(reading: Reading) -> Iterator[Span]:
     if "@" in text:
         for pattern in (_MAIL, _MAIL_CHINESE):
             for found in pattern.finditer(text):
-                yield Span(found.start(), found.end(), "e-mail", None, 0.95)
+                if not _USER.search(reading.before(found.start(), 80)):
+                    yield Span(found.start(), found.end(), "e-mail", None, 0.95)
     if any(mark in text for mark in "([{"):
         for found in _MAIL_SPELT.finditer(text):
             yield Span(found.start(), found.end(), "e-mail", None, 0.8)

@@ -15,14 +15,14 @@ _CHINA_PREFIX = rf"(?:(?<![0-9])(?:[(]?(?:\+|00)?86[)]?){_GAP})?"
 _CHINA_MOBILE = re.compile(rf"{_CHINA_PREFIX}(?<![0-9])(?<![0-9][.])1(?:{_GAP}[0-9]){{10}}(?![0-9])")
 _CHINA_GLUED = re.compile(r"(?<![0-9])(?:0086|86)(1[3-9][0-9]{9})(?![0-9])")
 _CHINA_LANDLINE = re.compile(
-    r"(?<![0-9])(?:(?:\+|00)86[- ]?)?[(]?0?(?:10|2[0-9]|[3-9][0-9]{2})[)]?[- ]{0,2}[2-8][0-9]{2,3}[- ]?[0-9]{4}"
+    r"(?<![0-9])(?<![0-9][-./])[(]?0(?:10|2[0-9]|[3-9][0-9]{2})[)]?[- ]{0,2}[2-8][0-9]{2,3}[- ]?[0-9]{4}"
     r"(?:(?:转|-| ext\.? ?|分机)[0-9]{1,6})?(?![0-9])"
 )
 _INTERNATIONAL = re.compile(
     rf"(?<![0-9+])(?:\+ ?|[(]\+|00 ?)([1-9][0-9]{{0,2}})[)]?(?:{_GAP}(?:[(]0?[0-9]{{0,4}}[)])?{_GAP}[0-9]){{6,13}}(?![0-9])"
 )
 _GERMAN = re.compile(
-    rf"(?<![0-9+])[(]?0[1-9][0-9]{{1,4}}[)]?(?: ?[-/.] ?| )?[0-9](?:{_GAP}[0-9]){{3,9}}(?![0-9])"
+    rf"(?<![0-9+])(?<![0-9][-./])[(]?0[1-9][0-9]{{1,4}}[)]?(?: ?[-/.] ?| )?[0-9](?:{_GAP}[0-9]){{3,9}}(?![0-9])"
 )
 _AMERICAN = re.compile(
     r"(?<![0-9.])(?:1[ .-]?)?(?:[(][2-9][0-9]{2}[)] ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-]?[0-9]{4}(?![0-9])"
@@ -55,9 +55,7 @@ def _china(reading: Reading) -> Iterator[Span]:
         yield Span(found.start(), found.end(), "mobile-number", None, 0.8)
     for found in _CHINA_LANDLINE.finditer(text):
         named = bool(_WORDS.search(reading.before(found.start(), _NEAR)))
-        trunk = re.match(r"(?:(?:\+|00)86[- ]?)?[(]?0", found[0])
-        apart = re.search(r"[-) ]", found[0])
-        if (trunk and apart) or (named and (trunk or apart)):
+        if named or re.search("[-) ]", found[0]):
             yield Span(found.start(), found.end(), "landline-number", None, 0.8 if named else 0.65)
 
 
