@@ -28,7 +28,9 @@ HARD = Path(__file__).parents[1] / "tests" / "corpus" / "hard_cases.jsonl"
 LINES, QUICK = 100_000, 5_000
 STRUCTURED = 0.99  # least recall, from the issue that asked for detectors
 NAMES = 0.95
-UNSTRUCTURED = frozenset({"person-name", "postal-address", "chat-text", "search-term", "browsing-record", "other"})
+UNSTRUCTURED = frozenset(
+    {"person-name", "postal-address", "chat-text", "search-term", "browsing-record", "other"}
+)
 SEED = 20261122
 
 
@@ -80,7 +82,9 @@ class Tally:
 
     def recall(self, types: Iterable[str], languages: Iterable[str]) -> float:
         """Return the share of labels found; 1.0 where there is none."""
-        chosen = [c for (t, language), c in self.counts.items() if t in set(types) and language in set(languages)]
+        chosen = [
+            c for (t, language), c in self.counts.items() if t in set(types) and language in set(languages)
+        ]
         labels = sum(c.labels for c in chosen)
         return sum(c.found for c in chosen) / labels if labels else 1.0
 
@@ -138,7 +142,9 @@ def judged(tally: Tally) -> tuple[float, bool]:
 
 def main() -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} chat lines instead of {LINES}")
     parser.add_argument("--corpus", type=Path, help="a labelled file of your own instead")
     parser.add_argument("--misses", action="store_true", help="name every miss and false find, by place")
