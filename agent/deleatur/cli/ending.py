@@ -85,6 +85,8 @@ def _as_ours(error: BaseException) -> DeleaturError:
         case BrokenPipeError():
             discard(sys.stdout)
             return Failed("nobody reads the output any more; what was done is done, ask `deleatur status`")
+        case ImportError():
+            return Failed(f"{error.name} cannot be loaded; install deleatur, or the extra with it, again")
         case OSError():
             return Failed(f"{_where(error)}input or output failed: {error.strerror}")
     return Failed(f"a defect of deleatur: {type(error).__name__}; please report it")
