@@ -26,7 +26,7 @@ _STYLE = """
 body { font: 15px/1.45 system-ui, "Noto Sans", "Noto Sans CJK SC", sans-serif; margin: 2rem auto;
   max-width: 68rem; padding: 0 1rem; color: #1b1b1b; background: #fff; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2rem; } h3 { font-size: 1.05rem; }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.25rem; }
+table { border-collapse: collapse; min-width: 40rem; margin: .5rem 0 1.25rem; }
 th, td { border: 1px solid #bbb; padding: .25rem .5rem; text-align: left; vertical-align: top; }
 dd { overflow-wrap: anywhere; }
 th { background: #f3f3f3; }
