@@ -9,6 +9,7 @@ import pytest
 
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.journal import decode_entry, read_chain
+from deleatur.documents.policy_rules import decode_policy
 from deleatur.errors import Malformed
 from deleatur.testing.vectors import Vector, read_vector, read_vectors, vector_text
 from deleatur.trust.dsse import decode_envelope
@@ -21,10 +22,11 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "plan": lambda vector: decode_plan(vector.document),
     "journal": lambda vector: read_chain(vector.document, vector.header["plan"]),
     "entry": lambda vector: decode_entry(vector.document),
+    "policy": lambda vector: decode_policy(vector.document),
     "statement": lambda vector: read_statement(vector.document),
     "envelope": lambda vector: decode_envelope(vector.document),
 }
-FOLDERS = ("job", "plan", "journal", "certificate")
+FOLDERS = ("job", "plan", "journal", "certificate", "policy")
 ALL = [
     pytest.param(vector, id=f"{folder}/{vector.name}")
     for folder in FOLDERS

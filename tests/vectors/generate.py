@@ -14,8 +14,17 @@ from job_vectors import job_bad, job_good
 from journal_vectors import journal
 from making import Made
 from plan_vectors import plan
+from policy_vectors import policy_bad, policy_good
 
-MAKERS: tuple[Callable[[], Made], ...] = (job_good, job_bad, plan, journal, certificate)
+MAKERS: tuple[Callable[[], Made], ...] = (
+    job_good,
+    job_bad,
+    plan,
+    journal,
+    certificate,
+    policy_good,
+    policy_bad,
+)
 
 
 def all_vectors() -> dict[str, bytes]:
