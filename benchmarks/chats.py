@@ -12,15 +12,26 @@ from random import Random
 
 from deleatur.testing.shop import numbers
 
-_SURNAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎易常武乔贺赖龚文"
-_GIVEN = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红建文斌宇浩凯雪梅晨欣怡子涵诗梓轩睿博思雨佳琪俊豪嘉宁婷慧颖志鹏飞翔倩楠"
+_SURNAMES = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁"
+    "魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段雷钱汤尹黎"
+    "易常武乔贺赖龚文"
+)
+_GIVEN = (
+    "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红建文斌宇浩凯雪梅晨欣怡子涵诗梓轩睿博思"
+    "雨佳琪俊豪嘉宁婷慧颖志鹏飞翔倩楠"
+)
 _GERMAN = (
-    "Anna Jürgen Björn Käthe Sören Lena Günther Uwe Heike Jörg Ulrike Matthias Zoë Thorsten Änne Friedrich Petra Klaus",
-    "Müller Schäfer Köhler Groß Weiß Jäger Böhm Kühn Vogt Krüger Brandstätter Fuchs Winkelmann Strauß Hübner Zöllner Rößler",
+    "Anna Jürgen Björn Käthe Sören Lena Günther Uwe Heike Jörg Ulrike Matthias Zoë Thorsten Änne "
+    "Friedrich Petra Klaus",
+    "Müller Schäfer Köhler Groß Weiß Jäger Böhm Kühn Vogt Krüger Brandstätter Fuchs Winkelmann Strauß "
+    "Hübner Zöllner Rößler",
 )
 _ENGLISH = (
-    "Olivia James Ashley Michael Brianna Christopher Savannah Tyler Madison Joshua Kayla Hannah Dylan Latoya Miguel Siobhan",
-    "Whitaker O'Connor Ramirez Kowalczyk Hutchinson Nakamura Delacroix Fitzgerald McAllister Thornton Okafor Pemberton",
+    "Olivia James Ashley Michael Brianna Christopher Savannah Tyler Madison Joshua Kayla Hannah Dylan "
+    "Latoya Miguel Siobhan",
+    "Whitaker O'Connor Ramirez Kowalczyk Hutchinson Nakamura Delacroix Fitzgerald McAllister Thornton "
+    "Okafor Pemberton",
 )
 _TEMPLATES = {
     "zh": (

@@ -16,7 +16,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Tally:
             if not right:
                 self.misses.append(f"{case.id}: {span.type} at {span.start}:{span.end} is not labelled")
 
-    def recall(self, types: Iterable[str], languages: Iterable[str]) -> float:
+    def recall(self, types: Iterable[str], languages: Collection[str]) -> float:
         """Return the share of labels found; 1.0 where there is none."""
         chosen = [
             c for (t, language), c in self.counts.items() if t in set(types) and language in set(languages)

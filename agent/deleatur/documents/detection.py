@@ -6,6 +6,8 @@ Shared by the detectors that come with deleatur, by those of plugins, and by the
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from deleatur.documents.place import Frozen
 
 Level = Literal["public", "internal", "sensitive", "core"]
@@ -34,7 +36,7 @@ class Span(NamedTuple):
     confidence: float  # 0 to 1: an order among candidates, not a probability
 
 
-class Finding(NamedTuple):
+class Finding(msgspec.Struct, frozen=True):
     """How many values of a column are, or contain, one type of data."""
 
     type: str

@@ -98,9 +98,11 @@ _IBAN_LENGTHS = {  # ISO 13616 registry
 }
 _VAT = {  # the forms of VIES
     "AT": "U[0-9]{8}", "BE": "[01][0-9]{9}", "BG": "[0-9]{9,10}", "CY": "[0-9]{8}[A-Z]", "CZ": "[0-9]{8,10}",
-    "DE": "[0-9]{9}", "DK": "[0-9]{8}", "EE": "[0-9]{9}", "EL": "[0-9]{9}", "ES": "[0-9A-Z][0-9]{7}[0-9A-Z]",
+    "DE": "[0-9]{9}", "DK": "[0-9]{8}", "EE": "[0-9]{9}", "EL": "[0-9]{9}",
+    "ES": "[0-9A-Z][0-9]{7}[0-9A-Z]",
     "FI": "[0-9]{8}", "FR": "[0-9A-HJ-NP-Z]{2}[0-9]{9}", "HR": "[0-9]{11}", "HU": "[0-9]{8}",
-    "IE": "[0-9][0-9A-Z+*][0-9]{5}[A-Z]{1,2}", "IT": "[0-9]{11}", "LT": "(?:[0-9]{9}|[0-9]{12})", "LU": "[0-9]{8}",
+    "IE": "[0-9][0-9A-Z+*][0-9]{5}[A-Z]{1,2}", "IT": "[0-9]{11}", "LT": "(?:[0-9]{9}|[0-9]{12})",
+    "LU": "[0-9]{8}",
     "LV": "[0-9]{11}", "MT": "[0-9]{8}", "NL": "[0-9]{9}B[0-9]{2}", "PL": "[0-9]{10}", "PT": "[0-9]{9}",
     "RO": "[0-9]{2,10}", "SE": "[0-9]{10}01", "SI": "[0-9]{8}", "SK": "[0-9]{10}", "XI": "[0-9]{9}",
     "GB": "[0-9]{9}",
@@ -118,7 +120,8 @@ _PASSPORT_CHINA = re.compile(
     rf"{_ALONE}(?:[EeGg][ -]?[0-9]{{4}}[ -]?[0-9]{{4}}|[Ee][A-HJ-NP-Za-hj-np-z][ -]?[0-9]{{7}}){_END}"
 )
 _PASSPORT_NAMED = re.compile(
-    rf"{_ALONE}(?:[A-Za-z]{{1,2}}[ -]?[0-9]{{7,8}}|[0-9]{{9}}|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{{8}}[0-9]?D?){_END}"
+    rf"{_ALONE}(?:[A-Za-z]{{1,2}}[ -]?[0-9]{{7,8}}|[0-9]{{9}}"
+    rf"|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{{8}}[0-9]?D?){_END}"
 )
 _PASSPORT_WORDS = re.compile(
     r"护照|passport|reisepass|\bpass(?:nummer|nr|-nr)|personalausweis|ausweisn|通行证|回乡证", re.IGNORECASE
@@ -140,7 +143,8 @@ _PLATE_NAMED = re.compile(
 _PLATE_WORDS = re.compile(r"kennzeichen|plate|nummernschild|车牌|wagen|auto\b", re.IGNORECASE)
 _PENSION = re.compile(rf"{_ALONE}[0-9]{{2}} ?[0-9]{{6}} ?[A-Z] ?[0-9]{{3}}{_END}")
 _FRENCH = re.compile(
-    rf"{_ALONE}[12] ?[0-9]{{2}} ?(?:0[1-9]|1[0-2]|[2-9][0-9]) ?[0-9][0-9AB] ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{2}}{_END}"
+    rf"{_ALONE}[12] ?[0-9]{{2}} ?(?:0[1-9]|1[0-2]|[2-9][0-9]) ?[0-9][0-9AB] ?[0-9]{{3}} ?[0-9]{{3}} "
+    rf"?[0-9]{{2}}{_END}"
 )
 _BRITISH = re.compile(
     rf"{_ALONE}[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{{2}} ?[0-9]{{2}} ?[0-9]{{2}} ?[A-D]{_END}"
@@ -192,7 +196,7 @@ def _ibans(reading: Reading) -> Iterator[Span]:
 
 
 def _after_letters(text: str, start: int, count: int | None) -> int | None:
-    """Return the place after the `count`-th letter or digit from `start`; None if a code does not end there."""
+    """Return the place after the `count`-th letter or digit; None if no code ends there."""
     place = start
     while count and place < len(text):
         count -= text[place].isascii() and text[place].isalnum()

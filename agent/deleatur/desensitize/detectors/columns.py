@@ -1,8 +1,8 @@
 """Say what a column holds, from a sample of its values and, as a weak hint, its name."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 from deleatur.desensitize.detectors.texts import spans
 from deleatur.desensitize.detectors.types import TYPES
@@ -47,7 +47,7 @@ def classify(
     texts = [text for value in values if (text := _text(value))]
     whole: Counter[str] = Counter()
     inside: Counter[str] = Counter()
-    sure: Counter[str] = Counter()
+    sure: defaultdict[str, float] = defaultdict(float)
     label = re.sub(r"[_\s]+", " ", name).strip()[:64]
     prefix = f"{label}: " if label else ""
     for text in texts:
@@ -58,7 +58,8 @@ def classify(
             size = span.end - max(span.start, len(prefix))
             (whole if size >= 0.8 * len(text) else inside)[span.type] += span.type not in best
             best[span.type] = max(best.get(span.type, 0.0), span.confidence)
-        sure.update(best)  # type: ignore[arg-type]
+        for type_, confidence in best.items():
+            sure[type_] += confidence
     level = {**{t: info.level for t, info in TYPES.items()}, **{d.type: d.info.level for d in detectors}}
     found = _counted(texts, whole, inside, sure, level)
     hinted = _hinted(texts, name, {finding.type for finding in found})
@@ -66,7 +67,11 @@ def classify(
 
 
 def _counted(
-    texts: list[str], whole: Counter[str], inside: Counter[str], sure: Counter[str], level: dict[str, Level]
+    texts: list[str],
+    whole: Counter[str],
+    inside: Counter[str],
+    sure: Mapping[str, float],
+    level: dict[str, Level],
 ) -> list[Finding]:
     sentences = sum(len(text) > _LONG for text in texts) >= 0.2 * max(len(texts), 1)
     found = []

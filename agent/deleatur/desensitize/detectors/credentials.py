@@ -24,25 +24,30 @@ _ISSUED = re.compile(  # the forms that issuers publish
     r")"
 )
 _PEM = re.compile(  # RFC 7468; a key that is cut off is a key
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:.*?-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|.*)",
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:.*?-----END [A-Z0-9 ]*PRIVATE KEY(?: "
+    r"BLOCK)?-----|.*)",
     re.DOTALL,
 )
 _SAID = re.compile(
-    r"(?:(?:登录|登陆|支付|初始|新|旧|我的)?(?:密码|口令|密钥)|(?<![A-Za-z])(?:password|passwd|passphrase|passwort|kennwort|pwd|pw"
+    r"(?:(?:登录|登陆|支付|初始|新|旧|我的)?(?:密码|口令|密钥)|(?<![A-Za-z])(?:password|passwd"
+    r"|passphrase|passwort|kennwort|pwd|pw"
     r"|api[ _-]?key|secret(?:[ _-]?key)?|access[ _-]?(?:key|token)|auth[ _-]?token|token|client[ _-]?secret))"
-    r"[\"']?(?: ?(?:是|为|改成|改为|设为|设成|就是)[:：]? ?| ?[:=] ?| (?:is|ist|lautet|war|was)(?:now|jetzt)?:? )"
+    r"[\"']?(?: ?(?:是|为|改成|改为|设为|设成|就是)[:：]? ?| ?[:=] ?| (?:is|ist|lautet|war|was)(?:now"
+    r"|jetzt)?:? )"
     r"[\"'“„‘]?(?P<secret>[!-&(-~]{4,128})",
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"(?:Bearer|Basic) +(?P<secret>[0-9A-Za-z+/=._~-]{12,})")
 _IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://(?P<secret>[^\s/@:]{1,64}:[^\s/@]{1,64})@", re.IGNORECASE)
 _CARD_SECRET = re.compile(
-    r"(?:(?<![A-Za-z])(?:cvv2?|cvc2?|cv2|csc)(?![A-Za-z])|安全码|(?:卡片)?验证值|prüfnummer|prüfziffer|kartenprüf\w*|security code)"
+    r"(?:(?<![A-Za-z])(?:cvv2?|cvc2?|cv2|csc)(?![A-Za-z])|安全码|(?:卡片)?验证值|prüfnummer"
+    r"|prüfziffer|kartenprüf\w*|security code)"
     r"[^0-9\n]{0,8}(?P<secret>[0-9]{3,4})(?![0-9])",
     re.IGNORECASE,
 )
 _PIN = re.compile(
-    r"(?:(?<![A-Za-z])(?:PIN|TAN|OTP)(?![A-Za-z])|验证码|校验码|动态码|取款密码|支付密码|verification code|one-time code|bestätigungscode)"
+    r"(?:(?<![A-Za-z])(?:PIN|TAN|OTP)(?![A-Za-z])|验证码|校验码|动态码|取款密码|支付密码|verification "
+    r"code|one-time code|bestätigungscode)"
     r"[^0-9\n]{0,6}(?P<secret>[0-9]{4,8})(?![0-9])",
     re.IGNORECASE,
 )

@@ -17,7 +17,8 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "january januar jan jänner", "february februar feb", "march märz maerz mar mrz", "april apr", "may mai",
+            "january januar jan jänner", "february februar feb", "march märz maerz mar mrz", "april apr",
+            "may mai",
             "june juni jun", "july juli jul", "august aug", "september sep sept", "october oktober oct okt",
             "november nov", "december dezember dec dez",
         ),
@@ -37,11 +38,13 @@ _DATES = (
     ),
     re.compile(rf"(?P<y>[{_HAN_DIGITS}]{{4}})年(?P<m>{_HAN_NUMBER})月(?:(?P<d>{_HAN_NUMBER})[日号])?"),
     re.compile(
-        rf"(?<![0-9])(?P<d>[0-9]{{1,2}})(?:\.|st|nd|rd|th)? ?(?:of )?(?P<m>{_MONTH})[.,]? ?(?P<y>[0-9]{{4}})(?![0-9])",
+        rf"(?<![0-9])(?P<d>[0-9]{{1,2}})(?:\.|st|nd|rd|th)? ?(?:of )?(?P<m>{_MONTH})[.,]? "
+        rf"?(?P<y>[0-9]{{4}})(?![0-9])",
         re.IGNORECASE,
     ),
     re.compile(
-        rf"(?<![A-Za-z])(?P<m>{_MONTH})[.]? ?(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?,? ?(?P<y>[0-9]{{4}})(?![0-9])",
+        rf"(?<![A-Za-z])(?P<m>{_MONTH})[.]? ?(?P<d>[0-9]{{1,2}})(?:st|nd|rd|th)?,? "
+        rf"?(?P<y>[0-9]{{4}})(?![0-9])",
         re.IGNORECASE,
     ),
     re.compile(r"(?<![0-9])(?P<y>(?:19|20)[0-9]{2})(?P<m>[0-9]{2})(?P<d>[0-9]{2})(?![0-9])"),

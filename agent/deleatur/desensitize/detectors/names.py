@@ -25,19 +25,24 @@ _SURNAME = f"(?:{COMPOUND_SURNAMES}|[{SURNAMES}])"
 _MINORITY = re.compile(f"[{_HAN}]{{2,6}}(?:·[{_HAN}]{{2,7}}){{1,3}}")  # 阿依古丽·买买提
 _TITLED = re.compile(
     f"(?P<name>{_SURNAME}[{_HAN}]{{0,2}}?)"
-    "(?:先生|女士|小姐|太太|老师|教授|医生|大夫|律师|经理|总监|总经理|主任|主管|工程师|师傅|阿姨|叔叔|大哥|大姐"
+    "(?:先生|女士|小姐|太太|老师|教授|医生|大夫|律师|经理|总监|总经理|主任|主管|工程师|师傅|阿姨|叔叔"
+    "|大哥|大姐"
     "|同学|同志|局长|老板|护士|会计|院长|校长|总(?![共是计的数体结裁价额部算有会])|工(?=[,，。 说你您]))"
 )
 _NICK = re.compile(
-    f"(?P<name>[小老阿][{SURNAMES}](?![{_HAN}]?(?:心|时|事|子|师|板|家|区|学|人)))(?=[说的在来是给和,，。!！?？：: ]|$)"
+    f"(?P<name>[小老阿][{SURNAMES}](?![{_HAN}]?(?:心|时|事|子|师|板|家|区|学"
+    f"|人)))(?=[说的在来是给和,，。!！?？：: ]|$)"
 )
 _INTRODUCED = re.compile(  # surely a name follows
-    "(?:我叫|名叫|他叫|她叫|叫做|名字[叫是为]?|姓名|收件人|收货人|联系人|签收人|寄件人|持卡人|户名|开户名|法人"
-    "|法定代表人|负责人|经办人|实名认证|本人|署名|患者|家长)(?:名字|姓名)?(?:叫|是|为|写|填|改成|改为)?[:： ]{0,2}"
+    "(?:我叫|名叫|他叫|她叫|叫做|名字[叫是为]?|姓名|收件人|收货人|联系人|签收人|寄件人|持卡人|户名"
+    "|开户名|法人"
+    "|法定代表人|负责人|经办人|实名认证|本人|署名|患者|家长)(?:名字|姓名)?(?:叫|是|为|写|填|改成"
+    "|改为)?[:： ]{0,2}"
     f"(?={_SURNAME} ?[{_HAN}])"
 )
 _HINTED = re.compile(  # perhaps a name follows
-    "(?:我是|这是|客户|用户|会员|孩子|儿子|女儿|老公|老婆|妻子|丈夫|改成|抬头|转告|联系|找|给|帮|替|请|请问|叫|由|把|跟"
+    "(?:我是|这是|客户|用户|会员|孩子|儿子|女儿|老公|老婆|妻子|丈夫|改成|抬头|转告|联系|找|给|帮|替"
+    "|请|请问|叫|由|把|跟"
     f"|和|让|写|为)[:： ]?(?={_SURNAME}[{_HAN}])"
 )
 _APART = re.compile(
@@ -48,7 +53,8 @@ _NO_NAME_TAGS = frozenset(
     ("v", "vn", "vd", "d", "a", "ad", "an", "l", "i", "t", "c", "p", "r", "m", "q", "y", "f", "s")
 )
 _AFTER_NAME = frozenset(
-    "的了在和与说问要是有也都就不到给把被对跟又还很吗呢吧啊呀么您你我他她它这那想能可请让用买收发寄退换去来做当会没已从为以及等下上里"
+    "的了在和与说问要是有也都就不到给把被对跟又还很吗呢吧啊呀么您你我他她它这那想能可请让用买收发"
+    "寄退换去来做当会没已从为以及等下上里"
 )
 _LEADS = frozenset(
     "帮找给写请让替为叫跟和由把问"
@@ -61,14 +67,18 @@ _CAP = (
 _PARTICLE = r"(?:von der|von|van der|van den|van|de la|de|del|der|den|zu|zur|bin|al|di|da|dos|le|la|ter)"
 _LATIN = rf"(?P<name>{_CAP}(?: (?:[A-Z]\.|{_PARTICLE} {_CAP}|{_CAP})){{0,3}})"
 _TITLE_LATIN = re.compile(
-    r"(?<![A-Za-zäöüß])(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Madam|Herrn?|Frau|Fräulein|Familie|Hr|Fr|Kollege|Kollegin)\.? "
+    r"(?<![A-Za-zäöüß])(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Madam|Herrn?|Frau|Fräulein|Familie|Hr|Fr"
+    r"|Kollege|Kollegin)\.? "
     rf"(?:(?:Dr|Prof)\.? )*{_LATIN}"
 )
 _INTRODUCED_LATIN = re.compile(
-    r"(?<![A-Za-zäöüß])(?i:my name is|name is|name:|i am called|this is|i'm|ich heiße|ich heisse|mein name ist|name ist"
-    r"|hier ist|hier spricht|gezeichnet|gez\.|i\. ?a\.|i\. ?v\.|signed|sincerely|regards|cheers|best|grüßen?|gruß|grüsse"
+    r"(?<![A-Za-zäöüß])(?i:my name is|name is|name:|i am called|this is|i'm|ich heiße|ich heisse|mein "
+    r"name ist|name ist"
+    r"|hier ist|hier spricht|gezeichnet|gez\.|i\. ?a\.|i\. ?v\.|signed|sincerely|regards|cheers|best"
+    r"|grüßen?|gruß|grüsse"
     r"|dear|hi|hello|hallo|lieber?|guten tag|attn|attention|z\. ?hd\.|c/o|contact|ansprechpartner(?:in)?"
-    r"|empfänger(?:in)?|recipient|cardholder|karteninhaber(?:in)?|kontoinhaber(?:in)?|account holder|customer|kund(?:e|in)"
+    r"|empfänger(?:in)?|recipient|cardholder|karteninhaber(?:in)?|kontoinhaber(?:in)?|account holder"
+    r"|customer|kund(?:e|in)"
     rf"|patient(?:in)?)[:,]?\s{{1,2}}{_LATIN}"
 )
 

@@ -91,12 +91,13 @@ def _resident(reading: Reading, run: Run) -> Iterator[Span]:
 def _card(reading: Reading, run: Run) -> Iterator[Span]:
     if len(run.digits) < 13 or not _CARD_STARTS.fullmatch(run.digits):
         return
-    if len(run.groups) > 1 and run.groups not in _CARD_GROUPS and set(run.groups) != {1}:
-        if not _CARD_WORDS.search(reading.before(run.start, _NEAR)):
-            return
+    usual = len(run.groups) == 1 or run.groups in _CARD_GROUPS or set(run.groups) == {1}
+    named = bool(_CARD_WORDS.search(reading.before(run.start, _NEAR)))
+    if not usual and not named:
+        return
     if checks.luhn(run.digits):
         yield Span(run.start, run.end, "bank-card", True, 0.9)
-    elif _CARD_WORDS.search(reading.before(run.start, _NEAR)) or run.groups in _CARD_GROUPS:
+    elif named or run.groups in _CARD_GROUPS:
         yield Span(run.start, run.end, "bank-card", False, 0.65)
     elif _CARD_BY_SHAPE.fullmatch(run.digits):
         yield Span(run.start, run.end, "bank-card", False, 0.45)

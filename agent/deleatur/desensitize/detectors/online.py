@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from deleatur.desensitize.detectors.reading import Reading
 from deleatur.documents.detection import Span
 
-_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.äöüÄÖÜßéèàçñ-]"  # RFC 5321 § 4.1.2, and letters of RFC 6531 that name Europeans
+_LOCAL = (
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{"
+    r"|}~.äöüÄÖÜßéèàçñ-]"
+)  # RFC 5321 § 4.1.2, and letters of RFC 6531 that name Europeans
 _LABEL = r"[A-Za-z0-9äöüÄÖÜß](?:[A-Za-z0-9äöüÄÖÜß-]{0,61}[A-Za-z0-9äöüÄÖÜß])?"
 _MAIL = re.compile(rf"{_LOCAL}{{1,64}} ?@ ?{_LABEL}(?:\.{_LABEL}){{1,8}}")
 _MAIL_CHINESE = re.compile(r"[\w.+-]{1,64}@[\w-]+\.(?:公司|网络|中国|中文网|[\w]+\.(?:公司|网络|中国))")
 _MAIL_SPELT = re.compile(
-    rf"[A-Za-z0-9._+-]{{1,64}} ?(?:[(\[{{] ?(?:at|ät|AT|艾特) ?[)\]}}]) ?{_LABEL}(?: ?(?:\.|[(\[{{] ?(?:dot|punkt|点|DOT) ?[)\]}}]) ?{_LABEL}){{1,8}}"
+    rf"[A-Za-z0-9._+-]{{1,64}} ?(?:[(\[{{] ?(?:at|ät|AT|艾特) ?[)\]}}]) ?{_LABEL}(?: ?(?:\."
+    rf"|[(\[{{] ?(?:dot|punkt|点|DOT) ?[)\]}}]) ?{_LABEL}){{1,8}}"
 )
 _USER = re.compile(r"://[^\s/]*$")  # what follows is user and password of an address
 _IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z])(?!\.[0-9])")

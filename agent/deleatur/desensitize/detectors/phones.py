@@ -19,19 +19,23 @@ _CHINA_LANDLINE = re.compile(
     r"(?:(?:转|-| ext\.? ?|分机)[0-9]{1,6})?(?![0-9])"
 )
 _INTERNATIONAL = re.compile(
-    rf"(?<![0-9+])(?:\+ ?|[(]\+|00 ?)([1-9][0-9]{{0,2}})[)]?(?:{_GAP}(?:[(]0?[0-9]{{0,4}}[)])?{_GAP}[0-9]){{6,13}}(?![0-9])"
+    rf"(?<![0-9+])(?:\+ ?|[(]\+|00 ?)([1-9][0-9]{{0,2}})[)]?"
+    rf"(?:{_GAP}(?:[(]0?[0-9]{{0,4}}[)]{_GAP})?[0-9]){{6,13}}(?![0-9])"
 )
 _GERMAN = re.compile(
-    rf"(?<![0-9+])(?<![0-9][-./])[(]?0[1-9][0-9]{{1,4}}[)]?(?: ?[-/.] ?| )?[0-9](?:{_GAP}[0-9]){{3,9}}(?![0-9])"
+    rf"(?<![0-9+])(?<![0-9][-./])[(]?0[1-9][0-9]{{1,4}}[)]?(?: ?[-/.] ?| "
+    rf")?[0-9](?:{_GAP}[0-9]){{3,9}}(?![0-9])"
 )
 _AMERICAN = re.compile(
     r"(?<![0-9.])(?:1[ .-]?)?(?:[(][2-9][0-9]{2}[)] ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-]?[0-9]{4}(?![0-9])"
 )
 _TEN = re.compile(r"(?<![0-9])1?[2-9][0-9]{2}[2-9][0-9]{6}(?![0-9])")
 _WORDS = re.compile(
-    r"电话|手机|座机|号码|传真|致电|拨打|联系|來電|電話|固话|tel|phone|fax|mobil|cell|call|handy|ruf|festnetz|durchwahl|nummer",
+    r"电话|手机|座机|号码|传真|致电|拨打|联系|來電|電話|固话|tel|phone|fax|mobil|cell|call|handy|ruf"
+    r"|festnetz|durchwahl|nummer",
     re.IGNORECASE,
 )
+_COUNTRIES = re.compile("86|49|43|41|44|33|1")  # whose numbers are taken after a bare 00
 _LETTER = re.compile(r"[A-Za-z]")
 _NEAR = 24  # characters
 _GERMAN_MOBILE = re.compile(r"1[567][0-9]")  # Bundesnetzagentur: numbering plan for mobile services
@@ -65,9 +69,9 @@ def _international(reading: Reading) -> Iterator[Span]:
         digits = digits.removeprefix("00")
         if not 8 <= len(digits) <= 15:  # ITU-T E.164 § 6
             continue
-        if found[0].startswith("00") and not _WORDS.search(reading.before(found.start(), _NEAR)):
-            if not re.match(r"00 ?(?:86|49|43|41|44|33|1)", found[0]):
-                continue
+        named = _WORDS.search(reading.before(found.start(), _NEAR))
+        if found[0].startswith("00") and not named and not _COUNTRIES.match(digits):
+            continue
         yield Span(found.start(), found.end(), _kind(digits), None, 0.85)
 
 

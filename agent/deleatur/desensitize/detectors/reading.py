@@ -9,14 +9,15 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-_UNSEEN = re.compile(  # soft hyphen, joiners, marks of direction, byte order mark, tags, variation selectors, keycap
+_UNSEEN = re.compile(  # soft hyphen, joiners, marks of direction, tags, variation selectors, keycap
     "[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\u20e3"
     "\U000e0000-\U000e01ef]"
 )
 _LOOSE = re.compile(f"{_UNSEEN.pattern[:-1]}\u0300-\u036f]")  # and combining accents
 _NUMERALS = str.maketrans("〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "001234567891123456789")
 _SPOKEN = re.compile(
-    r"(?:[0-9][ -]?)*[〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖](?:[ -]?[0-9〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖]){6,}"
+    r"(?:[0-9][ -]?)*[〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖](?:[ "
+    r"-]?[0-9〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖]){6,}"
 )
 _CHAIN = re.compile(r"[0-9]+(?:(?: ?[-.·_~] ?| {1,2})[0-9]+)*")
 _GROUP = re.compile(r"[0-9]+")
@@ -53,7 +54,7 @@ class Reading:
         return self._starts[start], self._starts[end] if end < len(self._starts) else self._length
 
     def runs(self, shortest: int) -> list[Run]:
-        """Return every way to take whole neighbouring groups of digits as one number of `shortest` to 19 digits.
+        """Return every way to take neighbouring groups of digits as one number of `shortest` to 19 digits.
 
         Groups belong together when one kind of separator stands between them.
         """
