@@ -8,7 +8,7 @@ export PATH="$PATH:/usr/sbin:/sbin" DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-
 
 # program:package
 peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
-       mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign"
+       mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium"
 
 say() { printf 'peers: %s\n' "$*"; }
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }

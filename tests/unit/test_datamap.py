@@ -112,7 +112,7 @@ def test_ten_thousand_and_five_thousand_with_1200_in_both_are_13800_people() -> 
     )
     declared = {"people": ("it", 10_000)}
     (difference,) = differences(declared, {"people": index.count()}, {}, {})
-    with pytest.raises(Refused, match="declared 10000, found 13800.* is not explained"):
+    with pytest.raises(Refused, match=r"declared 10000, found 13800.* is not explained"):
         gate(datamap(place("crm"), difference=(difference,)), {"it"})
     gate(datamap(place("crm"), difference=(replace(difference, explanation="a laptop"),)), {"it"})
 

@@ -95,7 +95,7 @@ class Place(Frozen, frozen=True):
     url: Text
     host: Text
     kind: Text
-    identity: tuple[tuple[Text, str], ...]
+    identity: tuple[tuple[Text, str], ...] = ()  # empty only when it is not there
     state: State = "found"
     owner: str = ""  # a name of the owners below; "": nobody, which is an open item
     source: str = ""  # registered, ordered, support …: where the data came from

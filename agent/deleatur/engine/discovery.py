@@ -149,7 +149,6 @@ def _place(
         url=_shown(url, 4096),
         host=socket.gethostname() or "unknown",
         kind="not there",
-        identity=(),
         owner=said.owner if said else "",
         source=said.source if said else "",
         purpose=said.purpose if said else "",

@@ -4,14 +4,13 @@ Rules kept: a stream is read, nothing is written; memory is bounded; what is not
 by its first bytes rather than by its name; no message quotes content or a file's name.
 """
 
-import io
 from collections.abc import Iterator
 from functools import partial
 from typing import IO
 
 from deleatur.formats.contacts import contacts
 from deleatur.formats.delimited import delimited
-from deleatur.formats.encodings import encoding_of, looks_binary
+from deleatur.formats.encodings import encoding_of, lines_of, looks_binary
 from deleatur.formats.mail import mailbox, message
 from deleatur.formats.parsed import IsValue, Parsed, Row, Unreadable
 from deleatur.formats.trees import json_document, json_lines
@@ -87,6 +86,5 @@ def _zip(stream: IO[bytes], is_value: IsValue) -> Iterator[Parsed]:
 
 def _text(stream: IO[bytes]) -> Iterator[Parsed]:
     encoding = encoding_of(stream)
-    text = io.TextIOWrapper(stream, encoding, errors="replace")
-    rows = ((line.rstrip("\r\n"),) for line in iter(lambda: text.readline(_LONGEST), "") if line.strip())
+    rows = ((line.rstrip("\n"),) for line in lines_of(stream, encoding, _LONGEST) if line.strip())
     yield Parsed(kind="text", columns=("text",), rows=rows, dialect=encoding, linked=False)

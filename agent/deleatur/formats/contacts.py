@@ -1,11 +1,10 @@
 """Read address books (RFC 6350, and the older 2.1 and 3.0): one record a card."""
 
-import io
 import quopri
 from collections.abc import Iterator
 from typing import IO
 
-from deleatur.formats.encodings import encoding_of
+from deleatur.formats.encodings import encoding_of, lines_of
 from deleatur.formats.parsed import Parsed, Row
 
 _COLUMNS = ("fn", "n", "tel", "tel-2", "email", "email-2", "adr", "bday", "org", "note", "other")
@@ -15,14 +14,14 @@ _LONGEST = 1 << 20  # characters of one line; photographs are longer and cut
 def contacts(stream: IO[bytes]) -> Iterator[Parsed]:
     """Yield the cards of a file."""
     encoding = encoding_of(stream)
-    text = io.TextIOWrapper(stream, encoding, errors="replace")
-    yield Parsed(kind="contacts", columns=_COLUMNS, rows=_cards(_unfolded(text)), dialect=encoding)
+    rows = _cards(_unfolded(lines_of(stream, encoding)))
+    yield Parsed(kind="contacts", columns=_COLUMNS, rows=rows, dialect=encoding)
 
 
-def _unfolded(text: io.TextIOWrapper) -> Iterator[str]:
+def _unfolded(lines: Iterator[str]) -> Iterator[str]:
     """Join lines that were folded (RFC 6350 §3.2), and those that quoted-printable goes on."""
     held = ""
-    for line in text:
+    for line in lines:
         line = line.rstrip("\r\n")  # noqa: PLW2901
         if line[:1] in (" ", "\t"):
             held = (held + line[1:])[:_LONGEST]

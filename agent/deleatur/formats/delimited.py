@@ -1,12 +1,11 @@
 """Read delimited text: its encoding, delimiter and header are found out, rows are streamed."""
 
 import csv
-import io
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import IO
 
-from deleatur.formats.encodings import encoding_of
+from deleatur.formats.encodings import encoding_of, lines_of
 from deleatur.formats.parsed import IsValue, Parsed, Row, Unreadable, column_names, numbered
 
 _DELIMITERS = ",;\t|"
@@ -22,8 +21,7 @@ def delimited(stream: IO[bytes], is_value: IsValue) -> Iterator[Parsed]:
     """
     encoding = encoding_of(stream)
     delimiter = _delimiter(stream, encoding)
-    text = io.TextIOWrapper(stream, encoding, errors="replace", newline="")
-    rows = _rows(text, delimiter)
+    rows = _rows(lines_of(stream, encoding), delimiter)
     first = next(rows, None)
     if first is None:
         return
@@ -36,8 +34,8 @@ def delimited(stream: IO[bytes], is_value: IsValue) -> Iterator[Parsed]:
     yield Parsed(kind="csv", columns=columns, rows=(_fit(r, width) for r in data), dialect=dialect)
 
 
-def _rows(text: io.TextIOWrapper, delimiter: str) -> Iterator[list[str]]:
-    reader = csv.reader((line.replace("\0", "") for line in text), delimiter=delimiter)
+def _rows(lines: Iterator[str], delimiter: str) -> Iterator[list[str]]:
+    reader = csv.reader((line.replace("\0", "") for line in lines), delimiter=delimiter)
     while True:
         try:
             row = next(reader, None)

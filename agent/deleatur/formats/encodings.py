@@ -5,10 +5,13 @@ stand: Chinese text has them in pairs, a western text one by one between letters
 """
 
 import codecs
+import io
 import re
+from collections.abc import Iterator
 from typing import IO
 
 _CHUNK = 1 << 20  # bytes
+_LONGEST = 16 << 20  # characters of a line
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _HIGH = re.compile(rb"[\x81-\xfe]([\x40-\xff])", re.DOTALL)
 _PAIRED = 0.7  # share of high bytes that stand in pairs; tests/unit/test_formats.py has both sides
@@ -24,6 +27,26 @@ def encoding_of(stream: IO[bytes]) -> str:
     name = "utf-8" if _is_utf_8(stream) else _other(stream)
     stream.seek(0)
     return name
+
+
+def lines_of(stream: IO[bytes], encoding: str, longest: int = _LONGEST) -> Iterator[str]:
+    """Yield the lines of a text, whatever ends them, each with one LF; a longer one comes in pieces.
+
+    The stream stays open: who opened it closes it.
+    """
+    decoder = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder(encoding)(errors="replace"), translate=True
+    )
+    held = ""
+    while chunk := stream.read(_CHUNK):
+        *lines, held = (held + decoder.decode(chunk)).split("\n")
+        yield from (f"{line}\n" for line in lines)
+        while len(held) > longest:
+            yield held[:longest]
+            held = held[longest:]
+    held += decoder.decode(b"", final=True)
+    if held:
+        yield held
 
 
 def looks_binary(stream: IO[bytes]) -> bool:

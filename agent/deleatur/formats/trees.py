@@ -3,18 +3,16 @@
 A key that is data itself, such as an address, never becomes the name of a column.
 """
 
-import io
 import json
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import IO, Any
 
-from deleatur.formats.encodings import encoding_of
+from deleatur.formats.encodings import encoding_of, lines_of
 from deleatur.formats.parsed import IsValue, Parsed, Row, Unreadable
 
 _LOOKED_AT = 1000  # records whose keys become columns
 _LARGEST = 64 << 20  # bytes of a document that is read at once
-_LONGEST = 16 << 20  # characters of one line
 _DEEPEST = 20
 _WIDEST = 500  # columns; a document with more uses data as keys
 _FURTHER = "(other keys)"
@@ -27,8 +25,7 @@ def json_lines(stream: IO[bytes], is_value: IsValue) -> Iterator[Parsed]:
         Unreadable: a line is no JSON.
     """
     encoding = encoding_of(stream)
-    text = io.TextIOWrapper(stream, encoding, errors="replace")
-    yield from _table("jsonl", "", _lines(text), is_value, encoding)
+    yield from _table("jsonl", "", _lines(lines_of(stream, encoding)), is_value, encoding)
 
 
 def json_document(stream: IO[bytes], size: int, is_value: IsValue) -> Iterator[Parsed]:
@@ -52,10 +49,8 @@ def json_document(stream: IO[bytes], size: int, is_value: IsValue) -> Iterator[P
         yield from _table("json", "", iter([rest]), is_value, encoding)
 
 
-def _lines(text: io.TextIOWrapper) -> Iterator[Any]:
-    number = 0
-    while line := text.readline(_LONGEST):
-        number += 1
+def _lines(lines: Iterator[str]) -> Iterator[Any]:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
