@@ -9,6 +9,7 @@ from deleatur.cli.output import console, note, size
 from deleatur.engine.looking import Progress
 
 EVERY = 5.0  # seconds between two plain lines of one phase
+_OF_ROWS = frozenset({"rewrite"})  # phases that count rows; all others count bytes
 
 
 @contextmanager
@@ -24,27 +25,33 @@ def shown(*, quiet: bool) -> Iterator[Progress]:
 
 
 class _Lines:
-    """Plain lines, for logs: the first of each phase, then one every few seconds."""
+    """Plain lines, for logs: the first of each phase, then one every few seconds, and the end."""
 
     def __init__(self) -> None:
         self._phase = ("", "")
         self._said = 0.0
         self._began = 0.0
+        self._done = 0
 
     def tell(self, phase: str, target: str, done: int, total: int) -> None:
         now = time.monotonic()
         if (phase, target) != self._phase:
             self._phase, self._began = (phase, target), now
-        elif now - self._said < EVERY:
+        elif now - self._said < EVERY and not done >= total > self._done:
             return
-        self._said = now
+        self._said, self._done = now, done
         rate = done / (now - self._began) if now > self._began else 0.0
-        of = f" of {size(total)}" if total else ""
+        of = f" of {_amount(phase, total)}" if total else ""
         left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
         if target:
-            note(f"{phase} {target}: {size(done)}{of}{f', {size(int(rate))}/s' if rate else ''}{left}")
+            speed = f", {_amount(phase, int(rate))}/s" if rate else ""
+            note(f"{phase} {target}: {_amount(phase, done)}{of}{speed}{left}")
         else:
             note(phase)
+
+
+def _amount(phase: str, count: int) -> str:
+    return f"{count} rows" if phase in _OF_ROWS else size(count)
 
 
 @contextmanager
