@@ -196,6 +196,16 @@ def test_a_retention_that_ended_does_not_erase_what_waits_for_its_trigger() -> N
     assert decide("order", "tax", "DE", known, packs, TODAY).until == "decided"
 
 
+def test_a_purpose_that_is_not_known_silences_no_rule() -> None:
+    taxed = replace_rule(keep("k", 5), purpose=("tax",))
+    packs = [pack("a", taxed, erase("e"), jurisdiction="DE")]
+    found = {
+        purpose: decide("order", purpose, "DE", Facts(events={"issued": TODAY}), packs, TODAY).disposition
+        for purpose in ("tax", "unknown", "typo", "marketing")
+    }
+    assert found == {"tax": "archive", "unknown": "archive", "typo": "archive", "marketing": "erase-now"}
+
+
 def test_a_rule_does_not_speak_before_it_is_in_force() -> None:
     early = replace_rule(keep("k", 5), in_force="2027-01-01")
     decision = decide("order", "tax", "DE", Facts(events={"issued": TODAY}), [pack("a", early)], TODAY)

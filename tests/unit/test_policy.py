@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deleatur.cli.group import deleatur as command_line
 from deleatur.documents.codec import encode_json
 from deleatur.documents.datamap import DataMap, Field, Jurisdiction, People, Place, Table
 from deleatur.documents.decode import decode_job
 from deleatur.documents.job import Job
+from deleatur.documents.plan import PublicKey
 from deleatur.documents.policy import CLASSES, Pack, Protection
 from deleatur.documents.policy_rules import citations, decode_policy
 from deleatur.engine.packs import read_document, shipped, shipped_names
@@ -108,6 +111,7 @@ def a_map(*codes: str, url: str = "sqlite:///srv/shop.sqlite") -> DataMap:
         host="h",
         kind="sqlite",
         identity=(("inode", "1"),),
+        owner="sales",
         jurisdiction=tuple(Jurisdiction(code=c, reason="x") for c in codes),
         table=tables,
     )
@@ -117,6 +121,7 @@ def a_map(*codes: str, url: str = "sqlite:///srv/shop.sqlite") -> DataMap:
         as_of="2026-11-22",
         limits=(),
         people=People(rule="x", found=2, mentioned=0, complete=True),
+        owner=(PublicKey(name="sales", spki="c2FsZXM="),),
         place=(place,),
     )
 
@@ -289,6 +294,30 @@ def test_a_place_of_unknown_law_is_an_error_and_a_table_without_class_a_note() -
     assert [*remarks_on_map(a_map("DE"), (*PACKS, own()))] == []
 
 
+def test_a_place_without_an_owner_is_an_error() -> None:
+    whole = a_map("DE")
+    fields = {name: getattr(whole.place[0], name) for name in Place.__struct_fields__}
+    orphan = Place(**(fields | {"owner": ""}))
+    rest = {name: getattr(whole, name) for name in DataMap.__struct_fields__}
+    remarks = remarks_on_map(DataMap(**(rest | {"place": (orphan,)})), (*PACKS, own()))
+    assert [(r.severity, r.kind) for r in remarks] == [("error", "no-owner")]
+
+
+@settings(max_examples=150)
+@given(st.integers(0, len(OWN) - 1), st.integers(0, 12), st.binary(max_size=6))
+def test_a_mutated_policy_is_decoded_or_malformed(at: int, cut: int, put: bytes) -> None:
+    content = OWN.encode()
+    mutated = content[:at] + put + content[at + cut :]
+    try:
+        pack = decode_policy(mutated)
+    except Malformed as error:
+        said = [str(error)]
+    else:
+        said = [r.text for r in remarks_on_packs((*PACKS, pack))]
+    assert said
+    assert not any("\n" in line for line in said)
+
+
 def test_a_map_is_decided_and_its_records_add_up() -> None:
     decided = decide_map(a_map("DE"), (*PACKS, own()), TODAY)
     assert [(d.table, d.record_class, d.decision.disposition, d.records) for d in decided] == [
@@ -400,6 +429,7 @@ def test_what_is_open_and_what_is_suspended_is_heard() -> None:
     "wrong",
     [
         ["--on", "22.11.2026"],
+        ["--purpose", "markting"],
         ["--event", "issued"],
         ["--event", "=2026-01-01"],
         ["--suspended", "x=2026-01-01"],

@@ -11,7 +11,7 @@ import msgspec
 from deleatur.cli.output import as_json_option, emit, say, table
 from deleatur.documents.datamap import DataMap
 from deleatur.documents.job import Job
-from deleatur.documents.policy import CLASSES, Pack
+from deleatur.documents.policy import CLASSES, PURPOSES, Pack
 from deleatur.engine.packs import files_of, read_document, shipped
 from deleatur.errors import Refused
 from deleatur.judge.disposition import Facts, decide, earliest_erasure, tally
@@ -67,7 +67,12 @@ def _pair(value: str) -> tuple[str, str]:
 @click.option(
     "--in", "places", default="unknown", help="Jurisdictions, by commas; CN+DE where both bind one record."
 )
-@click.option("--purpose", default="unknown", help="What the records were collected for.")
+@click.option(
+    "--purpose",
+    type=click.Choice([*PURPOSES, "unknown"]),
+    default="unknown",
+    help="What the records were collected for.",
+)
 @click.option(
     "--on", "on_date", callback=_on, metavar="DAY", help="The day of the decision (default: today)."
 )
@@ -141,7 +146,7 @@ def _as_text(remarks: Sequence[Remark], decided: Sequence[Decided], errors: int)
         ]
         table(
             rows,
-            ("place", "table", "class", "law of", "records", "if its period started that day"),
+            ("place", "table", "class", "law of", "records", "if its period starts now"),
         )
         total = tally((d.decision, d.records) for d in decided)
         say(", ".join(f"{name} {count}" for name, count in total.items()))
@@ -158,7 +163,7 @@ def _explain(packs: Sequence[Pack], given: dict[str, Any]) -> None:
     facts = Facts(events, frozenset(given["matters"]), given["suspended"])
     decisions = {
         place: decide(name, given["purpose"], place, facts, packs, on_date)
-        for place in given["places"].split(",")
+        for place in [place.strip() for place in given["places"].split(",")]
     }
     earliest = {place: earliest_erasure(decision, on_date) for place, decision in decisions.items()}
     if given["as_json"]:

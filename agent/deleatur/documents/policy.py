@@ -4,7 +4,7 @@ Every rule cites its source, where it stands, and how far that was checked. Pack
 period and no country stands in code.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -17,6 +17,7 @@ Category = Literal["logical-delete", "clear", "purge", "destroy"]
 CATEGORIES: tuple[Category, ...] = ("logical-delete", "clear", "purge", "destroy")  # weakest first
 ArchiveRule = Literal["keep", "drop", "null", "mask", "keep-last-4", "keyed-hash", "generalise"]
 Purpose = Literal["accounting", "contract", "evidence", "marketing", "payment", "security", "service", "tax"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
 
 Word = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z", max_length=64)]
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
@@ -28,8 +29,8 @@ CLASSES: dict[str, str] = {  # what a record is, whatever store holds it
     "annual-report": "annual accounts and annual financial statements",
     "book": "ledgers, journals, inventories and other books of account",
     "browsing-record": "pages and products that a person looked at",
-    "business-letter": "letters received and sent in the course of business, on paper or electronic",
-    "chat": "what a person and support wrote to each other",
+    "business-letter": "letters received and sent to conclude or carry out business, electronic ones too",
+    "chat": "what a person and support wrote to each other, if no business was concluded in it",
     "complaint": "a complaint and how it was settled",
     "contract": "a contract and what belongs to it",
     "destroyed-records-list": "the list of accounting records that were destroyed",

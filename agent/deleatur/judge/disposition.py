@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from deleatur.documents.policy import DispositionRule, Pack, Source
+from deleatur.documents.policy import PURPOSES, DispositionRule, Pack, Source
 from deleatur.judge.jurisdictions import binding, not_covered
 from deleatur.judge.periods import Suspension, retention_end
 
@@ -61,8 +61,9 @@ def decide(
 ) -> Decision:
     """Return the one disposition of a record on a day.
 
-    `purpose` may be `unknown`: then rules for every purpose speak. `jurisdiction` is a code, several
-    joined by `+`, or `unknown`: then, and where no pack knows the law, the rules of every pack speak.
+    Where the purpose is `unknown`, or a word that no rule can name, rules for every purpose speak.
+    `jurisdiction` is a code, several joined by `+`, or `unknown`: then, and where no pack knows the
+    law, the rules of every pack speak.
     """
     unknown = not_covered(jurisdiction, packs)
     said = [
@@ -108,7 +109,7 @@ def earliest_erasure(decision: Decision, on_date: date) -> date | None:
 
 
 def _named(rule: DispositionRule, record_class: str, purpose: str) -> bool:
-    fits = not rule.purpose or purpose == "unknown" or purpose in rule.purpose
+    fits = not rule.purpose or purpose not in PURPOSES or purpose in rule.purpose
     return fits and (record_class in rule.classes or rule.classes == ("any",))
 
 

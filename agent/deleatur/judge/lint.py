@@ -84,6 +84,8 @@ def remarks_on_job(
 def remarks_on_map(datamap: DataMap, packs: Sequence[Pack]) -> Iterator[Remark]:
     """Yield what of a data map keeps the policies from deciding."""
     for place in datamap.place:
+        if not place.owner:
+            yield Remark("error", "no-owner", f"place {place.id}", "nobody answers for it: name an owner")
         for code in not_covered(jurisdiction_of(place), packs):
             what = f"the law of {code} is not known, so every pack counts; a person must look before an erase"
             yield Remark("error", "unknown-jurisdiction", f"place {place.id}", what)
