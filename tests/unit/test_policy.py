@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deleatur.cli.group import deleatur as command_line
 from deleatur.documents.codec import encode_json
-from deleatur.documents.datamap import DataMap, Field, Jurisdiction, People, Place, Table
+from deleatur.documents.datamap import DataMap, Field, Jurisdiction, People, Place, Table, encode_datamap
 from deleatur.documents.decode import decode_job
 from deleatur.documents.job import Job
 from deleatur.documents.plan import PublicKey
@@ -326,6 +326,14 @@ def test_a_map_is_decided_and_its_records_add_up() -> None:
     ]
 
 
+def test_one_law_can_be_stated_for_what_a_job_selects(folder: Path) -> None:
+    (folder / "datamap.toml").write_bytes(encode_datamap(a_map("DE", "BR")))
+    assert lint(folder, "--on", "2026-11-22").exit_code == 4
+    stated = lint(folder, "--on", "2026-11-22", "--in", "DE", "--json")
+    assert stated.exit_code == 0
+    assert {d["jurisdiction"] for d in json.loads(stated.output)["decided"]} == {"DE"}
+
+
 def test_an_entry_for_the_very_place_goes_first() -> None:
     packs = (*PACKS, own())
     assert class_of("old", "profiles", packs) == ("chat", "service")
@@ -341,8 +349,6 @@ def lint(*arguments: str | Path) -> Result:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "acme.toml").write_text(OWN, "utf-8")
     (tmp_path / "job.toml").write_text(JOB, "utf-8")
-    from deleatur.documents.datamap import encode_datamap
-
     (tmp_path / "datamap.toml").write_bytes(encode_datamap(a_map("DE")))
     return tmp_path
 
@@ -414,6 +420,11 @@ def test_every_class_can_be_explained_everywhere() -> None:
         told = json.loads(lint("--explain", name, "--in", "CN,DE,US-CA,unknown", "--json").output)
         assert set(told["in"]) == {"CN", "DE", "US-CA", "unknown"}
         assert all(d["reasons"] for d in told["in"].values())
+
+
+def test_without_a_law_the_strictest_of_all_is_told() -> None:
+    result = lint("--explain", "voucher", "--on", "2026-11-22")
+    assert "voucher in unknown: archive it until 2056-12-31; a person must look first" in result.output
 
 
 def test_what_is_open_and_what_is_suspended_is_heard() -> None:

@@ -16,10 +16,12 @@ from deleatur.engine.packs import files_of, read_document, shipped
 from deleatur.errors import Refused
 from deleatur.judge.disposition import Facts, decide, earliest_erasure, tally
 from deleatur.judge.explaining import in_words, reasons_in_words, source_in_words
+from deleatur.judge.jurisdictions import UNKNOWN, split
 from deleatur.judge.lint import (
     Decided,
     Remark,
     decide_map,
+    narrowed,
     remarks_on_job,
     remarks_on_map,
     remarks_on_packs,
@@ -54,6 +56,10 @@ def _suspensions(_: click.Context, __: click.Parameter, values: Sequence[str]) -
     return tuple(found)
 
 
+def _codes(_: click.Context, __: click.Parameter, value: str | None) -> list[str]:
+    return [code.strip() for code in value.split(",")] if value else []
+
+
 def _pair(value: str) -> tuple[str, str]:
     name, equals, rest = value.partition("=")
     if not equals or not name:
@@ -65,7 +71,11 @@ def _pair(value: str) -> tuple[str, str]:
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--explain", metavar="CLASS", help="Say what becomes of records of this class, and why.")
 @click.option(
-    "--in", "places", default="unknown", help="Jurisdictions, by commas; CN+DE where both bind one record."
+    "--in",
+    "places",
+    callback=_codes,
+    metavar="LAWS",
+    help="Whose law: codes by commas, CN+DE where both bind one record (default: the data map's).",
 )
 @click.option(
     "--purpose",
@@ -102,6 +112,8 @@ def command(context: click.Context, /, **given: Any) -> None:
         _explain(packs, given)
         return
     maps = _only_one([d for d in documents if isinstance(d, DataMap)])
+    if maps is not None and given["places"]:
+        maps = narrowed(maps, [code for codes in given["places"] for code in split(codes)])
     remarks = [*remarks_on_packs(packs)]
     decided: list[Decided] = []
     if maps is not None:
@@ -123,6 +135,12 @@ def _only_one(maps: list[DataMap]) -> DataMap | None:
     return maps[0] if maps else None
 
 
+def _laws(jurisdiction: str) -> str:
+    """Show up to three codes, and only the number of more."""
+    codes = split(jurisdiction)
+    return jurisdiction if len(codes) <= 3 else f"{len(codes)} places"
+
+
 def _as_json(remarks: Sequence[Remark], decided: Sequence[Decided], errors: int) -> None:
     emit(
         {
@@ -141,7 +159,7 @@ def _as_text(remarks: Sequence[Remark], decided: Sequence[Decided], errors: int)
             say(f"    {source_in_words(source)}")
     if decided:
         rows = [
-            (d.place, d.table, d.record_class, d.jurisdiction, str(d.records), in_words(d.decision))
+            (d.place, d.table, d.record_class, _laws(d.jurisdiction), str(d.records), in_words(d.decision))
             for d in decided
         ]
         table(
@@ -161,10 +179,8 @@ def _explain(packs: Sequence[Pack], given: dict[str, Any]) -> None:
     assumed = not given["events"]
     events = dict.fromkeys(start_events(packs), on_date) if assumed else given["events"]
     facts = Facts(events, frozenset(given["matters"]), given["suspended"])
-    decisions = {
-        place: decide(name, given["purpose"], place, facts, packs, on_date)
-        for place in [place.strip() for place in given["places"].split(",")]
-    }
+    places = given["places"] or [UNKNOWN]
+    decisions = {place: decide(name, given["purpose"], place, facts, packs, on_date) for place in places}
     earliest = {place: earliest_erasure(decision, on_date) for place, decision in decisions.items()}
     if given["as_json"]:
         emit(

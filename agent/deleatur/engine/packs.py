@@ -65,7 +65,11 @@ def read_document(path: Path) -> Pack | Job | DataMap:
                 return decode_job(content)
             case "deleatur/datamap/v1":
                 return decode_datamap(content)
-        raise Malformed("neither a policy nor a job nor a data map", kind="bad-value", where="$.schema")
+        raise Malformed(
+            "neither a policy nor a job nor a data map; name the files one by one",
+            kind="bad-value",
+            where="$.schema",
+        )
 
 
 def files_of(paths: Iterable[Path]) -> Iterator[Path]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from deleatur.documents.datamap import LEVELS, DataMap, Place, Table
+from msgspec import structs
+
+from deleatur.documents.datamap import LEVELS, DataMap, Jurisdiction, Place, Table
 from deleatur.documents.detection import Level
 from deleatur.documents.job import ArchivedTable, Job, Target
 from deleatur.documents.policy import CATEGORIES, CLASSES, Pack, Purpose, Source
@@ -77,7 +79,8 @@ def remarks_on_job(
             continue
         yield from _remarks_on_target(target, place, packs)
         yield from _remarks_on_classes(job, target, place, packs, on_date)
-    codes = "+".join(dict.fromkeys(jurisdiction_of(p) for p in places.values())) or UNKNOWN
+    mapped = [jurisdiction_of(places[t.url]) for t in job.target if t.url in places]
+    codes = "+".join(dict.fromkeys(mapped)) or UNKNOWN
     yield from _remarks_on_term(job, codes, packs)
 
 
@@ -86,8 +89,8 @@ def remarks_on_map(datamap: DataMap, packs: Sequence[Pack]) -> Iterator[Remark]:
     for place in datamap.place:
         if not place.owner:
             yield Remark("error", "no-owner", f"place {place.id}", "nobody answers for it: name an owner")
-        for code in not_covered(jurisdiction_of(place), packs):
-            what = f"the law of {code} is not known, so every pack counts; a person must look before an erase"
+        if codes := not_covered(jurisdiction_of(place), packs):
+            what = f"no pack knows the law of {', '.join(codes)}: every pack counts, a person must look"
             yield Remark("error", "unknown-jurisdiction", f"place {place.id}", what)
         for table in place.table:
             if class_of(place.id, table.name, packs) is None:
@@ -106,6 +109,13 @@ def decide_map(datamap: DataMap, packs: Sequence[Pack], on_date: date) -> list[D
             decision = decide(name, purpose or UNKNOWN, where, facts, packs, on_date)
             decided.append(Decided(place.id, table.name, name, where, table.records, decision))
     return decided
+
+
+def narrowed(datamap: DataMap, codes: Sequence[str]) -> DataMap:
+    """Return the map as if all its records were of these laws: what a job selects may be one country's."""
+    stated = tuple(Jurisdiction(code=code, reason="stated") for code in codes)
+    places = tuple(structs.replace(place, jurisdiction=stated) for place in datamap.place)
+    return structs.replace(datamap, place=places)
 
 
 def class_of(place: str, table: str, packs: Iterable[Pack]) -> tuple[str, Purpose | None] | None:
