@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 import unicodedata
 from collections.abc import Iterator
 from datetime import date
@@ -165,6 +166,42 @@ def test_a_reading_knows_its_way_back(text: str) -> None:
     places = [reading.original(n, n + 1) for n in range(len(reading.text))]
     assert all(0 <= start < end <= len(text) for start, end in places)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(places))
+
+
+PIECES = (
+    "1|1 |+1  2  3|路|路号|一|一号|号1|A-|Ab |a.|a@|密码是|DE1|AA11|王|:|0.1.|[|+49(0|1月|P<|12/3456/|\u200b1|e\u0301"
+    "|1 Main Street |二〇|Mr A |1234 "
+)
+
+
+@pytest.mark.parametrize("piece", PIECES.split("|"))
+def test_the_time_grows_with_the_length_and_no_faster(piece: str) -> None:
+    length = 20_000
+    before = time.process_time()
+    spans((piece * length)[:length])
+    assert time.process_time() - before < 5  # a pattern that tries everything would need minutes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("昨天和你们客服小王沟通过了", [("小王", "person-name")]),
+        ("我老公姓陈，他的手机是154 8888 6666", [("154 8888 6666", "mobile-number")]),
+        ("快递员叫马超，态度特别差", [("马超", "person-name")]),
+        ("我想买个石头摆件送给朋友，大概500块", []),
+        ("我住在和平小区3栋2单元501室", [("和平小区3栋2单元501室", "postal-address")]),
+        ("黄桃罐头还有货吗，安徽合肥能发吗", []),
+        ("于是我就联系了何律师", [("何", "person-name")]),
+        ("I paid 1,299.00 USD with my Visa ending 4242", []),
+        ("Order 4471-2233-9981 has not arrived", []),
+        ("left with my neighbour Mrs. Eleanor Rigby", [("Eleanor Rigby", "person-name")]),
+        ("Lindenstraße 14b, 50674 Köln", [("Lindenstraße 14b, 50674 Köln", "postal-address")]),
+        ("Rückruf unter 0221 4711-815", [("0221 4711-815", "landline-number")]),
+        ("am 12.05.2024 bezahlt, 1.299,00 EUR", []),
+    ],
+)
+def test_sentences_that_no_pattern_was_written_for(text: str, expected: list[tuple[str, str]]) -> None:
+    assert found(text) == expected
 
 
 def test_what_is_known_comes_before_what_is_guessed() -> None:

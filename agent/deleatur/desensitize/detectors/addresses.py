@@ -13,8 +13,7 @@ _ROAD = (  # a house number stands after a road or a housing estate
     "(?:大道|大街|胡同|公路|路|街|道|巷|弄|里|村|屯|园|苑|城|小区|花园|公寓|大厦|广场|新村|街道|镇|乡)"
 )
 _CHINESE = re.compile(  # atomic groups: the time stays linear in the length of the text
-    f"{_ROAD} ?(?>{_HAN}{{0,8}}?{_UNIT})(?> ?{_HAN}{{0,8}}?{_UNIT}){{0,6}}"
-    "(?:[0-9]{2,4}(?![0-9元年月日]))?"
+    f"{_ROAD} ?(?>{_HAN}{{0,8}}?{_UNIT})(?> ?{_HAN}{{0,8}}?{_UNIT}){{0,6}}(?:[0-9]{{2,4}}(?![0-9元年月日]))?"
 )
 _HEAD = re.compile(f"[{_HAN[1:-1]} ]{{1,30}}$")
 _LEAD = re.compile(  # words before an address

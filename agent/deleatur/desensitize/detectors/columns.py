@@ -8,28 +8,47 @@ from deleatur.desensitize.detectors.texts import spans
 from deleatur.desensitize.detectors.types import TYPES
 from deleatur.documents.detection import Detector, Finding, Level
 
-_HINTS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (type_, re.compile(words, re.IGNORECASE))
-    for type_, words in (
-        (
-            "chat-text",
-            r"chat|message|conversation|transcript|comment|nachricht|verlauf|聊天|对话|消息|留言|备注|内容",
-        ),
-        ("search-term", r"search|query|keyword|suchbegriff|suche|搜索|检索|关键词"),
-        ("browsing-record", r"url|referr?er|page_?view|visited|browsing|seite|浏览|访问记录|足迹"),
-        ("payment-secret", r"^(?:cvv2?|cvc2?|pin|otp)$|安全码|验证码|prüfziffer"),
-        ("date-of-birth", r"birth|born|\bdob\b|geburt|geboren|^geb|生日|出生"),
-        (
-            "person-name",
-            r"name$|^(?:first|last|full|sur|given)_?name|vorname|nachname|kunde$|^contact$|姓名|名字|联系人|收件人|客户名",
-        ),
-        ("postal-address", r"addr|street|straße|strasse|anschrift|wohnort|地址|住址"),
-        ("credential", r"passw|secret|token|api_?key|kennwort|密码|口令|密钥"),
+_NAME_LIKE = re.compile(  # two to four words with capitals; two to four Chinese characters
+    r"^(?:[^\W\d_a-z][\w'’.-]*(?: [^\W\d_a-z][\w'’.-]*){1,3}|[\u4e00-\u9fff]{2,4})$"
+)
+_WORDS = re.compile(r"[^\W\d_]")
+_DIGIT = re.compile(r"\d")
+_HINTS: tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...] = (
+    tuple(  # type, column name, what values need
+        (type_, re.compile(words, re.IGNORECASE), needed)
+        for type_, words, needed in (
+            (
+                "chat-text",
+                r"chat|message|conversation|transcript|comment|nachricht|verlauf|聊天|对话|消息|留言"
+                r"|备注|内容",
+                _WORDS,
+            ),
+            ("search-term", r"search|query|keyword|suchbegriff|suche|搜索|检索|关键词", _WORDS),
+            ("browsing-record", r"\burl|referr?er|page_?view|visited|browsing|浏览|访问记录|足迹", _WORDS),
+            ("payment-secret", r"^(?:cvv2?|cvc2?|pin|otp)$|安全码|验证码|prüfziffer", _DIGIT),
+            ("date-of-birth", r"birth|born|\bdob\b|geburt|geboren|^geb|生日|出生", _DIGIT),
+            (
+                "person-name",
+                r"(?:first|last|full|sur|given|middle|user|customer|client|contact|holder|recipient)[_ ]?name"
+                r"|vorname|nachname|^kunde$|^contact$|姓名|名字|联系人|收件人|客户名",
+                _WORDS,
+            ),
+            ("person-name", r"^name$", _NAME_LIKE),
+            (
+                "postal-address",
+                r"addr|street|straße|strasse|anschrift|wohnort|postal|post_?code|^zip|^plz|city$|地址"
+                r"|住址|邮编",
+                re.compile(r"\w"),
+            ),
+            ("credential", r"passw|secret|token|api_?key|kennwort|密码|口令|密钥", re.compile(r"\w")),
+        )
     )
 )
 _SHARE = 0.05  # of the values: below it, single finds in a column of short values are chance
 _LONG = 24  # characters: longer values are read as sentences
 _BY_NAME = 0.5  # confidence of a finding that only the column's name supports
+_MOST = 0.8  # of the values must be what the column's name says
+_NAMES_SOMETHING = re.compile(r"name$|title$|titel$", re.IGNORECASE)  # "name: Rock" would introduce a person
 
 
 def classify(
@@ -49,7 +68,7 @@ def classify(
     inside: Counter[str] = Counter()
     sure: defaultdict[str, float] = defaultdict(float)
     label = re.sub(r"[_\s]+", " ", name).strip()[:64]
-    prefix = f"{label}: " if label else ""
+    prefix = f"{label}: " if label and not _NAMES_SOMETHING.search(label) else ""
     for text in texts:
         best: dict[str, float] = {}
         for span in spans(prefix + text, detectors=detectors):
@@ -62,8 +81,12 @@ def classify(
             sure[type_] += confidence
     level = {**{t: info.level for t, info in TYPES.items()}, **{d.type: d.info.level for d in detectors}}
     found = _counted(texts, whole, inside, sure, level)
-    hinted = _hinted(texts, name, {finding.type for finding in found})
-    return tuple(sorted(found + hinted, key=lambda f: (-f.count, -f.confidence, f.type)))
+    hinted = _hinted(texts, name)
+    if hinted is not None:
+        shaped = next((f for f in found if f.type == hinted.type), None)
+        if shaped is None or shaped.count < hinted.count:
+            found = [f for f in found if f is not shaped] + [hinted]
+    return tuple(sorted(found, key=lambda f: (-f.count, -f.confidence, f.type)))
 
 
 def _counted(
@@ -83,23 +106,16 @@ def _counted(
     return found
 
 
-def _hinted(texts: list[str], name: str, found: set[str]) -> list[Finding]:
-    """Return what only the column's name says; a column without values says nothing."""
+def _hinted(texts: list[str], name: str) -> Finding | None:
+    """Return what the column's name says, if most values can be that: a `name` of numbers names nobody."""
     if not texts or not name:
-        return []
-    for type_, words in _HINTS:
-        if words.search(name) and type_ not in found and _fits(type_, texts):
-            return [Finding(type_, TYPES[type_].level, len(texts), len(texts), _BY_NAME)]
-    return []
-
-
-def _fits(type_: str, texts: list[str]) -> bool:
-    """Say whether the values can be what the name says: a `name` of numbers names nobody."""
-    if type_ in ("person-name", "chat-text", "search-term", "postal-address"):
-        return sum(any(c.isalpha() for c in text) for text in texts) >= 0.5 * len(texts)
-    if type_ in ("date-of-birth", "payment-secret"):
-        return sum(any(c.isdigit() for c in text) for text in texts) >= 0.5 * len(texts)
-    return True
+        return None
+    for type_, words, needed in _HINTS:
+        if words.search(name):
+            count = sum(bool(needed.search(text)) for text in texts)
+            if count >= _MOST * len(texts):
+                return Finding(type_, TYPES[type_].level, count, len(texts), _BY_NAME)
+    return None
 
 
 def _text(value: str | bytes | int | None) -> str:

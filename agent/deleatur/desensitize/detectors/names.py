@@ -29,10 +29,7 @@ _TITLED = re.compile(
     "|大哥|大姐"
     "|同学|同志|局长|老板|护士|会计|院长|校长|总(?![共是计的数体结裁价额部算有会])|工(?=[,，。 说你您]))"
 )
-_NICK = re.compile(
-    f"(?P<name>[小老阿][{SURNAMES}](?![{_HAN}]?(?:心|时|事|子|师|板|家|区|学"
-    f"|人)))(?=[说的在来是给和,，。!！?？：: ]|$)"
-)
+_NICK = re.compile(f"(?P<name>[小老阿][{SURNAMES}](?![{_HAN}]?(?:心|时|事|子|师|板|家|区|学|人)))")
 _INTRODUCED = re.compile(  # surely a name follows
     "(?:我叫|名叫|他叫|她叫|叫做|名字[叫是为]?|姓名|收件人|收货人|联系人|签收人|寄件人|持卡人|户名"
     "|开户名|法人"
@@ -118,10 +115,14 @@ def _until_no_name(words: str) -> int:
 
 def _chinese(text: str) -> Iterator[Span]:
     words = _words(text)
-    for pattern, confidence in ((_TITLED, 0.8), (_NICK, 0.6)):
-        for found in pattern.finditer(text):
-            if found["name"] not in COMMON_WORDS:
-                yield Span(*found.span("name"), "person-name", None, confidence)
+    for found in _TITLED.finditer(text):
+        if found["name"] not in COMMON_WORDS:
+            yield Span(*found.span("name"), "person-name", None, 0.8)
+    for found in _NICK.finditer(text):
+        start, end = found.span("name")
+        alone = end in words or end == len(text) or text[end] in _AFTER_NAME
+        if alone and start in words and found["name"] not in COMMON_WORDS:
+            yield Span(start, end, "person-name", None, 0.6)
     for pattern, confidence in ((_INTRODUCED, 0.75), (_HINTED, 0.55), (_APART, 0.5)):
         for found in pattern.finditer(text):
             end = _end_of_name(text, found.end(), words, sure=pattern is _INTRODUCED)

@@ -7,6 +7,7 @@ character is part of the word, and there is no boundary between 号 and 6.
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple
 
 _UNSEEN = re.compile(  # soft hyphen, joiners, marks of direction, tags, variation selectors, keycap
@@ -15,13 +16,16 @@ _UNSEEN = re.compile(  # soft hyphen, joiners, marks of direction, tags, variati
 )
 _LOOSE = re.compile(f"{_UNSEEN.pattern[:-1]}\u0300-\u036f]")  # and combining accents
 _NUMERALS = str.maketrans("〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "001234567891123456789")
-_SPOKEN = re.compile(
-    r"(?:[0-9][ -]?)*[〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖](?:[ "
-    r"-]?[0-9〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖]){6,}"
+_SPOKEN = re.compile(  # a number that is spelt out digit by digit
+    "[〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖0-9][〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖0-9 -]{5,}"
+    "[〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖0-9]"
 )
-_CHAIN = re.compile(r"[0-9]+(?:(?: ?[-.·_~] ?| {1,2})[0-9]+)*")
+_SEPARATOR = re.compile(r" ?[-.·_~] ?| {1,2}")
 _GROUP = re.compile(r"[0-9]+")
 _LONGEST = 19  # digits: the longest card number (ISO/IEC 7812-1)
+
+
+_SPELT = 6  # numerals: fewer beside digits are a word of their own, as in 28968三三五
 
 
 class Run(NamedTuple):
@@ -44,7 +48,7 @@ class Reading:
             if _LOOSE.search(text):
                 text = self._composed(text)
             text = text.translate(_LOOKS)
-            text = _SPOKEN.sub(lambda m: m[0].translate(_NUMERALS), text)
+            text = _SPOKEN.sub(_digits, text)
         self.text = text
 
     def original(self, start: int, end: int) -> tuple[int, int]:
@@ -58,14 +62,23 @@ class Reading:
 
         Groups belong together when one kind of separator stands between them.
         """
-        found = []
-        for chain in _CHAIN.finditer(self.text):
-            if chain.end() - chain.start() < shortest:
-                continue
-            groups = [(m.start(), m.end()) for m in _GROUP.finditer(self.text, chain.start(), chain.end())]
-            for first in range(len(groups)):
-                found += self._from(groups[first : first + _LONGEST + 1], shortest)
+        found: list[Run] = []
+        for chain in self._chains():
+            if chain[-1][1] - chain[0][0] >= shortest:
+                for first in range(len(chain)):
+                    found += self._from(chain[first : first + _LONGEST + 1], shortest)
         return found
+
+    def _chains(self) -> Iterator[list[tuple[int, int]]]:
+        """Yield groups of digits that follow each other with nothing but a separator between them."""
+        chain: list[tuple[int, int]] = []
+        for group in _GROUP.finditer(self.text):
+            if chain and not _SEPARATOR.fullmatch(self.text, chain[-1][1], group.start()):
+                yield chain
+                chain = []
+            chain.append(group.span())
+        if chain:
+            yield chain
 
     def _from(self, groups: list[tuple[int, int]], shortest: int) -> list[Run]:
         found = []
@@ -108,6 +121,12 @@ class Reading:
     def after(self, place: int, length: int) -> str:
         """Return up to `length` characters of the same line from `place` on."""
         return self.text[place : place + length].partition("\n")[0]
+
+
+def _digits(spoken: re.Match[str]) -> str:
+    """Return the digits of a number that is spelt out."""
+    written = spoken[0]
+    return written.translate(_NUMERALS) if sum(not c.isascii() for c in written) >= _SPELT else written
 
 
 class _Looks(dict[int, str]):
