@@ -15,6 +15,7 @@ from policy_tables import policy_packs, record_classes
 
 from deleatur import api, errors
 from deleatur.cli.group import deleatur as command_line
+from deleatur.desensitize.detectors import TYPES
 from deleatur.judge.sentences import LIMITS
 from deleatur.sanitize.techniques import TECHNIQUES
 from deleatur.testing.contract import BackendContract
@@ -160,8 +161,16 @@ def forgeries() -> str:
     return "\n".join(rows)
 
 
+def detectors() -> str:
+    """Make the table of the types of personal data."""
+    rows = ["| type | what it is | level | form |", "|---|---|---|---|"]
+    rows += [f"| `{name}` | {t.title} | {t.level} | {t.source} |" for name, t in TYPES.items()]
+    return "\n".join(rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
+    "detectors": detectors,
     "exit-codes": exit_codes,
     "forgeries": forgeries,
     "front-door": front_door,
