@@ -264,6 +264,33 @@ def test_an_archive_without_a_custodian_is_malformed() -> None:
     assert caught.value.kind == "no-custodian"
 
 
+NOT_ARCHIVED = (
+    JOB[: JOB.index("[custodian]")] + JOB[JOB.index("[[target]]") : JOB.index("[[target.archive]]")]
+)
+
+
+def test_what_a_law_keeps_does_not_go_without_an_archive() -> None:
+    assert kinds(a_job(NOT_ARCHIVED), a_map("DE")) == {"erased-not-archived"}
+    every_row = NOT_ARCHIVED + '[[target.select]]\ntable = "invoices"\n'
+    assert kinds(a_job(every_row), a_map("DE")) == {"erased-not-archived"}
+    others = NOT_ARCHIVED + '[[target.select]]\ntable = "profiles"\n'
+    assert kinds(a_job(others), a_map("DE")) == set()
+
+
+def test_old_rows_of_what_a_law_keeps_are_asked_about() -> None:
+    old = (
+        '[[target.select]]\ntable = "invoices"\nwhere = [{ column = "year", operator = "<", value = 2010 }]\n'
+    )
+    remarks = [*remarks_on_job(a_job(NOT_ARCHIVED + old), (*PACKS, own()), a_map("DE"), TODAY)]
+    assert [(r.severity, r.kind) for r in remarks] == [("note", "erased-not-archived")]
+    assert "kept until 2034-12-31" in remarks[0].text
+
+
+def test_an_entry_for_a_table_that_is_not_there_is_told() -> None:
+    other = decode_policy(OWN.replace('table = "invoices"', 'table = "invoyces"').encode())
+    assert {r.kind for r in remarks_on_map(a_map("DE"), (*PACKS, other))} == {"no-class", "no-such-table"}
+
+
 def test_the_custodian_keeps_to_the_last_day() -> None:
     assert kinds(a_job(JOB.replace("2060-12-31", "2034-12-31")), a_map("DE")) == set()
     assert kinds(a_job(JOB.replace("2060-12-31", "2034-12-31")), a_map("CN", "DE")) == {"retention-too-short"}
@@ -288,10 +315,14 @@ def test_without_a_map_nothing_is_said_to_be_fine() -> None:
     assert "not-mapped" in [r.kind for r in remarks_on_job(a_job(), PACKS, elsewhere, TODAY)]
 
 
+def errors_on_map(datamap: DataMap) -> list[str]:
+    return [r.kind for r in remarks_on_map(datamap, (*PACKS, own())) if r.severity == "error"]
+
+
 def test_a_place_of_unknown_law_is_an_error_and_a_table_without_class_a_note() -> None:
     assert {r.kind for r in remarks_on_map(a_map(), PACKS)} == {"unknown-jurisdiction", "no-class"}
-    assert {r.kind for r in remarks_on_map(a_map("BR"), (*PACKS, own()))} == {"unknown-jurisdiction"}
-    assert [*remarks_on_map(a_map("DE"), (*PACKS, own()))] == []
+    assert errors_on_map(a_map("BR")) == ["unknown-jurisdiction"]
+    assert errors_on_map(a_map("DE")) == []
 
 
 def test_a_place_without_an_owner_is_an_error() -> None:
@@ -299,8 +330,7 @@ def test_a_place_without_an_owner_is_an_error() -> None:
     fields = {name: getattr(whole.place[0], name) for name in Place.__struct_fields__}
     orphan = Place(**(fields | {"owner": ""}))
     rest = {name: getattr(whole, name) for name in DataMap.__struct_fields__}
-    remarks = remarks_on_map(DataMap(**(rest | {"place": (orphan,)})), (*PACKS, own()))
-    assert [(r.severity, r.kind) for r in remarks] == [("error", "no-owner")]
+    assert errors_on_map(DataMap(**(rest | {"place": (orphan,)}))) == ["no-owner"]
 
 
 @settings(max_examples=150)

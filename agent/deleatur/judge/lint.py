@@ -79,6 +79,7 @@ def remarks_on_job(
             continue
         yield from _remarks_on_target(target, place, packs)
         yield from _remarks_on_classes(job, target, place, packs, on_date)
+        yield from _remarks_on_erased(target, place, packs, on_date)
     mapped = [jurisdiction_of(places[t.url]) for t in job.target if t.url in places]
     codes = "+".join(dict.fromkeys(mapped)) or UNKNOWN
     yield from _remarks_on_term(job, codes, packs)
@@ -86,6 +87,12 @@ def remarks_on_job(
 
 def remarks_on_map(datamap: DataMap, packs: Sequence[Pack]) -> Iterator[Remark]:
     """Yield what of a data map keeps the policies from deciding."""
+    known = {(place.id, table.name) for place in datamap.place for table in place.table}
+    for pack in packs:
+        for entry in pack.records:
+            if not any(entry.table == table and entry.place in (None, place) for place, table in known):
+                what = f"its records name the table {entry.table}, and the data map has none there"
+                yield Remark("note", "no-such-table", pack.id, what)
     for place in datamap.place:
         if not place.owner:
             yield Remark("error", "no-owner", f"place {place.id}", "nobody answers for it: name an owner")
@@ -216,6 +223,30 @@ def _remarks_on_classes(
             )
             sources = tuple(s for r in decision.reasons if r.effect == "decides" for s in r.sources)
             yield Remark("error", "retention-too-short", f"target {target.id}", what, sources)
+
+
+def _remarks_on_erased(
+    target: Target, place: Place, packs: Sequence[Pack], on_date: date
+) -> Iterator[Remark]:
+    """Rows that go without an archive although a rule keeps the newest of them."""
+    facts = Facts(events=dict.fromkeys(start_events(packs), on_date))
+    chosen = {s.table: bool(s.where) for s in target.select} or {t.name: False for t in place.table}
+    for archived in target.archive:
+        chosen.pop(archived.table, None)
+    for table, conditional in chosen.items():
+        name, purpose = class_of(place.id, table, packs) or ("unknown", None)
+        decision = decide(name, purpose or UNKNOWN, jurisdiction_of(place), facts, packs, on_date)
+        if decision.disposition != "archive":
+            continue
+        what = (
+            f"{table} holds the class {name}, which is kept until {decision.until} if its period starts now; "
+        )
+        what += "the job archives none of it"
+        severity: Literal["error", "note"] = "error"
+        if conditional:
+            severity, what = "note", f"{what}: are its conditions met by rows only whose period is over?"
+        sources = tuple(s for r in decision.reasons if r.effect == "decides" for s in r.sources)
+        yield Remark(severity, "erased-not-archived", f"target {target.id}", what, sources)
 
 
 def _remarks_on_term(job: Job, jurisdiction: str, packs: Sequence[Pack]) -> Iterator[Remark]:
