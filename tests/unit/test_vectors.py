@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from deleatur.documents.datamap import decode_datamap
+from deleatur.documents.declared import decode_declaration
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.documents.policy_rules import decode_policy
@@ -22,11 +24,13 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "plan": lambda vector: decode_plan(vector.document),
     "journal": lambda vector: read_chain(vector.document, vector.header["plan"]),
     "entry": lambda vector: decode_entry(vector.document),
+    "datamap": lambda vector: decode_datamap(vector.document),
+    "declared": lambda vector: decode_declaration(vector.document),
     "policy": lambda vector: decode_policy(vector.document),
     "statement": lambda vector: read_statement(vector.document),
     "envelope": lambda vector: decode_envelope(vector.document),
 }
-FOLDERS = ("job", "plan", "journal", "certificate", "policy")
+FOLDERS = ("job", "plan", "journal", "certificate", "datamap", "declared", "policy")
 ALL = [
     pytest.param(vector, id=f"{folder}/{vector.name}")
     for folder in FOLDERS

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from certificate_vectors import certificate
+from datamap_vectors import datamap, declared
 from job_vectors import job_bad, job_good
 from journal_vectors import journal
 from making import Made
@@ -22,6 +23,8 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     plan,
     journal,
     certificate,
+    datamap,
+    declared,
     policy_good,
     policy_bad,
 )

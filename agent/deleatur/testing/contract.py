@@ -25,7 +25,7 @@ from typing import ClassVar, Literal
 import msgspec
 import pytest
 
-from deleatur.api import Backend, Gone, Unsupported
+from deleatur.api import Backend, Gone, HeldFile, HeldTable, Holding, Unsupported
 from deleatur.errors import DeleaturError
 from deleatur.judge.sentences import limit_sentence
 from deleatur.sanitize.techniques import technique
@@ -122,7 +122,7 @@ class BackendContract:
                 limit_sentence(limit)
 
     def test_looking_changes_nothing(self, trial: NewTrial) -> None:
-        """Opening, inspecting, sampling, probing and reading what stays leave every raw byte as it was."""
+        """Opening, inspecting, sampling, probing, showing and reading leave every raw byte as it was."""
         one = trial()
         before = one.raw()
         with one.opened() as backend:
@@ -132,6 +132,9 @@ class BackendContract:
             list(backend.bystanders())
             for table in one.planted.records:
                 list(backend.records(table))
+            with suppress(Unsupported):  # a storage that shows no contents is declared in a data map
+                for holding in backend.contents().holdings:
+                    _read_whole(holding)
         assert one.raw() == before, "looking changed the raw bytes"
 
     def test_close_releases_what_open_took(self, trial: NewTrial) -> None:
@@ -432,6 +435,18 @@ class BackendContract:
         }
         wrong = sorted(name for name in listed if applies.get(name))
         assert not wrong, f"listed although they apply: {wrong}"
+
+
+def _read_whole(holding: Holding) -> None:
+    """Read a table or a file to its end."""
+    match holding:
+        case HeldTable():
+            assert len(list(holding.read())) == holding.rows, (
+                "a table shows another number of rows than it has"
+            )
+        case HeldFile():
+            with holding.open() as stream:
+                assert len(stream.read()) == holding.size, "a file shows another size than it has"
 
 
 def badge(suite: type[BackendContract]) -> str:
