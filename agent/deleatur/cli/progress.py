@@ -41,13 +41,15 @@ class _Lines:
             return
         self._said, self._done = now, done
         rate = done / (now - self._began) if now > self._began else 0.0
-        of = f" of {_amount(phase, total)}" if total else ""
         left = f", {(total - done) / rate:.0f} s left" if rate and total > done else ""
-        if target:
-            speed = f", {_amount(phase, int(rate))}/s" if rate else ""
-            note(f"{phase} {target}: {_amount(phase, done)}{of}{speed}{left}")
-        else:
-            note(phase)
+        note(f"{phase} {target}: {_said(phase, done, total, rate)}{left}" if target else phase)
+
+
+def _said(phase: str, done: int, total: int, rate: float) -> str:
+    """Return what is done, of how much, and the throughput (per second)."""
+    of = f" of {_amount(phase, total)}" if total else ""
+    speed = f", {_amount(phase, int(rate))}/s" if rate else ""
+    return f"{_amount(phase, done)}{of}{speed}"
 
 
 def _amount(phase: str, count: int) -> str:
@@ -57,30 +59,25 @@ def _amount(phase: str, count: int) -> str:
 @contextmanager
 def _bars() -> Iterator[Progress]:
     """One bar for each phase of each target (rich; NO_COLOR is honoured by it)."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        TaskID,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description:<18}"),
         BarColumn(bar_width=30),
-        DownloadColumn(),
-        TransferSpeedColumn(),
+        TextColumn("{task.fields[amount]}", markup=False),
         TimeRemainingColumn(compact=True),
     )
-    tasks: dict[tuple[str, str], TaskID] = {}
+    tasks: dict[tuple[str, str], tuple[TaskID, float]] = {}
     with Bars(*columns, console=console(sys.stderr), transient=False) as bars:
 
         def tell(phase: str, target: str, done: int, total: int) -> None:
-            task = tasks.get((phase, target))
-            if task is None:
-                task = tasks[phase, target] = bars.add_task(f"{phase} {target}", total=total or None)
-            bars.update(task, completed=done)
+            now = time.monotonic()
+            if (phase, target) not in tasks:
+                made = bars.add_task(f"{phase} {target}", total=total or None, amount="")
+                tasks[phase, target] = made, now
+            task, began = tasks[phase, target]
+            rate = done / (now - began) if now > began else 0.0
+            bars.update(task, completed=done, amount=_said(phase, done, total, rate) if target else "")
 
         yield tell
