@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from deleatur.cli import approve, erase, keys
+from deleatur.engine.jobs import write_short_job
 from deleatur.engine.setup import add_approver_key, make_settings
 
 
@@ -37,3 +38,14 @@ def test_each_passphrase_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.M
     assert (job / "certificate" / "VERIFY.txt").exists()
     assert not target.exists()
     assert asked == ["agent.key", "alice.key"]
+
+
+def test_a_refused_request_can_be_made_again_in_its_directory(tmp_path: Path) -> None:
+    url = f"file://{tmp_path / 'exports'}"
+    first = write_short_job(tmp_path / "job", url, "decision 7")
+    assert write_short_job(tmp_path / "job", url, "decision 7").read_job() == first.read_job()
+    with pytest.raises(Refused, match="written once"):
+        write_short_job(tmp_path / "job", f"{url}/other", "decision 7")
+    first.write_once(first.plan, b"{}")
+    with pytest.raises(Refused, match="written once"):
+        write_short_job(tmp_path / "job", url, "decision 7")

@@ -62,8 +62,10 @@ def read_plan(directory: JobDirectory) -> Approved:
 def write_short_job(path: Path, url: str, authority: str) -> JobDirectory:
     """Make a job directory for one whole target: what `deleatur erase URL` asks.
 
+    The same request again, after one whose plan was refused, finds its own job there.
+
     Raises:
-        Refused: the directory holds a job already.
+        Refused: the directory holds another job, or one with a plan.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = JobDirectory(path)
@@ -82,7 +84,8 @@ def write_short_job(path: Path, url: str, authority: str) -> JobDirectory:
     ]
     content = ("\n".join(lines) + "\n").encode()
     decode_job(content)
-    directory.write_once(directory.job, content)
+    if directory.plan.exists() or not directory.job.exists() or directory.read_job() != content:
+        directory.write_once(directory.job, content)
     return directory
 
 
