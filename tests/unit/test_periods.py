@@ -60,6 +60,7 @@ STOPS = Retention(start="issued", years=10, suspended_by=("lawsuit",), suspensio
         (TEN, [("2012-01-01", "2014-12-31")], "2020-06-01"),  # over before the end: it defers nothing
         (TEN, [("2019-01-01", "2023-05-05")], "2023-05-05"),
         (TEN, [("2019-01-01", "2023-05-05"), ("2023-05-05", "2025-01-01")], "2025-01-01"),
+        (TEN, [("2020-06-01", "2025-01-01")], "2025-01-01"),  # it began on the last day
         (TEN, [("2020-06-02", "2025-01-01")], "2020-06-01"),  # it began when all was over
         (TEN, [("2019-01-01", None)], None),
         (STOPS, [("2012-01-01", "2012-01-10")], "2020-06-11"),  # ten days later

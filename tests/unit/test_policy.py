@@ -277,6 +277,14 @@ def test_what_a_law_keeps_does_not_go_without_an_archive() -> None:
     assert kinds(a_job(others), a_map("DE")) == set()
 
 
+def test_an_archive_of_another_table_is_no_archive_of_this_one() -> None:
+    other = JOB[: JOB.index("[[target.archive]]")] + (
+        '[[target.archive]]\ntable = "profiles"\n'
+        'columns = { number = { rule = "drop" }, iban = { rule = "null" }, name = { rule = "drop" } }\n'
+    )
+    assert "erased-not-archived" in kinds(a_job(other), a_map("DE"))
+
+
 def test_old_rows_of_what_a_law_keeps_are_asked_about() -> None:
     old = (
         '[[target.select]]\ntable = "invoices"\nwhere = [{ column = "year", operator = "<", value = 2010 }]\n'
