@@ -74,47 +74,55 @@ def find(reading: Reading, value: str, type_: str) -> Iterator[Span]:
     if len(digits) >= _LEAST_DIGITS and not re.search("[A-Za-z\u3400-\u9fff@]", plain):
         yield from _digits(reading, digits, type_)
         return
-    for pattern in _patterns(plain, type_):
-        for found in pattern.finditer(reading.text):
-            yield Span(found.start(), found.end(), type_, True, 1.0)
+    lowered = reading.text.lower()
+    for spellings in _spellings(plain, type_):
+        if any(s.split()[0].lower() in lowered for s in spellings):  # most rows' values are in no other text
+            for found in _pattern(spellings).finditer(reading.text):
+                yield Span(found.start(), found.end(), type_, True, 1.0)
 
 
 def _digits(reading: Reading, digits: str, type_: str) -> Iterator[Span]:
     forms = {digits}
     if type_ in ("mobile-number", "landline-number"):
         forms |= {digits.removeprefix(p) for p in _PREFIXES if len(digits) - len(p) >= 7}
-    for form in sorted(forms, key=len, reverse=True):
+    present = re.sub("[^0-9]", "", reading.text)
+    for form in sorted((f for f in forms if f in present), key=len, reverse=True):
         pattern = re.compile(r"(?<![0-9])" + r"[ ().·/_-]{0,3}".join(form) + r"(?![0-9])")
         for found in pattern.finditer(reading.text):
             yield Span(found.start(), found.end(), type_, True, 1.0)
 
 
-def _patterns(plain: str, type_: str) -> Iterator[re.Pattern[str]]:
+def _spellings(plain: str, type_: str) -> Iterator[list[str]]:
+    """Yield the ways to write a value; then, for a name, those to write each part that names somebody."""
     if len(plain) >= 2:
-        yield _pattern(plain)
+        yield _spelt(plain)
     if type_ != "person-name":
         return
     if _HAN.search(plain):
         given = plain[2:] if plain[:2] in _COMPOUND else plain[1:]
         if len(given) >= 2:
-            yield re.compile(re.escape(given))
-        if len(plain) in (2, 3, 4):
-            yield re.compile(r" ?".join(map(re.escape, plain)))
+            yield [given]
+        if len(plain) <= 4:
+            yield [" ".join(plain)]
         return
     for part in re.split(r"[\s,]+", plain):
         if len(part) >= 3 and part.lower() not in _TITLES:
-            yield _pattern(part)
+            yield _spelt(part)
 
 
-def _pattern(plain: str) -> re.Pattern[str]:
-    """Match a value in any case, with any white space, with umlauts spelt out or left out."""
-    spelt = plain.translate(_UMLAUTS)
-    spellings = {plain, spelt, _without_accents(plain), _without_accents(spelt)}
-    bodies = [r"\s+".join(map(re.escape, s.split())) for s in sorted(spellings, key=len, reverse=True)]
-    left = r"(?<![A-Za-zäöüß])" if plain[0].isalpha() and not _HAN.match(plain[0]) else ""
-    right = r"(?![A-Za-zäöüß])" if plain[-1].isalpha() and not _HAN.match(plain[-1]) else ""
-    genitive = "(?:'?s)?" if right else ""
-    return re.compile(left + f"(?:{'|'.join(bodies)})" + genitive + right, re.IGNORECASE)
+def _spelt(plain: str) -> list[str]:
+    """Return a value with its umlauts as they are, spelt out, and left out."""
+    out = plain.translate(_UMLAUTS)
+    return sorted({plain, out, _without_accents(plain), _without_accents(out)}, key=lambda s: (-len(s), s))
+
+
+def _pattern(spellings: list[str]) -> re.Pattern[str]:
+    """Match any of the spellings in any case, with any white space."""
+    bodies = "|".join(r"\s+".join(map(re.escape, s.split())) for s in spellings)
+    first, last = spellings[0][0], spellings[0][-1]
+    left = r"(?<![A-Za-zäöüß])" if first.isalpha() and not _HAN.match(first) else ""
+    right = r"(?:'?s)?(?![A-Za-zäöüß])" if last.isalpha() and not _HAN.match(last) else ""
+    return re.compile(f"{left}(?:{bodies}){right}", re.IGNORECASE)
 
 
 def _without_accents(text: str) -> str:

@@ -45,6 +45,7 @@ _NINE = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 _STEUERNUMMER = re.compile(
     r"(?<![0-9/])(?:[0-9]{2,3}[/ ][0-9]{3,4}[/ ][0-9]{4,5}|[0-9]{5}/[0-9]{5})(?![0-9/])"
 )
+_CLAUSE = re.compile("[,，。;；]")
 _LETTER = re.compile(r"[A-Za-z]")
 _NEAR = 24  # characters: how far before a number a word may name it
 
@@ -107,15 +108,15 @@ def _tax(reading: Reading, run: Run) -> Iterator[Span]:
     """German tax identification number and Polish PESEL: eleven digits each."""
     if len(run.digits) != 11:
         return
-    near = reading.before(run.start, _NEAR + 8)
+    near = _CLAUSE.split(reading.before(run.start, _NEAR + 8))[-1]
     if _PESEL_WORDS.search(near):
         yield Span(run.start, run.end, "tax-number", checks.valid("pl.pesel", run.digits), 0.9)
-    elif run.digits[0] != "0":
-        sound = checks.valid("de.idnr", run.digits)
-        if _TAX_WORDS.search(near):
-            yield Span(run.start, run.end, "tax-number", sound, 0.95)
-        elif sound and run.groups in ((11,), (2, 3, 3, 3)):
-            yield Span(run.start, run.end, "tax-number", True, 0.6)
+        return
+    sound = checks.valid("de.idnr", run.digits)
+    if _TAX_WORDS.search(near):
+        yield Span(run.start, run.end, "tax-number", sound, 0.95)
+    elif sound and run.groups in ((11,), (2, 3, 3, 3)):
+        yield Span(run.start, run.end, "tax-number", True, 0.6)
 
 
 def _security(reading: Reading) -> Iterator[Span]:

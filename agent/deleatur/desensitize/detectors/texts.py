@@ -58,6 +58,8 @@ def type_of(value: str) -> str:
     """Return the type that a whole value has; `other` if it has no form of its own."""
     reading = Reading(value.strip())
     size = len(reading.text)
+    if not any(c.isdigit() or c == "@" for c in reading.text):
+        return names.type_of(reading.text)
     candidates = [span for find in _OURS for span in find(reading)]
     whole = [s for s in settle(candidates) if s.end - s.start >= 0.8 * size]
     return whole[0].type if whole else names.type_of(reading.text)
