@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from deleatur.cli import approve, erase, keys
 from deleatur.engine.jobs import write_short_job
 from deleatur.engine.setup import add_approver_key, make_settings
+from deleatur.errors import Refused
 
 
 def test_each_passphrase_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
