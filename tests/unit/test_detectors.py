@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +18,8 @@ from hypothesis import strategies as st
 from deleatur.desensitize.detectors import TYPES, Detector, Span, TypeInfo, classify, minors, spans
 from deleatur.desensitize.detectors.merging import settle
 from deleatur.desensitize.detectors.reading import Reading
+from deleatur.desensitize.redaction import _SUSPECT
+from deleatur.desensitize.redaction import redacted as redact_column
 from deleatur.engine.hooks import Hooks
 from deleatur.errors import Failed, Refused
 from deleatur.hooks import hookimpl
@@ -140,6 +144,24 @@ def test_a_known_value_is_found_where_it_stands(around: str) -> None:
         assert value.upper() not in left
 
 
+PLAIN_WORDS = (
+    "password passwort kennwort pwd token key is ist lautet : = hunter jane [at] (dot) example com at . , "
+    "mr frau dear born birthday geboren turned six main street"
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(PLAIN_WORDS.split()),
+        max_size=9,
+    ).map(" ".join)
+)
+def test_what_redaction_does_not_look_at_holds_nothing(text: str) -> None:
+    if not re.search(_SUSPECT, text):
+        assert spans(text) == []
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(
@@ -202,6 +224,12 @@ def test_the_time_grows_with_the_length_and_no_faster(piece: str) -> None:
 )
 def test_sentences_that_no_pattern_was_written_for(text: str, expected: list[tuple[str, str]]) -> None:
     assert found(text) == expected
+
+
+@pytest.mark.parametrize("text", ["my password is hunter", "jane [at] example [dot] com", "token: abcdefgh"])
+def test_redaction_looks_at_texts_without_digits_or_capitals(text: str) -> None:
+    (left,) = redact_column(pa.array([text]), []).to_pylist()
+    assert left not in (text, None)
 
 
 def test_what_is_known_comes_before_what_is_guessed() -> None:

@@ -5,15 +5,17 @@ from typing import Any
 
 from deleatur.desensitize.arrow import arrow
 
-_SUSPECT = r"[0-9@A-Z]|[^\x00-\x7f]"  # no find of any detector does without one of these
+_SUSPECT = (  # no find of any detector does without one of these
+    r"[0-9@A-Z(\[{]|[^\x00-\x7f]|pass|pw|token|secret|key|kennwort"
+)
 _ROWS = 4096  # rows turned into Python objects at a time
 
 
 def redacted(texts: Any, known: Sequence[Any]) -> Any:
     """Return an Arrow array of texts, redacted; `known` are columns of the same rows, as text.
 
-    A text without digit, `@`, capital letter or character beyond ASCII is given to the detectors
-    only for the row's own values.
+    A text without digit, `@`, bracket, capital letter, character beyond ASCII or word for password is
+    given to the detectors only for the row's own values.
     """
     from pyarrow import compute as pc
 

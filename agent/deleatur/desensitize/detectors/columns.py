@@ -84,9 +84,18 @@ def classify(
     hinted = _hinted(texts, name)
     if hinted is not None:
         shaped = next((f for f in found if f.type == hinted.type), None)
-        if shaped is None or shaped.count < hinted.count:
-            found = [f for f in found if f is not shaped] + [hinted]
+        if shaped is None:
+            found.append(hinted)
+        elif shaped.count < hinted.count:
+            found[found.index(shaped)] = _both(shaped, hinted)
     return tuple(sorted(found, key=lambda f: (-f.count, -f.confidence, f.type)))
+
+
+def _both(shaped: Finding, hinted: Finding) -> Finding:
+    """Return a finding of all values that the name speaks for; those of the right shape count for more."""
+    rest = hinted.count - shaped.count
+    confidence = (shaped.count * shaped.confidence + rest * hinted.confidence) / hinted.count
+    return Finding(hinted.type, hinted.level, hinted.count, hinted.of, round(confidence, 3))
 
 
 def _counted(
