@@ -3,10 +3,13 @@
 import io
 import json
 import zipfile
+from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deleatur.formats import Parsed, Unreadable, tables_of
 from deleatur.testing.shop.xlsx import write_xlsx
@@ -206,3 +209,32 @@ def test_other_text_is_read_line_by_line() -> None:
     ((table, found),) = read("eins\n\nzwei\n".encode("utf-16"), ".md")
     assert (table.kind, table.linked, found) == ("text", False, [("eins",), ("zwei",)])
     assert read(b"", ".txt") == []
+
+
+def samples() -> dict[str, bytes]:
+    cell = b'<row><c r="A1"><v>1</v></c></row>'
+    card = b"BEGIN:VCARD\nN;ENCODING=QUOTED-PRINTABLE:=E7=8E=\n=8B\nEND:VCARD\n"
+    return {
+        ".xlsx": workbook(b"<worksheet><sheetData>" + cell + b"</sheetData></worksheet>"),
+        ".csv": 'a;"b"\n1;"x\n2"\n王;芳\n'.encode("gb18030"),
+        ".json": b'{"a": [{"b": 1}], "c": {"d": "\\ud800"}}',
+        ".jsonl": b'{"a": 1}\n[2]\n"x"\n',
+        ".eml": mail("a.json"),
+        ".mbox": b"From x\n" + mail("a.csv"),
+        ".vcf": card,
+        ".txt": "text\n".encode("utf-16"),
+    }
+
+
+@pytest.mark.parametrize("suffix", samples())
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused_by_name(suffix: str, data: st.DataObject) -> None:
+    content = bytearray(samples()[suffix])
+    for _ in range(data.draw(st.integers(1, 8))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + data.draw(st.integers(0, 4))] = data.draw(st.binary(max_size=4))
+        content = content or bytearray(b" ")
+    with suppress(Unreadable):
+        for table, rows in read(bytes(content), suffix):
+            assert all(len(row) == len(table.columns) for row in rows)
