@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import result
-from benchmarks.chats import Case, Label, chats
+from benchmarks._chats import Case, Label, chats
 from deleatur.desensitize.detectors import Span, spans
 
 HARD = Path(__file__).parents[1] / "tests" / "corpus" / "hard_cases.jsonl"

@@ -1,5 +1,6 @@
 """Find personal data in one text: the row's own values first, then shapes, then names."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from deleatur.desensitize.detectors import (
@@ -18,16 +19,14 @@ from deleatur.desensitize.detectors.reading import Reading
 from deleatur.documents.detection import Detector, Span
 from deleatur.errors import Failed
 
-_OURS: tuple[Callable[[Reading], Iterable[Span]], ...] = (
+_Find = Callable[[Reading], Iterable[Span]]
+_OF_DIGITS: tuple[_Find, ...] = (
     numbers.find,
     codes.find,
     phones.find,
-    online.find,
-    credentials.find,
-    dates.find,
-    addresses.find,
-    names.find,
-)
+)  # nothing of theirs is without a digit
+_OTHERS: tuple[_Find, ...] = (online.find, credentials.find, dates.find, addresses.find, names.find)
+_DIGIT = re.compile("[0-9]")
 
 
 def spans(text: str, *, known: Sequence[str] = (), detectors: Sequence[Detector] = ()) -> list[Span]:
@@ -41,11 +40,17 @@ def spans(text: str, *, known: Sequence[str] = (), detectors: Sequence[Detector]
         Failed: a plugin's detector gave a span outside the text or of another type.
     """
     reading = Reading(text)
-    candidates = [span for find in _OURS for span in find(reading)]
+    candidates = _shaped(reading)
     candidates += find_known(reading, known)
     found = [Span(*reading.original(s.start, s.end), s.type, s.checked, s.confidence) for s in candidates]
     found += _of_plugins(text, detectors)
     return settle(found)
+
+
+def _shaped(reading: Reading) -> list[Span]:
+    """Return what has a form of its own, overlapping candidates too."""
+    finders = _OF_DIGITS + _OTHERS if _DIGIT.search(reading.text) else _OTHERS
+    return [span for find in finders for span in find(reading)]
 
 
 def find_known(reading: Reading, values: Sequence[str]) -> Iterator[Span]:
@@ -60,7 +65,7 @@ def type_of(value: str) -> str:
     size = len(reading.text)
     if not any(c.isdigit() or c == "@" for c in reading.text):
         return names.type_of(reading.text)
-    candidates = [span for find in _OURS for span in find(reading)]
+    candidates = _shaped(reading)
     whole = [s for s in settle(candidates) if s.end - s.start >= 0.8 * size]
     return whole[0].type if whole else names.type_of(reading.text)
 
