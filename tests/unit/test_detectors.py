@@ -208,7 +208,7 @@ def test_the_time_grows_with_the_length_and_no_faster(piece: str) -> None:
     ("text", "expected"),
     [
         ("昨天和你们客服小王沟通过了", [("小王", "person-name")]),
-        ("我老公姓陈，他的手机是154 8888 6666", [("154 8888 6666", "mobile-number")]),
+        ("我老公姓陈，他的手机是154 8888 6666", [("陈", "person-name"), ("154 8888 6666", "mobile-number")]),
         ("快递员叫马超，态度特别差", [("马超", "person-name")]),
         ("我想买个石头摆件送给朋友，大概500块", []),
         ("我住在和平小区3栋2单元501室", [("和平小区3栋2单元501室", "postal-address")]),
@@ -219,6 +219,10 @@ def test_the_time_grows_with_the_length_and_no_faster(piece: str) -> None:
         ("left with my neighbour Mrs. Eleanor Rigby", [("Eleanor Rigby", "person-name")]),
         ("Lindenstraße 14b, 50674 Köln", [("Lindenstraße 14b, 50674 Köln", "postal-address")]),
         ("Rückruf unter 0221 4711-815", [("0221 4711-815", "landline-number")]),
+        ("客服，我姓赵，单号看不到", [("赵", "person-name")]),
+        ("收件人：Anna Müller，谢谢", [("Anna Müller", "person-name")]),
+        ("the server 10.1.2.3 is down", [("10.1.2.3", "ip-address")]),
+        ("version 10.1.2.3 is out", []),
         ("am 12.05.2024 bezahlt, 1.299,00 EUR", []),
     ],
 )

@@ -46,6 +46,17 @@ _APART = re.compile(
     f"(?<![{_HAN}0-9A-Za-z])"
     f"(?=(?:{COMPOUND_SURNAMES})[{_HAN}]{{1,2}}(?![{_HAN}])|[{SURNAMES}][{_HAN}]{{1,2}}(?![{_HAN}]))"
 )
+_CAP = (
+    r"(?:[A-ZÄÖÜÉÈÀÇÑŁŠŽ][a-zäöüßéèàçñłšžáíóúâêôîëïø]+|O['’][A-Z][a-z]+|Mc[A-Z][a-z]+|Mac[A-Z][a-z]+)"
+    r"(?:-[A-ZÄÖÜ][a-zäöüß]+)?"
+)
+_PARTICLE = r"(?:von der|von|van der|van den|van|de la|de|del|der|den|zu|zur|bin|al|di|da|dos|le|la|ter)"
+_LATIN = rf"(?P<name>{_CAP}(?: (?:[A-Z]\.|{_PARTICLE} {_CAP}|{_CAP})){{0,3}})"
+_SURNAMED = re.compile(f"(?:我|他|她|本人|免贵|先生|老公|太太)姓(?P<name>{_SURNAME})(?=[,，。!！?？、 的]|$)")
+_LATIN_IN_CHINESE = re.compile(
+    rf"(?:我叫|我是|姓名|收件人|收货人|联系人|签收人|持卡人|户名|名字)(?:叫|是|为|写|改成|改为)?[:： "
+    rf"]{{0,2}}{_LATIN}"
+)
 _NO_NAME_TAGS = frozenset(
     ("v", "vn", "vd", "d", "a", "ad", "an", "l", "i", "t", "c", "p", "r", "m", "q", "y", "f", "s")
 )
@@ -57,19 +68,13 @@ _LEADS = frozenset(
     "帮找给写请让替为叫跟和由把问"
 )  # words before a name that a tagger takes for its first character
 _NAME_TAGS = ("nr", "nrt", "nrfg")
-_CAP = (
-    r"(?:[A-ZÄÖÜÉÈÀÇÑŁŠŽ][a-zäöüßéèàçñłšžáíóúâêôîëïø]+|O['’][A-Z][a-z]+|Mc[A-Z][a-z]+|Mac[A-Z][a-z]+)"
-    r"(?:-[A-ZÄÖÜ][a-zäöüß]+)?"
-)
-_PARTICLE = r"(?:von der|von|van der|van den|van|de la|de|del|der|den|zu|zur|bin|al|di|da|dos|le|la|ter)"
-_LATIN = rf"(?P<name>{_CAP}(?: (?:[A-Z]\.|{_PARTICLE} {_CAP}|{_CAP})){{0,3}})"
 _TITLE_LATIN = re.compile(
     r"(?<![A-Za-zäöüß])(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Madam|Herrn?|Frau|Fräulein|Familie|Hr|Fr"
     r"|Kollege|Kollegin)\.? "
     rf"(?:(?:Dr|Prof)\.? )*{_LATIN}"
 )
 _INTRODUCED_LATIN = re.compile(
-    r"(?<![A-Za-zäöüß])(?i:my name is|name is|name:|i am called|this is|i'm|ich heiße|ich heisse|mein "
+    r"(?<![A-Za-zäöüß])(?i:my name is|i am|name is|name:|i am called|this is|i'm|ich heiße|ich heisse|mein "
     r"name ist|name ist"
     r"|hier ist|hier spricht|gezeichnet|gez\.|i\. ?a\.|i\. ?v\.|signed|sincerely|regards|cheers|best"
     r"|grüßen?|gruß|grüsse"
@@ -85,7 +90,7 @@ def find(reading: Reading) -> Iterator[Span]:
     text = reading.text
     if not text.isascii() and re.search(f"[{_HAN}]", text):
         yield from _chinese(text)
-    for pattern, confidence in ((_TITLE_LATIN, 0.75), (_INTRODUCED_LATIN, 0.6)):
+    for pattern, confidence in ((_TITLE_LATIN, 0.75), (_INTRODUCED_LATIN, 0.6), (_LATIN_IN_CHINESE, 0.7)):
         for found in pattern.finditer(text):
             end = _until_no_name(found["name"])
             if end:
@@ -118,6 +123,8 @@ def _chinese(text: str) -> Iterator[Span]:
     for found in _TITLED.finditer(text):
         if found["name"] not in COMMON_WORDS:
             yield Span(*found.span("name"), "person-name", None, 0.8)
+    for found in _SURNAMED.finditer(text):
+        yield Span(*found.span("name"), "person-name", None, 0.7)
     for found in _NICK.finditer(text):
         start, end = found.span("name")
         alone = end in words or end == len(text) or text[end] in _AFTER_NAME

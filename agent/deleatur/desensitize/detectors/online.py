@@ -22,7 +22,8 @@ _USER = re.compile(r"://[^\s/]*$")  # what follows is user and password of an ad
 _IPV4 = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z])(?!\.[0-9])")
 _IPV6 = re.compile(r"(?<![0-9A-Za-z:.])[0-9A-Fa-f:]{2,39}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z:])")
 _VERSION = re.compile(
-    r"(?:\bv|ver\.?|version|版本号?|固件|build|release|§|section|abschnitt|kapitel|chapter) ?[:=]? ?v?$",
+    r"(?:(?<![A-Za-z])(?:v|ver\.?|version)|版本号?|固件|build|release|§|section|abschnitt|kapitel"
+    r"|chapter) ?[:=]? ?v?$",
     re.IGNORECASE,
 )
 
