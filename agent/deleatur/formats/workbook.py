@@ -4,9 +4,10 @@ Rules kept: nothing is unpacked beyond a stated size, a document type is refused
 entity, sheets are numbered and never named.
 """
 
-import io
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import IO
@@ -20,6 +21,15 @@ _MEMBERS = 10_000  # parts of one workbook
 _WIDEST = 16_384  # columns, ECMA-376 part 1 §18.3.1.73
 _CHUNK = 1 << 16  # bytes
 _LOOKED_AT = 50
+_DAMAGED = (  # what zipfile raises for damaged and encrypted files; RuntimeError: it needs a password
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
 _SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
 
 
@@ -28,7 +38,7 @@ def is_workbook(stream: IO[bytes]) -> bool:
     try:
         with zipfile.ZipFile(stream) as file:
             return "xl/workbook.xml" in file.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+    except _DAMAGED:
         return False
     finally:
         stream.seek(0)
@@ -68,7 +78,7 @@ def _read(file: zipfile.ZipFile, name: str, limit: int) -> Iterator[bytes]:
                 if size > limit:
                     raise Unreadable(f"a part of the workbook has more than {limit >> 20} MiB unpacked")
                 yield chunk
-    except (zipfile.BadZipFile, RuntimeError, EOFError, NotImplementedError, io.UnsupportedOperation):
+    except _DAMAGED:
         raise Unreadable("the workbook is damaged or encrypted") from None
 
 
