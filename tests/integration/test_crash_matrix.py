@@ -34,7 +34,7 @@ from .crash_jobs import NAMED, Scenario, Trials, content_of, memory_folder, quic
 __all__ = ["memory_folder", "quick"]
 pytestmark = pytest.mark.usefixtures("quick")
 
-ALLOCATING = ("open", "write", "pwrite", "ftruncate", "mkdir", "rename", "link", "setxattr")
+ALLOCATING = ("write", "pwrite", "ftruncate", "mkdir", "rename", "link", "setxattr")
 Point = TypeVar("Point")
 
 
