@@ -236,6 +236,11 @@ def test_redaction_looks_at_texts_without_digits_or_capitals(text: str) -> None:
     assert left not in (text, None)
 
 
+def test_broken_text_is_read_too() -> None:
+    text = "\ud800我叫张伟，手机15400001234\udcff"
+    assert found(text, known=["\ud800"]) == [("张伟", "person-name"), ("15400001234", "mobile-number")]
+
+
 def test_what_is_known_comes_before_what_is_guessed() -> None:
     assert found("Bitte an Juergen Mueller", known=["Jürgen Müller"]) == [("Juergen Mueller", "person-name")]
     assert found("子涵已经付款", known=["林子涵"]) == [("子涵", "person-name")]

@@ -148,6 +148,8 @@ def _read_as(character: str) -> str:
         return "-"
     if category == "Zs":
         return " "
+    if category == "Cs":  # half a character, as broken text has it: the tagger takes none
+        return "\ufffd"
     plain = unicodedata.normalize("NFKC", character)
     return plain if len(plain) == 1 else character
 
