@@ -44,7 +44,7 @@ for name in ("write", "fsync", "rename", "mkdir"):
 planned = decode_json(Path(sys.argv[3]).read_bytes(), PlannedTarget)
 rows = [{"id": n, "name": f"{sys.argv[4]} {n}"} for n in range(2000)]
 custodian = Custodian(name="c", recipient=new_identity()[1], retain_until="2036-12-31")
-records = {"t": iter(rows)}
+records = {"t": lambda: iter(rows)}
 archived = write_archive(folder, planned, records, custodian, job="j", plan_digest="0", key=bytes(32))
 print(json.dumps({"calls": calls, "opened": opened, "file": archived.file, "sha256": archived.sha256}))
 """

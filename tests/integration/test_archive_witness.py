@@ -9,18 +9,19 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from deleatur.archive import new_identity, seal
+from deleatur.archive.bag import Bag
 from deleatur.documents.job import Custodian
 
 opens_to = seal._opens_to
 
-def told(path, identity, plain):
+def told(path, identity, digest):
     print(str(identity), flush=True)
     sys.stdin.readline()
-    return opens_to(path, identity, plain)
+    return opens_to(path, identity, digest)
 
 seal._opens_to = told
 custodian = Custodian(name="c", recipient=new_identity()[1], retain_until="2036-12-31")
-seal.seal(b"plain" * 1000, Path(sys.argv[1]), custodian)
+seal.seal(Bag("b").end({"README.txt": b"plain" * 1000}, ""), Path(sys.argv[1]), custodian)
 print("sealed", flush=True)
 sys.stdin.readline()
 """

@@ -197,7 +197,7 @@ def test_generalise(value: Any, to: Any, expected: Any) -> None:
 
 def test_tokens_are_aes_cmac_under_a_key_of_the_job_the_purpose_and_the_domain() -> None:
     for domain, purpose in ((None, b"token/"), ("customer", b"token/customer")):
-        mac = CMAC(AES256(hmac.digest(KEY, b"deleatur/archive/v2/" + purpose, "sha256")))
+        mac = CMAC(AES256(hmac.digest(KEY, b"deleatur/archive/v1/" + purpose, "sha256")))
         mac.update("王小明".encode())
         assert one("王小明", Rule(rule="keyed-hash", domain=domain)) == mac.finalize().hex()
 

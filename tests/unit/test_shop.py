@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import date
 from email import message_from_bytes
 from email.policy import default
+from functools import partial
 from pathlib import Path
 from random import Random
 from xml.etree import ElementTree
@@ -178,7 +179,7 @@ def test_records_of_the_job_pass_rules_and_leak_scan(tmp_path: Path, shop: Shop)
     job = decode_toml(shop_job(shop, RECIPIENT).encode(), Job)
     crm = job.target[0]
     assert job.custodian is not None
-    tables = {archived.table: _records(shop, archived.table) for archived in crm.archive}
+    tables = {archived.table: partial(_records, shop, archived.table) for archived in crm.archive}
     archived = write_archive(
         tmp_path, _planned(crm), tables, job.custodian, job=job.name, plan_digest="0" * 64, key=bytes(32)
     )

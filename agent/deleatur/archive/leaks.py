@@ -1,45 +1,54 @@
 """Look for original values in what is about to be sealed, and refuse by table and column.
 
 A value that another column keeps as a whole is there by right; a value inside a longer text, such
-as a phone number in a kept chat message, is a leak.
+as a phone number in a kept chat message, is a leak. In redacted text it is redacted instead.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from ahocorasick_rs import BytesAhoCorasick
+import numpy as np
 
-from deleatur.desensitize.arrow import kind_of
+from deleatur.archive.fingerprints import SHORTEST, Fingerprints, Hit
+from deleatur.desensitize.arrow import arrow, kind_of
+from deleatur.desensitize.columns import text_of, whole
+from deleatur.desensitize.keyed import derived
 from deleatur.desensitize.rules import rule_in_words
-from deleatur.desensitize.values import UnfitError, date_of, plain
+from deleatur.desensitize.values import UnfitError, date_of
 from deleatur.documents.job import Rule
-from deleatur.errors import Refused
+from deleatur.errors import Failed, Refused
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pyarrow as pa
 
-SHORTEST = 6  # bytes; shorter values occur everywhere by chance
+    Words = npt.NDArray[np.uint64]
+    Truth = npt.NDArray[np.bool_]
+
+REDACTED = "[original]"  # stands for a value of another row that the detectors left
 _LONE_DIGITS = 9  # digits; fewer, inside a longer run of digits, are a coincidence
 _DIGITS = re.compile(rb"[0-9]+")
-_BOUNDARY = b"\xff\xff"  # between values: UTF-8 has no such byte, so no needle is found across two
+_ISO_DATE = r"^[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ][0-9].*)?$"
+_LIKE_A_DATE = (
+    r"[0-9０-９]{1,4} ?[-/.年－／．][0-9０-９]{1,2} ?[-/.月－／．][0-9０-９]{1,4}|^\s*[0-9０-９]{8}\s*$"
+)
 _FORMS = {  # all that a column may hold after its rule; whatever else it holds came from an original
-    "mask": re.compile(r"[x0*# \-_.@/+:,()]*|\[up to \d+ (?:characters|bytes)\]", re.ASCII),
-    "keep-last-4": re.compile(r"\*{4}(?:[^\W_]{4})?"),
-    "keyed-hash": re.compile(r"[0-9a-f]{32}"),
-    "format-preserving": re.compile(r"[0-9A-Za-z \-_.@/+:,()]+", re.ASCII),
-    "date-shift": re.compile(r"\d{4}-\d{2}-\d{2}(?:T.*)?", re.ASCII),
-    "generalise to year": re.compile(r"\d{1,4}", re.ASCII),
-    "generalise to month": re.compile(r"\d{4}-\d{2}", re.ASCII),
-    "generalise to decade": re.compile(r"\d{1,3}0", re.ASCII),
-    "generalise to five-years": re.compile(r"\d{1,3}[05]", re.ASCII),
-    "generalise to first-letter": re.compile(r".?", re.DOTALL),
-    "generalise to first-2": re.compile(r".{0,2}", re.DOTALL),
-    "generalise to first-3": re.compile(r".{0,3}", re.DOTALL),
-    "generalise to tens": re.compile(r"-?\d*0", re.ASCII),
-    "generalise to thousands": re.compile(r"-?\d+", re.ASCII),
+    "mask": r"[x0*# \-_.@/+:,()]*|\[up to [0-9]+ (?:characters|bytes)\]",
+    "keep-last-4": r"\*{4}(?:[\pL\pN]{4})?",
+    "keyed-hash": r"[0-9a-f]{32}",
+    "format-preserving": r"[0-9A-Za-z \-_.@/+:,()]+",
+    "date-shift": r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.*)?",
+    "generalise to year": r"[0-9]{1,4}",
+    "generalise to month": r"[0-9]{4}-[0-9]{2}",
+    "generalise to five-years": r"[0-9]{0,3}[05]",
+    "generalise to decade": r"[0-9]{0,3}0",
+    "generalise to first-letter": r"(?s:.?)",
+    "generalise to first-2": r"(?s:.{0,2})",
+    "generalise to first-3": r"(?s:.{0,3})",
+    "generalise to tens": r"-?[0-9]*0",
+    "generalise to thousands": r"-?[0-9]+",
 }
 
 
@@ -47,134 +56,223 @@ class LeakScan(msgspec.Struct, frozen=True, kw_only=True):
     """What was looked for before sealing; goes into the package as data/leak-scan.json."""
 
     needles: int  # distinct protected values that were searched, as UTF-8 and as UTF-16LE
-    short: int  # protected values of fewer than 6 bytes: not searched
-    dates: int  # protected values that are dates: they recur in every calendar, not searched in text
-    kept: int  # protected values that stand in a column with the rule keep, as a whole
+    short: int  # distinct protected values of fewer than 6 bytes: not searched
+    dates: int  # distinct protected values that are dates: they recur in every calendar
+    kept: int  # distinct protected values that stand in a column with the rule keep, as a whole
     searched: int  # bytes of text and binary columns that were searched
+    redacted: int  # places in redacted text where a protected value still stood, and gave way
     found: int = 0  # always: a finding refuses the archive
 
 
-def scan_for_leaks(
-    originals: Mapping[str, "pa.Table"],
-    results: Mapping[str, "pa.Table"],
-    rules: Mapping[str, Mapping[str, Rule]],
-) -> LeakScan:
-    """Search every protected original value in every column that is kept, and check the form of the rest.
+class LeakSearch:
+    """First learns what is protected, from all parts of all tables; then looks at each part of the result."""
 
-    A changed column is not searched: a short number inside 32 random hex digits means nothing.
-    It may hold nothing but what its rule can make.
+    def __init__(self, rules: Mapping[str, Mapping[str, Rule]], key: bytes) -> None:
+        self._rules = rules
+        self._known = Fingerprints(derived(key, "leak-scan", None))
+        self._places: list[str] = []
+        self._short: list[Words] = []
+        self._dates: list[Words] = []
+        self._learnt: dict[str, int] = {}
+        self._met: dict[str, int] = {}
+        self._counts = (0, 0)
+        self._searched = self._redacted = 0
 
-    Raises:
-        Refused: an original value would enter the archive; names the columns, never the value.
-    """
-    kept = {
-        _bytes_of(value)
-        for table, result in results.items()
-        for column in result.column_names
-        if rules[table][column].rule == "keep"
-        for value in _distinct(result.column(column))
-    }
-    owners: dict[bytes, str] = {}
-    short = dates = by_right = 0
-    for name, value in _protected(originals, rules):
-        needle = _bytes_of(value)
-        if len(needle) < SHORTEST:
-            short += 1
-        elif needle in kept:
-            by_right += 1
-        elif _is_date(value):
-            dates += 1
-        else:
-            owners.setdefault(needle, name)
-    needles = _Needles(owners)
-    searched = 0
-    for table, result in results.items():
-        for column in result.column_names:
-            place, rule = f"{table}.{column}", rules[table][column]
-            if rule.rule != "keep":
-                _check_form(place, result.column(column), rule_in_words(rule))
-            elif kind_of(result.column(column).type) in {"text", "bytes"}:
-                searched += needles.search(place, _distinct(result.column(column)))
-    return LeakScan(needles=len(owners), short=short, dates=dates, kept=by_right, searched=searched)
+    def learn(self, table: str, originals: Mapping[str, Any]) -> None:
+        """Take in one part of a table: Arrow arrays of text or bytes by column."""
+        for column, values in originals.items():
+            tags = self._counted(self._learnt, table, column, values)
+            valid = values.is_valid().to_numpy(zero_copy_only=False)
+            if self._rules[table][column].rule == "keep":
+                self._known.allow(tags[valid])
+            else:
+                self._protect(f"{table}.{column}", values, tags, valid)
 
+    def settle(self) -> None:
+        """End the learning."""
+        self._counts = self._known.settle()
+        self._short, self._dates = (
+            [np.unique(np.concatenate(p))] if p else [] for p in (self._short, self._dates)
+        )
 
-def _protected(
-    originals: Mapping[str, "pa.Table"], rules: Mapping[str, Mapping[str, Rule]]
-) -> Iterator[tuple[str, Any]]:
-    for table, original in originals.items():
-        for column in original.column_names:
-            if rules[table][column].rule != "keep":
-                for value in _distinct(original.column(column)):
-                    yield f"{table}.{column}", value
+    def clear(self, table: str, originals: Mapping[str, Any], result: "pa.Table") -> "pa.Table":
+        """Look at one part of a result; return it with what its redacted texts still showed redacted.
 
-
-class _Needles:
-    """Protected values and who owns them, ready to be searched; built only when there is text to search."""
-
-    def __init__(self, owners: Mapping[bytes, str]) -> None:
-        self._owners = owners
-
-    def search(self, place: str, values: list[Any]) -> int:
-        """Search the values of one kept column; return how many bytes they have.
+        A changed column is not searched: a short number inside 32 random hex digits means nothing.
+        It may hold nothing but what its rule can make.
 
         Raises:
-            Refused: a protected value stands in them.
+            Refused: an original value would enter the archive; names the columns, never the value.
         """
-        hay = _BOUNDARY.join(h for h in map(_bytes_of, values) if len(h) >= SHORTEST)
-        if hay and self._owners:
-            self._refuse_hits(self._narrow, hay, place)
-            if 0 in hay or isinstance(values[0], bytes):  # text without NUL, being UTF-8, holds no UTF-16
-                self._refuse_hits(self._wide, hay, place)
-        return len(hay)
+        for column, values in originals.items():
+            self._counted(self._met, table, column, values)
+        for number, column in enumerate(result.column_names):
+            place, rule = f"{table}.{column}", self._rules[table][column]
+            array = whole(result.column(column))
+            if rule.rule == "redact":
+                result = result.set_column(number, column, self._cleared(array))
+            elif rule.rule != "keep":
+                _check_form(place, array, rule_in_words(rule))
+            elif kind_of(array.type) in {"text", "bytes"}:
+                self._search(place, array)
+        return result
 
-    @cached_property
-    def _values(self) -> list[bytes]:
-        return list(self._owners)
+    def report(self) -> LeakScan:
+        """Return what was looked for.
 
-    @cached_property
-    def _narrow(self) -> BytesAhoCorasick:
-        return BytesAhoCorasick(self._values)
+        Raises:
+            Failed: the parts that were looked at are not those that were learnt from.
+        """
+        if self._met != self._learnt:
+            raise Failed("archive: the records changed while they were read; stop what writes, and run again")
+        return LeakScan(
+            needles=self._counts[0],
+            short=sum(map(len, self._short)),
+            dates=sum(map(len, self._dates)),
+            kept=self._counts[1],
+            searched=self._searched,
+            redacted=self._redacted,
+        )
 
-    @cached_property
-    def _wide(self) -> BytesAhoCorasick:
-        return BytesAhoCorasick([v.decode(errors="replace").encode("utf-16-le") for v in self._values])
+    def _counted(self, sums: dict[str, int], table: str, column: str, values: Any) -> "Words":
+        """Return the tags of the values, and add them up, so that two readings can be compared."""
+        tags = self._known.tags(values)
+        place = f"{table}.{column}"
+        total = sums.get(place, 0) + len(values) + (int(tags.sum(dtype=np.uint64)) << 64)
+        sums[place] = total % (1 << 128)
+        return tags
 
-    def _refuse_hits(self, automaton: BytesAhoCorasick, hay: bytes, place: str) -> None:
-        for number, start, end in automaton.find_matches_as_indexes(hay, overlapping=True):
-            needle = self._values[number]
-            if automaton is self._wide or not _coincidence(needle, hay, start, end):
+    def _protect(self, place: str, values: Any, tags: "Words", valid: "Truth") -> None:
+        from pyarrow import compute as pc
+
+        if place not in self._places:
+            self._places.append(place)
+        short = pc.binary_length(values).fill_null(0).to_numpy(zero_copy_only=False) < SHORTEST
+        dates = _dates(values) & ~short
+        self._short.append(np.unique(tags[valid & short]))
+        self._dates.append(np.unique(tags[valid & dates]))
+        self._known.forbid(values, tags, valid & ~short & ~dates, self._places.index(place))
+
+    def _search(self, place: str, array: Any) -> None:
+        self._searched += _size(array)
+        for form in _readings(array):
+            for hit in self._hits(form):
+                owner = self._places[hit.owner]
                 raise Refused(
-                    f"archive: column {place} would carry original values of {self._owners[needle]}; "
-                    f"protect {place} too (drop, null, mask), or keep {self._owners[needle]}"
+                    f"archive: column {place} would carry original values of {owner}; "
+                    f"protect {place} too (drop, null, mask, redact), or keep {owner}"
                 )
 
+    def _hits(self, array: Any) -> Iterator[Hit]:
+        for hit in self._known.find(array):
+            value = array[hit.row].as_py()
+            text = value if isinstance(value, bytes) else value.encode()
+            if not _coincidence(text, hit.start, hit.end):
+                yield hit
 
-def _coincidence(needle: bytes, hay: bytes, start: int, end: int) -> bool:
+    def _cleared(self, array: Any) -> Any:
+        """Redact what is still there; a text that still shows a value afterwards becomes NULL."""
+        self._searched += _size(array)
+        once = self._redact(array, _without)
+        return once if once is array else self._redact(once, lambda *_: None)
+
+    def _redact(self, array: Any, change: Callable[[bytes, list[Hit]], str | None]) -> Any:
+        found: dict[int, list[Hit]] = {}
+        for hit in self._hits(array):
+            found.setdefault(hit.row, []).append(hit)
+        if not found:
+            return array
+        texts = array.to_pylist()
+        for row, hits in found.items():
+            self._redacted += len(hits)
+            texts[row] = change(texts[row].encode(), hits)
+        return arrow().array(texts, array.type)
+
+
+def _without(text: bytes, hits: list[Hit]) -> str:
+    ranges: list[tuple[int, int]] = []
+    for hit in sorted(hits, key=lambda h: h.start):
+        if ranges and hit.start < ranges[-1][1]:
+            ranges[-1] = (ranges[-1][0], max(ranges[-1][1], hit.end))
+        else:
+            ranges.append((hit.start, hit.end))
+    for start, end in reversed(ranges):
+        text = text[:start] + REDACTED.encode() + text[end:]
+    return text.decode()
+
+
+def _readings(array: Any) -> Iterator[Any]:
+    """Yield the values as they are, and what they say if they hold UTF-16LE, from even and from odd bytes."""
+    yield array
+    values = (
+        [v if isinstance(v, bytes) else v.encode() for v in array.to_pylist() if v]
+        if _may_be_wide(array)
+        else []
+    )
+    for skipped in (0, 1):
+        read = [v[skipped:].decode("utf-16-le", "replace").encode("utf-8", "replace") for v in values]
+        yield arrow().array(read, arrow().binary())
+
+
+def _may_be_wide(array: Any) -> bool:
+    if kind_of(array.type) == "bytes":
+        return True
+    content = array.buffers()[2]
+    return content is not None and 0 in np.frombuffer(
+        content, np.uint8
+    )  # text without NUL, being UTF-8, is not
+
+
+def _size(array: Any) -> int:
+    from pyarrow import compute as pc
+
+    return int(pc.sum(pc.binary_length(array)).as_py() or 0)
+
+
+def _coincidence(text: bytes, start: int, end: int) -> bool:
     """Say whether a short number was met inside a longer one."""
-    if len(needle) >= _LONE_DIGITS or not _DIGITS.fullmatch(needle):
+    if end - start >= _LONE_DIGITS or not _DIGITS.fullmatch(text[start:end]):
         return False
-    return bool(_DIGITS.match(hay[max(start - 1, 0) : start]) or _DIGITS.match(hay[end : end + 1]))
+    return bool(_DIGITS.match(text[max(start - 1, 0) : start]) or _DIGITS.match(text[end : end + 1]))
 
 
-def _check_form(place: str, column: Any, words: str) -> None:
-    form = _FORMS.get(words)
-    if not all(form is not None and form.fullmatch(plain(value)) for value in _distinct(column)):
+def _check_form(place: str, array: Any, words: str) -> None:
+    from pyarrow import compute as pc
+
+    if kind_of(array.type) == "null" or words == "null":
+        fits = array.null_count == len(array)
+    else:
+        form = _FORMS.get(words, "[^\\x00-\\x{10FFFF}]")
+        fits = pc.all(pc.match_substring_regex(text_of(array), f"^(?:{form})$")).as_py() is not False
+    if not fits:
         raise Refused(f"archive: column {place} holds something that {words} cannot make; report this defect")
 
 
-def _distinct(column: Any) -> list[Any]:
-    return [value for value in column.unique().to_pylist() if value is not None]
+def _dates(values: Any) -> "Truth":
+    """Say which values are dates; of bytes none is."""
+    from pyarrow import compute as pc
+
+    none = np.zeros(len(values), bool)
+    if kind_of(values.type) == "bytes":
+        try:
+            values = values.cast(arrow().string())
+        except arrow().ArrowInvalid:
+            return none
+    usual = pc.match_substring_regex(values, _ISO_DATE).fill_null(False).to_numpy(zero_copy_only=False)
+    perhaps = pc.match_substring_regex(values, _LIKE_A_DATE).fill_null(False).to_numpy(zero_copy_only=False)
+    other = np.flatnonzero(perhaps & ~usual)
+    if other.size:
+        encoded = values.take(arrow().array(other)).dictionary_encode()
+        answers = np.array([_is_date(value) for value in encoded.dictionary.to_pylist()], bool)
+        usual = usual.copy()
+        usual[other] = answers[encoded.indices.to_numpy(zero_copy_only=False)]
+    dates: Truth = usual
+    return dates
 
 
-def _bytes_of(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else plain(value).encode()
-
-
-def _is_date(value: Any) -> bool:
-    if isinstance(value, bytes):
-        return False
+def _is_date(value: str) -> bool:
     try:
-        date_of(plain(value))
+        date_of(value)
     except UnfitError:
         return False
     return True

@@ -1,56 +1,32 @@
 """Write, check and open archive packages, version 1 (docs/spec/archive.md).
 
 Records, rules, leak scan, bag, read back, encryption, read back again: all before anything is erased.
-Plain records stay in memory, within stated limits; only the sealed file touches the disk.
+Plain records stay in memory, one part of one table at a time; only the sealed file touches the disk.
 """
 
 import datetime
-import hashlib
-import json
-import re
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from deleatur.archive import tables as forms
 from deleatur.archive.age import identity_of, pyrage, recipient_of
-from deleatur.archive.bag import make_bag, read_bag
-from deleatur.archive.leaks import LeakScan, scan_for_leaks
+from deleatur.archive.bag import read_bag
 from deleatur.archive.readme import readme
-from deleatur.archive.records import MAX_RECORDS, Budget, read_table
 from deleatur.archive.seal import digest_of, seal
-from deleatur.desensitize.arrow import kind_of
-from deleatur.desensitize.rules import apply_rules, rule_in_words
+from deleatur.archive.writing import DescribedTable, Description, Writing
+from deleatur.desensitize.arrow import arrow
 from deleatur.documents.codec import decode_json
 from deleatur.documents.job import ArchivedTable, Custodian
-from deleatur.documents.journal import Archived, ArchivedRows
-from deleatur.documents.place import Frozen
+from deleatur.documents.journal import Archived
 from deleatur.documents.plan import PlannedTarget
 from deleatur.errors import Failed, Refused
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-SCHEMA: Final = "deleatur/archive/v1"
-
-
-class DescribedTable(Frozen, frozen=True):
-    """One table in data/schema.json."""
-
-    table: str
-    rows: int
-    parquet: str  # path below data/
-    csv: str
-    columns: tuple[dict[str, str], ...]  # name, Arrow type, kind
-
-
-class Description(Frozen, frozen=True):
-    """data/schema.json: what tables the package has and where."""
-
-    schema: Literal["deleatur/archive/v1"]
-    tables: tuple[DescribedTable, ...]
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +41,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 def write_archive(
     folder: Path,
     planned: PlannedTarget,
-    tables: Mapping[str, Iterator[dict[str, Any]]],
+    tables: Mapping[str, Callable[[], Iterator[dict[str, Any]]]],
     custodian: Custodian,
     *,
     job: str,
@@ -74,41 +50,31 @@ def write_archive(
 ) -> Archived:
     """Archive what `planned` keeps into `folder` and return the event for the journal.
 
-    `tables` yields the original records of each archived table; `key` is the job's secret of 32
+    Each of `tables` yields the original records of a table anew whenever it is called, and is
+    called twice; one part of one table is in memory at a time. `key` is the job's secret of 32
     bytes. A package that is already there is replaced: until the event is journalled, doing it
     again is right.
 
     Raises:
-        Refused: a rule is missing or does not fit, nothing to archive, a leak, over the limit,
-            or a recipient that cannot be used.
-        Failed: the disk is full, or what was read back differs.
-        Unsupported: pyarrow or pyrage is not installed.
+        Refused: a rule is missing or does not fit, nothing to archive, a leak, or a recipient that
+            cannot be used.
+        Failed: the disk is full, what was read back differs, or the records changed meanwhile.
+        Unsupported: pyarrow, numpy or pyrage is not installed.
     """
     _check_custodian(custodian)
-    wanted = _wanted(planned, tables)
-    budget = Budget(planned.id, MAX_RECORDS)
-    originals = {name: read_table(name, tables[name], budget) for name in wanted}
-    results = {name: _ruled(name, table, wanted[name], key) for name, table in originals.items()}
-    scan = scan_for_leaks(originals, results, {name: wanted[name].columns for name in wanted})
-    del originals
     bag = f"{job}-{planned.id}"
     file = f"{bag}.tar.age"
-    parquet = {name: forms.to_parquet(table) for name, table in results.items()}
-    payload = _payload(results, parquet, wanted, scan)
+    writing = Writing(bag, _wanted(planned, tables), tables, key)
+    writing.learn()
     text = readme(title=f"{job} / {planned.id}", file=file, bag=bag, custodian=custodian)
     info = _info(job, planned, plan_digest, custodian)
-    plain = make_bag(bag, payload, {"README.txt": text.encode()}, info)
-    _check_bag(plain, results)
-    digest, size = seal(plain, folder / file, custodian)
+    digest, size = seal(writing.blocks({"README.txt": text.encode()}, info), folder / file, custodian)
     return Archived(
         target=planned.id,
         file=file,
         sha256=digest,
         size=size,
-        tables=tuple(
-            ArchivedRows(table=name, rows=table.num_rows, sha256=_sha256(parquet[name]))
-            for name, table in results.items()
-        ),
+        tables=tuple(writing.written),
         custodian=custodian.name,
         recipient=custodian.recipient,
         compared="decrypted",
@@ -148,8 +114,8 @@ def open_archive(path: Path, identity: str) -> Opened:
         raise Refused(
             f"archive {path.name} does not open: another identity is needed, or it was changed"
         ) from None
-    bag, members = read_bag(plain)
-    tables = {t.table: forms.from_parquet(_member(members, t.parquet)) for t in _described(members)}
+    bag, members = read_bag(io.BytesIO(plain))
+    tables = {t.table: _joined(members, t.parquet) for t in _described(members)}
     lines = (
         line.partition(": ")
         for line in members.get("bag-info.txt", b"").decode(errors="replace").splitlines()
@@ -175,58 +141,8 @@ def _wanted(planned: PlannedTarget, tables: Mapping[str, object]) -> dict[str, A
     return wanted
 
 
-def _ruled(name: str, table: "pa.Table", archived: ArchivedTable, key: bytes) -> "pa.Table":
-    try:
-        return apply_rules(table, archived.columns, key)
-    except Refused as refusal:
-        raise Refused(f"table {name}, {refusal}") from None
-
-
-def _payload(
-    results: Mapping[str, "pa.Table"],
-    parquet: Mapping[str, bytes],
-    wanted: Mapping[str, ArchivedTable],
-    scan: LeakScan,
-) -> dict[str, bytes]:
-    payload = {}
-    described, lineage = [], []
-    for number, (name, table) in enumerate(results.items(), start=1):
-        stem = f"tables/{_file_name(name, number)}"
-        payload[f"data/{stem}.parquet"] = parquet[name]
-        payload[f"data/{stem}.csv"] = forms.to_csv(table)
-        columns = tuple({"name": f.name, "type": str(f.type), "kind": kind_of(f.type)} for f in table.schema)
-        described.append(
-            DescribedTable(
-                table=name,
-                rows=table.num_rows,
-                parquet=f"{stem}.parquet",
-                csv=f"{stem}.csv",
-                columns=columns,
-            )
-        )
-        rules = {column: rule_in_words(rule) for column, rule in wanted[name].columns.items()}
-        lineage.append({"table": name, "rules": rules})
-    description = Description(schema=SCHEMA, tables=tuple(described))
-    payload["data/schema.json"] = _json(msgspec.to_builtins(description))
-    payload["data/rules.json"] = _json({"schema": SCHEMA, "tables": lineage})
-    payload["data/leak-scan.json"] = _json({"schema": SCHEMA, **msgspec.to_builtins(scan)})
-    return payload
-
-
-def _file_name(table: str, number: int) -> str:
-    """Return a name for the files of a table; its real name always stands in schema.json."""
-    return table if re.fullmatch(r"\w[\w-]{0,99}", table) else f"table-{number}"
-
-
-def _check_bag(plain: bytes, results: Mapping[str, "pa.Table"]) -> None:
-    """Parse the plain bag again and compare every table with what the rules made."""
-    _, members = read_bag(plain)
-    described = _described(members)
-    if [t.table for t in described] != list(results):
-        raise Failed("archive: data/schema.json does not name the tables that were archived")
-    for table in described:
-        forms.check_parquet(table.table, _member(members, table.parquet), results[table.table])
-        forms.check_csv(table.table, _member(members, table.csv), results[table.table])
+def _joined(members: Mapping[str, bytes], paths: tuple[str, ...]) -> "pa.Table":
+    return arrow().concat_tables([forms.from_parquet(_member(members, path)) for path in paths])
 
 
 def _described(members: Mapping[str, bytes]) -> tuple[DescribedTable, ...]:
@@ -247,11 +163,3 @@ def _info(job: str, planned: PlannedTarget, plan_digest: str, custodian: Custodi
         f"Retention-Until: {custodian.retain_until}\n"
         f"Custodian: {custodian.name}\n"
     )
-
-
-def _json(document: object) -> bytes:
-    return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -12,7 +12,7 @@ EN  This package holds records that must be kept, desensitized. It is a BagIt 1.
         age -d -i KEYFILE {file} | tar x
         cd {bag} && sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt
 
-    Each table is in data/tables twice: as CSV (UTF-8, first line names, empty = no value, "" = empty
+    Each table is in data/tables twice, in parts: as CSV (UTF-8, first line names, empty = no value, "" = empty
     text) and as Parquet. data/schema.json says what each column is, data/rules.json what was done to it.
     Keep until {until}; then destroy the key and every copy.
 
@@ -23,7 +23,7 @@ DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlicht
         age -d -i SCHLÜSSELDATEI {file} | tar x
         cd {bag} && sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt
 
-    Jede Tabelle steht zweimal in data/tables: als CSV (UTF-8, erste Zeile Namen, leer = kein Wert,
+    Jede Tabelle steht zweimal, in Teilen, in data/tables: als CSV (UTF-8, erste Zeile Namen, leer = kein Wert,
     "" = leerer Text) und als Parquet. data/schema.json beschreibt die Spalten, data/rules.json, was mit
     ihnen geschah. Aufbewahren bis {until}; danach den Schlüssel und alle Kopien vernichten.
 
@@ -33,7 +33,7 @@ DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlicht
         age -d -i 密钥文件 {file} | tar x
         cd {bag} && sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt
 
-    每张表在 data/tables 中有两份:CSV(UTF-8,首行为列名,空 = 无值,"" = 空文本)和 Parquet。
+    每张表在 data/tables 中有两份(分段):CSV(UTF-8,首行为列名,空 = 无值,"" = 空文本)和 Parquet。
     data/schema.json 说明各列,data/rules.json 说明各列所用的规则。
     保存至 {until};到期后销毁密钥和所有副本。
 """

@@ -1,14 +1,14 @@
-"""Turn the records that a backend yields into one typed Arrow table, without changing a value.
+"""Turn the records that a backend yields into typed Arrow tables, part by part, without changing a value.
 
 SQLite gives each value its own type. A column of integers and floats becomes float where every
 integer is exact; a column that mixes numbers, dates and text becomes text, and with bytes among
-them it becomes bytes.
+them it becomes bytes. So records are read twice: once for the types, once for the values.
 """
 
 import datetime
 import decimal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from deleatur.desensitize.arrow import arrow
@@ -18,122 +18,179 @@ from deleatur.errors import Failed, Refused
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAX_RECORDS = 256 << 20  # bytes of content per target, in memory: text and bytes by length, the rest 8 each
-_BATCH = 8192  # values turned from Python objects into Arrow at a time
+PART_ROWS = 1 << 16  # records in one part; research D4: such parts keep a worker below 0.4 GB
+PART_BYTES = 32 << 20  # of text and bytes in one part, the last record excepted
+
 _EXACT = 2**53  # integers up to here are exact in an IEEE 754 double
-_TYPED: dict[type, str] = {int: "int64", float: "float64", str: "string", bytes: "binary"}
-_INFERRED = frozenset({bool, decimal.Decimal, datetime.date, datetime.datetime})  # Arrow knows their types
-_AS_TEXT = frozenset({int, float, str, uuid.UUID, datetime.time}) | _INFERRED
+_TYPED: dict[type, str] = {int: "int64", float: "float64", str: "string", bytes: "binary", bool: "bool"}
+_DATED: dict[type, str] = {datetime.date: "date32"}
+_AS_TEXT = frozenset(
+    {int, float, str, bool, uuid.UUID, decimal.Decimal, datetime.date, datetime.datetime, datetime.time}
+)
 
 
-class Budget:
-    """What the tables of one target may still hold, in bytes of content."""
-
-    def __init__(self, target: str, limit: int) -> None:
-        self._target = target
-        self._limit = limit
-        self._left = limit
-
-    def take(self, table: str, size: int) -> None:
-        """Count `size` bytes of `table`.
-
-        Raises:
-            Refused: the target's archive is larger than one package may be.
-        """
-        self._left -= size
-        if self._left < 0:
-            raise Refused(
-                f"archive of target {self._target}: with table {table} it passes {self._limit} bytes of "
-                "records, and plain records never touch the disk; split it into several jobs"
-            )
-
-
-def read_table(name: str, records: Iterator[dict[str, Any]], budget: Budget) -> "pa.Table":
-    """Read all records of table `name`; every record must have the same columns.
+def parts(name: str, records: Iterator[dict[str, Any]]) -> Iterator[dict[str, list[Any]]]:
+    """Yield the records of table `name` column by column, one part at a time.
 
     Raises:
         Failed: the backend yielded records of different shape.
-        Refused: there is no record, a column's values have no common form, or the budget is spent.
     """
-    columns: dict[str, _Column] = {}
+    columns: dict[str, list[Any]] = {}
+    number = size = 0
     for number, record in enumerate(records, start=1):
-        columns = columns or {column: _Column() for column in record}
+        columns = columns or {column: [] for column in record}
         if record.keys() != columns.keys():
             raise Failed(f"table {name}: record {number} has other columns than the first")
-        budget.take(name, sum(columns[column].add(value) for column, value in record.items()))
-    if not columns:
-        raise Refused(
-            f"table {name}: no record to archive; correct its conditions or leave it out of the job"
-        )
-    return arrow().table({column: _finish(name, column, values) for column, values in columns.items()})
+        for column, value in record.items():
+            columns[column].append(value)
+            if isinstance(value, str | bytes):
+                size += len(value)
+        if size >= PART_BYTES or number % PART_ROWS == 0:
+            yield columns
+            columns, size = {column: [] for column in columns}, 0
+    if any(columns.values()):
+        yield columns
 
 
-def _finish(table: str, name: str, column: "_Column") -> Any:
+class Types:
+    """The types of a table's columns, learnt from its values part by part."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._columns: dict[str, _Column] = {}
+
+    def see(self, part: Mapping[str, list[Any]]) -> None:
+        """Learn from one part.
+
+        Raises:
+            Failed: it has other columns than the parts before.
+        """
+        self._columns = self._columns or {name: _Column() for name in part}
+        self._check(part)
+        for name, values in part.items():
+            self._columns[name].see(values)
+
+    def table(self, part: Mapping[str, list[Any]]) -> "pa.Table":
+        """Return a part as a table of the types that were learnt.
+
+        Raises:
+            Refused: a column's values have no common form.
+            Failed: a value has another type than any that was seen.
+        """
+        self._check(part)
+        return arrow().table({name: self._array(name, values) for name, values in part.items()})
+
+    def _check(self, part: Mapping[str, list[Any]]) -> None:
+        if part.keys() != self._columns.keys():
+            raise Failed(f"table {self._table}: a record has other columns than the first")
+
+    def _array(self, name: str, values: list[Any]) -> Any:
+        pa = arrow()
+        try:
+            return self._columns[name].array(values)
+        except _FormlessError as error:
+            raise Refused(f"table {self._table}, column {name}: {error}") from None
+        except UnicodeEncodeError:
+            raise Refused(
+                f"table {self._table}, column {name}: text that is not Unicode; repair it first"
+            ) from None
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            raise Failed(
+                f"table {self._table}, column {name}: its values changed while they were read; run again"
+            ) from None
+
+
+def bytes_of(values: list[Any], table: str, column: str) -> Any:
+    """Return the values' one text form, or their bytes, as one Arrow array; NULL stays NULL.
+
+    Raises:
+        Refused: a value has no text form, or is no Unicode.
+    """
+    pa = arrow()
+    kinds = {type(value) for value in values} - {type(None)}
     try:
-        return column.finish()
+        if kinds <= {str}:
+            return pa.array(values, pa.string())
+        if kinds == {int} and all(-(2**63) <= v < 2**63 for v in values if v is not None):
+            return pa.array(values, pa.int64()).cast(pa.string())
+        coded = [None if v is None else v if isinstance(v, bytes) else _text(v).encode() for v in values]
     except _FormlessError as error:
-        raise Refused(f"table {table}, column {name}: {error}") from None
+        raise Refused(f"table {table}, column {column}: {error}") from None
     except UnicodeEncodeError:
-        raise Refused(f"table {table}, column {name}: text that is not Unicode; repair it first") from None
+        raise Refused(f"table {table}, column {column}: text that is not Unicode; repair it first") from None
+    return pa.array(coded, pa.binary())
 
 
 class _FormlessError(ValueError):
     """A column's values have no common form; the message names types, never values."""
 
+    def __init__(self, names: str) -> None:
+        super().__init__(f"values of type {names}; only numbers, text, bytes, dates and true/false go in")
+
+
+def _text(value: Any) -> str:
+    if type(value) not in _AS_TEXT:
+        raise _FormlessError(type(value).__name__)
+    return plain(value)
+
 
 class _Column:
-    """The values of one column, kept compactly while they come."""
+    """What is known of the values of one column."""
 
     def __init__(self) -> None:
-        self._pending: list[Any] = []
-        self._chunks: list[Any] = []
         self._kinds: set[type] = set()
         self._widest = 0  # the largest magnitude of an integer
+        self._digits = self._scale = 0  # of decimals: before and after the point
+        self._times: set[Any] = set()  # Arrow's types of timestamps
 
-    def add(self, value: Any) -> int:
-        """Take one value; return its size in bytes."""
-        self._pending.append(value)
-        if value is not None:
-            self._kinds.add(type(value))
-        if type(value) is int:
-            self._widest = max(self._widest, value if value >= 0 else -value - 1)
-        if len(self._pending) >= _BATCH and self._kinds <= {str, bytes, float} and len(self._kinds) == 1:
-            self._chunks.append(arrow().array(self._pending, type=self._type()))
-            self._pending = []
-        return len(value) if isinstance(value, str | bytes) else 8
+    def see(self, values: list[Any]) -> None:
+        present = {type(value) for value in values} - {type(None)}
+        self._kinds |= present
+        if int in present:
+            sizes = (v if v >= 0 else -v - 1 for v in values if type(v) is int)
+            self._widest = max(self._widest, *sizes)
+        if decimal.Decimal in present:
+            for value in values:
+                self._see_decimal(value)
+        if datetime.datetime in present:
+            zones = {v.tzinfo for v in values if type(v) is datetime.datetime}
+            self._times |= {arrow().infer_type([datetime.datetime(2000, 1, 1, tzinfo=z)]) for z in zones}
 
-    def finish(self) -> Any:
-        """Return the column as one Arrow array of its type."""
-        pa, type_ = arrow(), self._type()
-        values = [value for chunk in self._chunks for value in chunk.to_pylist()] if self._rebuild() else []
-        values += self._pending
-        if type_ in {"string", "binary"}:
-            values = [value if value is None else _coded(value, type_) for value in values]
-        last = pa.array(values, type=type_)
-        return last if self._rebuild() else pa.chunked_array([*self._chunks, last])
+    def array(self, values: list[Any]) -> Any:
+        type_ = self._type()
+        if type_ in {arrow().string(), arrow().binary()}:
+            wide = type_ == arrow().binary()
+            values = [v if v is None or isinstance(v, bytes) else _coded(v, wide) for v in values]
+        return arrow().array(values, type=type_)
 
-    def _rebuild(self) -> bool:
-        return len(self._kinds) > 1 or not self._chunks
+    def _see_decimal(self, value: Any) -> None:
+        if type(value) is decimal.Decimal:
+            _, digits, exponent = value.as_tuple()
+            if not isinstance(exponent, int):
+                raise _FormlessError("Decimal that is no number")
+            self._scale = max(self._scale, -exponent)
+            self._digits = max(self._digits, len(digits) + exponent)
 
-    def _type(self) -> str | None:
-        kinds = self._kinds
+    def _type(self) -> Any:
+        pa, kinds = arrow(), self._kinds
+        if not kinds:
+            return pa.null()
         if kinds == {int} and self._widest >= 2**63:
-            return "string"
-        if len(kinds) == 1 and kinds <= _TYPED.keys():
-            return _TYPED[next(iter(kinds))]
-        if len(kinds) <= 1 and kinds <= _INFERRED:
-            return None
+            return pa.string()
+        if len(kinds) == 1 and kinds <= (_TYPED | _DATED).keys():
+            return pa.type_for_alias((_TYPED | _DATED)[next(iter(kinds))])
+        if kinds == {decimal.Decimal} and self._digits + self._scale <= 38:  # decimal128
+            return pa.decimal128(max(self._digits, 0) + self._scale, self._scale)
+        if kinds == {datetime.datetime} and len(self._times) == 1:
+            return next(iter(self._times))
         if kinds == {int, float} and self._widest < _EXACT:
-            return "float64"
+            return pa.float64()
         if kinds <= _AS_TEXT:
-            return "string"
+            return pa.string()
         if kinds <= _AS_TEXT | {bytes}:
-            return "binary"
-        names = ", ".join(sorted(kind.__name__ for kind in kinds - _AS_TEXT - {bytes}))
-        raise _FormlessError(f"values of type {names}; only numbers, text, bytes, dates and true/false go in")
+            return pa.binary()
+        raise _FormlessError(", ".join(sorted(kind.__name__ for kind in kinds - _AS_TEXT - {bytes})))
 
 
-def _coded(value: Any, type_: str) -> Any:
-    if isinstance(value, bytes):
-        return value
-    return plain(value).encode() if type_ == "binary" else plain(value)
+def _coded(value: Any, wide: bool) -> Any:
+    return _text(value).encode() if wide else _text(value)

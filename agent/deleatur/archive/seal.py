@@ -4,26 +4,31 @@ The second recipient is ephemeral: its secret key lives in this process only, as
 pyrage that is never turned into text, and which wipes itself when it is dropped after the comparison.
 """
 
+import contextlib
 import errno
 import hashlib
 import hmac
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from deleatur.archive.age import pyrage, recipient_of
+from deleatur.archive.bag import check_bag
 from deleatur.documents.job import Custodian
 from deleatur.errors import Failed
 
 _BLOCK = 1 << 20  # bytes read at a time
 
 
-def seal(plain: bytes, path: Path, custodian: Custodian) -> tuple[str, int]:
-    """Encrypt `plain` to the custodian and put it at `path`; return SHA-256 (hex) and size of the file.
+def seal(blocks: Iterator[bytes], path: Path, custodian: Custodian) -> tuple[str, int]:
+    """Encrypt a bag to the custodian and put it at `path`; return SHA-256 (hex) and size of the file.
 
-    Written beside `path`, flushed, read back, decrypted, compared, and only then renamed: a file
-    at `path` is whole and was compared. Doing it again replaces it.
+    Written beside `path` as the blocks come, flushed, read back, decrypted, compared, and only then
+    renamed: a file at `path` is whole and was compared. Doing it again replaces it. Whatever the
+    blocks' maker raises ends it, and nothing is left.
 
     Raises:
         Failed: the disk is full, or what was read back is not what was written.
@@ -32,6 +37,7 @@ def seal(plain: bytes, path: Path, custodian: Custodian) -> tuple[str, int]:
     recipient = recipient_of(custodian)
     witness = pyrage().x25519.Identity.generate()
     partial = path.with_name(f".{path.name}.partial")
+    plain = _Blocks(blocks)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         _flush_folder(path.parent.parent)
@@ -39,14 +45,20 @@ def seal(plain: bytes, path: Path, custodian: Custodian) -> tuple[str, int]:
         digest, size = digest_of(partial)
         if digest != written:
             raise Failed(f"archive {path.name}: read back from the disk, it differs; check the medium")
-        if not _opens_to(partial, witness, plain):
+        if not _opens_to(partial, witness, plain.digest.digest()):
             raise Failed(f"archive {path.name}: read back and decrypted, it differs; check the machine")
         del witness
         partial.rename(path)
         _flush_folder(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise Failed(_explain(error, path, len(plain))) from None
+        if error is plain.error:
+            raise
+        raise Failed(_explain(error, path, plain.size)) from None
+    except BaseException:
+        if plain.error is not None:
+            partial.unlink(missing_ok=True)
+        raise
     return digest, size
 
 
@@ -59,6 +71,60 @@ def digest_of(path: Path) -> tuple[str, int]:
             digest.update(block)
             size += len(block)
     return digest.hexdigest(), size
+
+
+class _Blocks(io.RawIOBase):
+    """The plain bag as pyrage reads it, digested on the way; an error of its maker ends it and is kept."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._rest = memoryview(b"")
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.ended = False
+        self.error: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Return at most `size` bytes, and nothing at the end."""
+        while not self._rest and not self.ended and self.error is None:
+            self._next()
+        block = bytes(self._rest[:size]) if size >= 0 else bytes(self._rest)
+        self._rest = self._rest[len(block) :]
+        return block
+
+    def _next(self) -> None:
+        try:
+            block = next(self._blocks, None)
+        except BaseException as error:  # noqa: BLE001  (raised again by `_encrypt`: pyrage would lose it)
+            self.error = error
+            return
+        self.ended = block is None
+        self._rest = memoryview(block or b"")
+        self.digest.update(self._rest)
+        self.size += len(self._rest)
+
+
+class _Pipe:
+    """A file for pyrage to write decrypted bytes to: digested, and read at its other end by `check_bag`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.digest = hashlib.sha256()
+        self._closed = False
+
+    def write(self, block: bytes) -> int:
+        """Pass a block on; once the reader has gone, only digest it."""
+        self.digest.update(block)
+        rest = memoryview(block)
+        while rest and not self._closed:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BrokenPipeError:
+                self._closed = True
+        return len(block)
+
+    def flush(self) -> None:
+        """There is nothing to flush."""
 
 
 class _Tee:
@@ -86,26 +152,45 @@ class _Tee:
         """Leave flushing to fsync."""
 
 
-def _encrypt(plain: bytes, path: Path, recipients: list[Any]) -> str:
+def _encrypt(plain: _Blocks, path: Path, recipients: list[Any]) -> str:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o600)
     try:
         tee = _Tee(descriptor)
-        pyrage().encrypt_io(io.BytesIO(plain), tee, recipients)
-        if tee.error is not None:
-            raise tee.error
+        pyrage().encrypt_io(plain, tee, recipients)
+        for error in (plain.error, tee.error):
+            if error is not None:
+                raise error
+        if not plain.ended:
+            raise Failed(f"archive {path.name}: the encryption stopped before the end; check the machine")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return tee.digest.hexdigest()
 
 
-def _opens_to(path: Path, identity: Any, plain: bytes) -> bool:
+def _opens_to(path: Path, identity: Any, digest: bytes) -> bool:
+    """Decrypt the file, read the bag in it to its end, and compare its digest; nothing plain is stored."""
+    reading, writing = os.pipe()
+    passed: list[bool] = []
+
+    def read() -> None:
+        with os.fdopen(reading, "rb") as end, contextlib.suppress(Failed):
+            check_bag(end)
+            passed.append(True)
+
+    reader = Thread(target=read, name="archive-check")
+    reader.start()
+    pipe = _Pipe(writing)
     try:
-        opened = pyrage().decrypt(path.read_bytes(), [identity])
+        with path.open("rb") as file:
+            pyrage().decrypt_io(file, pipe, [identity])
     except pyrage().DecryptError:
         return False
-    return hmac.compare_digest(hashlib.sha256(opened).digest(), hashlib.sha256(plain).digest())
+    finally:
+        os.close(writing)
+        reader.join()
+    return bool(passed) and hmac.compare_digest(pipe.digest.digest(), digest)
 
 
 def _flush_folder(folder: Path) -> None:
@@ -118,5 +203,5 @@ def _flush_folder(folder: Path) -> None:
 
 def _explain(error: OSError, path: Path, size: int) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"archive {path.name}: no space in {path.parent}; free {size} bytes and resume"
+        return f"archive {path.name}: no space in {path.parent} after {size} bytes; make room and resume"
     return f"archive {path.name}: {error.strerror} ({path.parent}); repair and resume"

@@ -23,7 +23,7 @@ SHIFT_DAYS = 365  # the most that a subject's dates move, either way
 
 def derived(key: bytes, purpose: str, domain: str | None) -> bytes:
     """Return the AES-256 key of one purpose and domain (HMAC-SHA-256, one block of HKDF-Expand's kind)."""
-    return hmac.digest(key, f"deleatur/archive/v2/{purpose}/{domain or ''}".encode(), "sha256")
+    return hmac.digest(key, f"deleatur/archive/v1/{purpose}/{domain or ''}".encode(), "sha256")
 
 
 def tokens(array: Any, key: bytes, domain: str | None = None) -> Any:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -183,7 +184,7 @@ class Walk:
         with self.crew.opener.fresh(target) as (backend, look):
             if look is None:
                 raise Refused(f"{target.id}: is gone, so nothing can be archived")
-            tables = {a.table: backend.records(a.table) for a in target.target.archive}
+            tables = {a.table: partial(backend.records, a.table) for a in target.target.archive}
             archived = write_archive(
                 self.directory.archive,
                 target,

@@ -1,0 +1,160 @@
+"""Make the plain bag of an archive, part by part: records, rules, leak scan, Parquet, CSV, read back."""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from deleatur.archive import tables as forms
+from deleatur.archive.bag import Bag
+from deleatur.archive.leaks import LeakSearch
+from deleatur.archive.records import Types, bytes_of, parts
+from deleatur.desensitize.arrow import kind_of
+from deleatur.desensitize.rules import apply_rules, check_rules, rule_in_words
+from deleatur.documents.job import ArchivedTable
+from deleatur.documents.journal import ArchivedRows
+from deleatur.documents.place import Frozen
+from deleatur.errors import Failed, Refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA: Final = "deleatur/archive/v1"
+
+
+class DescribedTable(Frozen, frozen=True):
+    """One table in data/schema.json."""
+
+    table: str
+    rows: int
+    parquet: tuple[str, ...]  # paths of its parts below data/, in order
+    csv: tuple[str, ...]
+    columns: tuple[dict[str, str], ...]  # name, Arrow type, kind
+
+
+class Description(Frozen, frozen=True):
+    """data/schema.json: what tables the package has and where."""
+
+    schema: Literal["deleatur/archive/v1"]
+    tables: tuple[DescribedTable, ...]
+
+
+class Writing:
+    """One package in the making: first `learn`, then take its `blocks`."""
+
+    def __init__(
+        self,
+        bag: str,
+        wanted: Mapping[str, ArchivedTable],
+        tables: Mapping[str, Callable[[], Iterator[dict[str, Any]]]],
+        key: bytes,
+    ) -> None:
+        self.written: list[ArchivedRows] = []  # of each table whose blocks were taken
+        self._bag = Bag(bag)
+        self._wanted = wanted
+        self._tables = tables
+        self._key = key
+        self._types = {name: Types(name) for name in wanted}
+        self._leaks = LeakSearch({name: table.columns for name, table in wanted.items()}, key)
+        self._described: list[DescribedTable] = []
+
+    def learn(self) -> None:
+        """Read all records once: their types, and what must not be found in the archive.
+
+        Raises:
+            Refused: a rule is missing, there is no record, or a value has no text form.
+        """
+        for name in self._wanted:
+            empty = True
+            for part in parts(name, self._tables[name]()):
+                if empty:
+                    _check_rules(name, list(part), self._wanted[name])
+                empty = False
+                self._types[name].see(part)
+                self._leaks.learn(name, _coded(name, part))
+            if empty:
+                raise Refused(
+                    f"table {name}: no record to archive; correct its conditions or leave it out of the job"
+                )
+        self._leaks.settle()
+
+    def blocks(self, tags: Mapping[str, bytes], info: str) -> Iterator[bytes]:
+        """Read all records again and yield the bag's tar; nothing is yielded that was not looked at before.
+
+        Raises:
+            Refused: a rule does not fit, or an original value would enter the archive.
+            Failed: a part does not read back as it was made, or the records changed meanwhile.
+        """
+        for number, name in enumerate(self._wanted, start=1):
+            yield from self._table(name, f"tables/{_folder(name, number)}")
+        scan = self._leaks.report()
+        description = Description(schema=SCHEMA, tables=tuple(self._described))
+        lineage = [
+            {"table": name, "rules": {c: rule_in_words(rule) for c, rule in table.columns.items()}}
+            for name, table in self._wanted.items()
+        ]
+        for path, document in (
+            ("data/leak-scan.json", {"schema": SCHEMA, **msgspec.to_builtins(scan)}),
+            ("data/rules.json", {"schema": SCHEMA, "tables": lineage}),
+            ("data/schema.json", msgspec.to_builtins(description)),
+        ):
+            yield from self._bag.member(path, _json(document))
+        yield from self._bag.end(tags, info)
+
+    def _table(self, name: str, folder: str) -> Iterator[bytes]:
+        digest, rows = hashlib.sha256(), 0
+        paths: tuple[list[str], list[str]] = ([], [])
+        columns: tuple[dict[str, str], ...] = ()
+        for number, part in enumerate(parts(name, self._tables[name]()), start=1):
+            table = self._changed(name, part)
+            parquet, csv = forms.to_parquet(table), forms.to_csv(table)
+            forms.check_parquet(name, parquet, table)
+            forms.check_csv(name, csv, table)
+            digest.update(parquet)
+            rows += table.num_rows
+            columns = tuple(
+                {"name": f.name, "type": str(f.type), "kind": kind_of(f.type)} for f in table.schema
+            )
+            for into, form, content in zip(paths, ("parquet", "csv"), (parquet, csv), strict=True):
+                into.append(f"{folder}/part-{number:05d}.{form}")
+                yield from self._bag.member(f"data/{into[-1]}", content)
+        if not rows:
+            raise Failed(f"table {name}: its records are gone since they were first read; run again")
+        self.written.append(ArchivedRows(table=name, rows=rows, sha256=digest.hexdigest()))
+        self._described.append(
+            DescribedTable(
+                table=name, rows=rows, parquet=tuple(paths[0]), csv=tuple(paths[1]), columns=columns
+            )
+        )
+
+    def _changed(self, name: str, part: dict[str, list[Any]]) -> "pa.Table":
+        original = self._types[name].table(part)
+        rules = self._wanted[name].columns
+        try:
+            result = apply_rules(original, rules, self._key)
+        except Refused as refusal:
+            raise Refused(f"table {name}, {refusal}") from None
+        return self._leaks.clear(name, _coded(name, part), result)
+
+
+def _check_rules(name: str, columns: list[str], wanted: ArchivedTable) -> None:
+    try:
+        check_rules(columns, wanted.columns)
+    except Refused as refusal:
+        raise Refused(f"table {name}, {refusal}") from None
+
+
+def _coded(table: str, part: Mapping[str, list[Any]]) -> dict[str, Any]:
+    return {column: bytes_of(values, table, column) for column, values in part.items()}
+
+
+def _folder(table: str, number: int) -> str:
+    """Return a name for the files of a table; its real name always stands in schema.json."""
+    return table if re.fullmatch(r"\w[\w-]{0,99}", table) else f"table-{number}"
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
