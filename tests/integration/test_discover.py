@@ -408,6 +408,23 @@ def test_the_page_loads_and_runs_nothing(mapped: tuple[Path, DataMap]) -> None:
     assert "&lt;script&gt;" in text
 
 
+def test_hostile_names_of_tables_stay_text(office: Office, tmp_path: Path) -> None:
+    database, hostile = tmp_path / "x.db", "<img src=x onerror=alert(1)>\"'</td>"
+    quoted = hostile.replace('"', '""')
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(f'CREATE TABLE "{quoted}" ("{quoted}" TEXT, "\u202eright\nline" TEXT)')
+        connection.commit()
+    office.run("discover", f"sqlite://{database}", f"--out={tmp_path}/map.toml", "--json")
+    datamap = decode_datamap((tmp_path / "map.toml").read_bytes())
+    (table,) = datamap.place[0].table
+    assert table.name == hostile
+    assert [f.name for f in table.field] == [hostile, "\\x202eright\\x0aline"]
+    tags = Tags()
+    tags.feed(page(datamap, ()))
+    assert (tags.loading, "img" in tags.tags) == ([], False)
+    assert "&lt;img src=x" in page(datamap, ())
+
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Callable[[Path], tuple[str, str]]]:
     """Open a page in headless Chromium without a network; return the page as it stands then, and the log."""
