@@ -53,7 +53,12 @@ def row_target(path: Path) -> Target:
                 where=(Condition(column="id", operator="=", value=4),),
             ),
         ),
-        archive=(ArchivedTable(table="purchase", columns={"id": Rule(rule="keep")}),),
+        archive=(
+            ArchivedTable(
+                table="purchase",
+                columns={"id": Rule(rule="keep"), "customer": Rule(rule="drop"), "amount": Rule(rule="keep")},
+            ),
+        ),
     )
 
 
@@ -146,7 +151,9 @@ class SqliteContract(BackendContract):
             file.unlink()
         with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE customer (id INTEGER PRIMARY KEY, country TEXT, name TEXT)")
-            database.execute("CREATE TABLE purchase (id INTEGER PRIMARY KEY, customer INTEGER)")
+            database.execute(
+                "CREATE TABLE purchase (id INTEGER PRIMARY KEY, customer INTEGER, amount INTEGER)"
+            )
             database.execute("CREATE TABLE note (body TEXT)")
 
     @contextmanager
