@@ -32,6 +32,13 @@ def test_text(
     assert column(array.cast(pa.large_string())).to_pylist() == column(array).to_pylist()
 
 
+@given(st.lists(st.one_of(st.none(), ASCII, st.from_regex("[A-Z0-9]{0,8}", fullmatch=True)), max_size=12))
+def test_first_characters(texts: list[str | None]) -> None:
+    for most in (2, 3):
+        expected = [values.to_first(most)(t) if t and t.strip() else None for t in texts]
+        assert columns.first(pa.array(texts, pa.string()), most).to_pylist() == expected
+
+
 @given(st.lists(st.one_of(st.none(), FLOATS, st.integers(-(2**53), 2**53).map(float)), max_size=12))
 def test_the_text_form_of_floats(numbers: list[float | None]) -> None:
     array = pa.array(numbers, pa.float64())

@@ -134,7 +134,18 @@ def first_letter(array: Any) -> Any:
 
 def first(array: Any, most: int) -> Any:
     """Apply `values.to_first`; empty text has none."""
-    return _of_text(array, values.to_first(most))
+    from pyarrow import compute as pc
+
+    array = array.cast(arrow().string())
+    function = values.to_first(most)
+    half = pc.divide(pc.binary_length(array), 2)
+    regular = _truth(pc.match_substring_regex(array, r"^[!-~]+(?: [!-~]+)*$"))  # ASCII, nothing to strip
+    if not regular.all() or not len(array):
+        return _of_text(array, function)
+    result = pc.utf8_slice_codeunits(array, 0, most)
+    for size in range(most - 1, -1, -1):
+        result = pc.if_else(pc.equal(half, size), pc.utf8_slice_codeunits(array, 0, size), result)
+    return result
 
 
 def thousands(array: Any) -> Any:
