@@ -15,6 +15,7 @@ import pytest
 from deleatur.api import Condition, HeldRows, Refused, Selection, Target, Transient, Unsupported, Within
 from deleatur.documents.codec import encode_json
 from deleatur_plugins.sqlite import SqliteBackend
+from deleatur_plugins.sqlite.files import digest_of
 
 from .sqlite_shop import GOES, SECRETS, STEP, build, erase, files, going, hits, kept, target, url
 
@@ -172,6 +173,49 @@ def test_a_write_between_copy_and_swap_is_detected(folder: Path, mode: str, mome
     assert hits(folder) == 0
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT count(*) FROM mail").fetchone() == (21,)
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+def test_who_waits_for_the_old_database_never_writes_to_it(
+    folder: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program opens the database while the swap reads it, and tries to write ever after."""
+    path = build(folder / "shop.db", mode)
+    waiting: list[sqlite3.Connection] = []
+
+    def digest_and_open(fd: int) -> bytes:
+        if os.path.lexists(f"{path}.deleatur-new"):  # inside the swap, after the look for users
+            waiting.append(sqlite3.connect(path, timeout=0, isolation_level=None))
+        return digest_of(fd)
+
+    monkeypatch.setattr("deleatur_plugins.sqlite.rewriting.digest_of", digest_and_open)
+    tries = 0
+    for cursor in erase(target(path)):
+        if waiting:
+            tries += 1
+            with pytest.raises(sqlite3.DatabaseError):
+                waiting[0].execute("INSERT INTO mail VALUES ('would be lost', 0)")
+        assert tries or not cursor.position.startswith("swapped")
+    waiting[0].close()
+    assert tries >= 2, "it was tried when the old file had its content still, and when it had not"
+    assert hits(folder) == 0
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM mail").fetchone() == (20,)
+
+
+def test_a_program_with_the_old_database_open_is_named_on_resume(folder: Path) -> None:
+    path = build(folder / "shop.db", "WAL")
+    run = erase(target(path))
+    for cursor in run:
+        if cursor.position.startswith("rebuilt"):
+            break
+    run.close()
+    os.link(path, f"{path}.deleatur-old")  # as a kill right after the swap leaves it
+    Path(f"{path}.deleatur-new").rename(path)
+    with open(f"{path}.deleatur-old", "rb"):
+        assert f"this process ({os.getpid()})" in str(inspect(target(path)).blockers)
+    assert list(erase(target(path), after=cursor))
+    assert hits(folder) == 0
 
 
 def test_a_trigger_that_keeps_a_copy_is_refused_by_name(folder: Path) -> None:

@@ -106,10 +106,13 @@ class Files:
         return tuple(sorted((n for n in names if _OURS.fullmatch(n)), key=lambda n: (n != OLD, n)))
 
     def users(self, now: Usage) -> tuple[str, ...]:
-        """Name every process that has the database or a file of it open, this one included."""
+        """Name every process that has the database or a file of it open, this one included.
+
+        What a cut-off erase left belongs to it: who has the old database open writes to it.
+        """
         here = opened_here()
         names: dict[str, None] = {}
-        for suffix in ("", *SIDECARS):
+        for suffix in ("", *SIDECARS, *self.ours()):
             status = self.status(suffix)
             if status is not None:
                 key = (status.st_dev, status.st_ino)

@@ -78,12 +78,11 @@ class Rewriting:
                 yield Cursor("deleted", 0)
                 self._make_new(rebuild, wal=wal)
             yield Cursor(f"rebuilt {rows}", 0)
-            self._swap()
+            yield from self._swap(rows)
         except (Failed, Refused, Transient, Unsupported, OSError):
             if not self._swapped():
                 self._discard()
             raise
-        yield Cursor(f"swapped {rows}", rows)
 
     def _discard(self) -> None:
         """Shred what an unfinished attempt left; a second name of a living file is only removed."""
@@ -170,8 +169,12 @@ class Rewriting:
             os.fsync(new)
         os.fsync(files.folder)
 
-    def _swap(self) -> None:
-        """Put the new database in the place of the old one, at once, if that is still what was copied."""
+    def _swap(self, rows: int) -> Iterator[Cursor]:
+        """Put the new database in the place of the old one, at once, if that is still what was copied.
+
+        The old file's lock is held until nothing can be read from it: a program that opened it and
+        waits for the lock would else write what nobody reads any more.
+        """
         files = self._files
         files.refuse_users()
         with files.exclusively() as database:
@@ -180,20 +183,25 @@ class Rewriting:
                 raise Transient("a program wrote to the database meanwhile; stop it and resume")
             files.link("", OLD)
             files.rename(NEW, "")
+            yield Cursor(f"swapped {rows}", rows)
+            yield from self._shred(OLD, rows)
 
     def _shred_all(self, rows: int) -> Iterator[Cursor]:
         """Overwrite and remove every old file; each one is gone before the next begins."""
+        os.fsync(self._files.folder)  # the swap is on stable storage before the old content goes
+        for suffix in self._files.ours():
+            yield from self._shred(suffix, rows)
+
+    def _shred(self, suffix: str, rows: int) -> Iterator[Cursor]:
         files = self._files
-        os.fsync(files.folder)  # the swap is on stable storage before the old content goes
-        for suffix in files.ours():
-            role = suffix.removeprefix(".deleatur-")
-            status = files.status(suffix)
-            if status is None:
-                raise Failed(f"the file with {suffix} vanished before it was overwritten")
-            for offset in files.shred(suffix, self._keystream):
-                if offset < status.st_size:
-                    yield Cursor(f"shredding {rows} {role} {offset}", rows)
-            yield Cursor(f"shredded {rows} {role}", rows)
+        role = suffix.removeprefix(".deleatur-")
+        status = files.status(suffix)
+        if status is None:
+            raise Failed(f"the file with {suffix} vanished before it was overwritten")
+        for offset in files.shred(suffix, self._keystream):
+            if offset < status.st_size:
+                yield Cursor(f"shredding {rows} {role} {offset}", rows)
+        yield Cursor(f"shredded {rows} {role}", rows)
 
     def _flush(self, suffix: str) -> None:
         with self._files.opened(suffix, os.O_RDONLY) as fd:
