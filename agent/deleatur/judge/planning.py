@@ -51,7 +51,7 @@ def planning(
             backend names a limit without a vetted sentence.
         Unsupported: a technique that no target here allows.
     """
-    reasons = [*_too_few_approvers(job, authors), *(r for s in seen for r in _blockers(s))]
+    reasons = [*_too_few_approvers(job, authors), *(r for s in seen for r in _blockers(s)), *_overlaps(seen)]
     if reasons:
         raise Refused("; ".join(reasons))
     targets = tuple(_target(job, s, entropy) for s in seen)
@@ -92,6 +92,20 @@ def _blockers(seen: Seen) -> list[str]:
     if not look.offers and not reasons:
         reasons += [f"{seen.target.id}: {d.technique} is not possible: {d.reason}" for d in look.denials]
     return reasons
+
+
+def _overlaps(seen: Sequence[Seen]) -> list[str]:
+    """Refuse targets that share a place: one would be changed by the erase of the other, and never verify.
+
+    Identities name places with the links resolved, so two URLs that lead to one place are seen.
+    """
+    places = [(s.target.id, dict(s.inspection.identity.fields).get("path", "")) for s in seen]
+    return [
+        f"{inner} and {outer} overlap; make two jobs, one after the other, or name the larger one alone"
+        for n, (outer, above) in enumerate(places)
+        for m, (inner, below) in enumerate(places)
+        if above and (below.startswith(above.rstrip("/") + "/") or (below == above and n < m))
+    ]
 
 
 def _offer(seen: Seen) -> Offer:
