@@ -176,6 +176,12 @@ LIMITS = {
     "earlier-free-blocks": Limit(
         "boundary", "not-probed", "Blocks that the target gave back before this job were not overwritten."
     ),
+    "numbers-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "Only texts and blobs were searched in raw bytes: a number is stored in too few bytes to be told from "
+        "others, so numbers were looked for as rows only.",
+    ),
     "copies-elsewhere": Limit(
         "boundary",
         "not-probed",

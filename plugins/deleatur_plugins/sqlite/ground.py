@@ -74,6 +74,7 @@ def limits_of(files: Files, system: FileSystem, now: Usage, *, whole: bool) -> t
         "directory-names": whole,
         "open-files-unseen": now.unseen > 0,
         "earlier-free-blocks": True,
+        "numbers-not-searched": not whole,
     }
     return tuple(name for name, applies in found.items() if applies)
 
