@@ -179,8 +179,8 @@ LIMITS = {
     "numbers-not-searched": Limit(
         "boundary",
         "not-probed",
-        "Only texts and blobs were searched in raw bytes: a number is stored in too few bytes to be told from "
-        "others, so numbers were looked for as rows only.",
+        "Only texts and blobs were searched in raw bytes: a number is stored in too few bytes to be told "
+        "from others, so numbers were looked for as rows only.",
     ),
     "copies-elsewhere": Limit(
         "boundary",
