@@ -463,6 +463,24 @@ def test_conditions_that_do_not_say_one_thing_are_refused(folder: Path, conditio
     assert "person" in str(caught.value) or "'" in str(caught.value)
 
 
+def test_a_hold_by_a_file_holds_numbers_of_a_column_without_a_type(folder: Path) -> None:
+    path = folder / "cases.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE file (number, name TEXT)")
+        for number in (7000003, "7000004", "007", 7, 8):
+            database.execute("INSERT INTO file VALUES (?, 'somebody')", (number,))
+        database.commit()
+    listed = (Condition(column="number", operator="in", values_from="court"),)
+    hold = HeldRows(id="court", reason="a suit", table="file", where=listed)
+    wanted = Target(id="t", url=url(path), select=(Selection(table="file"),), hold=(hold,))
+    secrets = {**SECRETS, "values:court": b"7000003\n7000004\n007\n"}
+    assert [unit.size for unit in inspect(wanted, secrets).held] == [3]
+    list(erase(wanted, secrets))
+    with closing(sqlite3.connect(path)) as database:
+        left = database.execute("SELECT number FROM file").fetchall()
+    assert left == [(7000003,), ("7000004",), ("007",)]
+
+
 def test_values_from_a_file_select_exactly_them(folder: Path) -> None:
     path = build(folder / "shop.db")
     secrets = {**SECRETS, "values:who": b"2\r\n4\n6"}

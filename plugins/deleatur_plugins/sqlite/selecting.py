@@ -7,6 +7,7 @@ condition that is not complete, or that says two things, is refused.
 # ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are bound
 
 import math
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 
 _DEEPEST = 8  # tables within tables; more is a mistake or an attack
 _COMPARED = frozenset({"=", "!=", "<", "<=", ">", ">="})
+_NUMBER = re.compile(r"-?[1-9][0-9]{0,18}|0")
 Bound = str | int | float
 
 
@@ -84,7 +86,8 @@ class Selector:
         self._lists += 1
         self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
         self._connection.execute(f"CREATE TEMP TABLE {name} (value)")
-        self._connection.executemany(f"INSERT INTO temp.{name} VALUES (?)", ((v,) for v in values))
+        forms = ((form,) for value in values for form in _forms(value))
+        self._connection.executemany(f"INSERT INTO temp.{name} VALUES (?)", forms)
         return name
 
 
@@ -131,6 +134,17 @@ def _bindable(table: Table, condition: Condition, value: object) -> Bound:
     if isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value):
         return value
     raise Refused(f"the value for {table.name}.{condition.column} is not one that SQLite can hold")
+
+
+def _forms(value: Bound) -> Iterator[Bound]:
+    """Yield a value, and the number that it writes: a column without a type holds one or the other.
+
+    Such a column would compare the text 7 with the number 7 and find them different
+    (https://www.sqlite.org/datatype3.html §4.2): whoever is held by that line would not be held.
+    """
+    yield value
+    if isinstance(value, str) and _NUMBER.fullmatch(value) and -(1 << 63) <= int(value) < 1 << 63:
+        yield int(value)
 
 
 def _lines(secrets: Secrets, path: str) -> Iterator[Bound]:
