@@ -480,9 +480,15 @@ def test_a_literal_that_stands_in_one_place_only_is_refused(tmp_path: Path) -> N
     target = Target(id="t", url="memory:/x", select=(Selection(table="people", where=(condition,)),))
     seen = read_plan(Shop(tmp_path).planned()).plan.targets[0]
     planned = msgspec.structs.replace(seen, target=target)
-    check_literals(planned, [b"Ottilie Canary", b"Ottilie Canary", b"x"])
-    with pytest.raises(Refused, match="values_from"):
-        check_literals(planned, [b"Ottilie Canary", b"x"])
+    one, other = Locator(unit="table people"), Locator(unit="table orders")
+    check_literals(planned, [(one, b"Ottilie Canary"), (one, b"Ottilie Canary"), (one, b"x")])
+    for drawn in (
+        [(one, b"Ottilie Canary"), (one, b"x")],
+        [(one, b"Ottilie Canary"), (other, b"Ottilie Canary")],
+        [(one, b"OTTILIE CANARY "), (one, b"x")],
+    ):
+        with pytest.raises(Refused, match="values_from"):
+            check_literals(planned, drawn)
 
 
 def test_a_tampered_certificate_left_by_a_killed_run_is_not_adopted(shop: Shop) -> None:

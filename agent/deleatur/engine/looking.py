@@ -121,21 +121,28 @@ def literals_of(planned: PlannedTarget) -> frozenset[bytes]:
     return frozenset(v.encode() for v in values if isinstance(v, str))
 
 
-def check_literals(planned: PlannedTarget, values: Iterable[bytes]) -> None:
-    """Refuse a literal that stands in one sampled place only: it names a person, not a class.
+def check_literals(planned: PlannedTarget, drawn: Iterable[tuple[Locator, bytes]]) -> None:
+    """Refuse a literal that stands in one sampled place of a unit only: it names a person, not a class.
 
     Job and plan hold literals in clear for ever; what names a person comes from a values_from file.
+    Counted in each unit apart, because a person's name stands in many tables, and in any case of
+    letters, because a column's collation may fold it.
 
     Raises:
         Refused: a condition has such a literal.
     """
-    literals = literals_of(planned)
-    found = Counter(v for v in values if v in literals)
+    literals = {_folded(literal) for literal in literals_of(planned)}
+    folded = ((place.unit, _folded(value)) for place, value in drawn)
+    found = Counter((unit, value) for unit, value in folded if value in literals)
     if 1 in found.values():
         raise Refused(
             f"{planned.id}: a value in the job's conditions stands in one place only and may name a person; "
             "make a new job that has it in a values_from file"
         )
+
+
+def _folded(value: bytes) -> str:
+    return value.decode("utf-8", "replace").strip().casefold()
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,7 @@ def control(
         check_units(planned, look)
         kept = keep_digest(backend, opener.key)
         drawn = list(draw_sample(backend, planned, wanted.needles))
-        check_literals(planned, (value for _, value in drawn))
+        check_literals(planned, drawn)
         spool.append(planned.id, drawn)
         spool.seal(planned.id)
         sample = recall(spool, planned)
