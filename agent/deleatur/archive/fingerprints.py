@@ -43,7 +43,7 @@ class Fingerprints:
 
     def __init__(self, key: bytes) -> None:
         self._mac = Cmac(key)
-        self._seen: list[tuple[Words, Words, Places, npt.NDArray[np.uint16]]] = []
+        self._seen: list[list[npt.NDArray[Any]]] = [[], [], [], []]  # tags, heads, lengths, owners
         self._allowed: list[Words] = []
         self._parts: list[_Heads] = []
         self._tags = np.zeros(0, np.uint64)
@@ -63,7 +63,10 @@ class Fingerprints:
         for width, some in ((SHORTEST, lengths < _LONG), (_LONG, lengths >= _LONG)):
             if some.any():
                 heads[some] = _heads(gather(content, offsets[:-1][places[some]], width), width)
-        self._seen.append((chosen, heads, lengths, np.full(places.size, owner, np.uint16)))
+        owners = np.full(places.size, owner, np.uint16)
+        parts: tuple[npt.NDArray[Any], ...] = (chosen, heads, lengths.astype(np.int32), owners)
+        for column, part in zip(self._seen, parts, strict=True):
+            column.append(part)
 
     def allow(self, tags: "Words") -> None:
         """Remember that these values stand somewhere by right."""
@@ -71,24 +74,32 @@ class Fingerprints:
 
     def settle(self) -> tuple[int, int]:
         """Make ready for searching; return how many values are sought and how many are allowed instead."""
-        allowed = _united(self._allowed)
-        self._allowed = []
-        tags, first = np.unique(_united([part[0] for part in self._seen], distinct=False), return_index=True)
-        heads, lengths, owners = (
-            np.concatenate([part[n] for part in self._seen])[first] if self._seen else np.zeros(0, np.uint64)
-            for n in (1, 2, 3)
-        )
-        self._seen = []
-        sought = ~np.isin(tags, allowed)
-        self._tags, self._owners = tags[sought], owners[sought].astype(np.uint16)
-        heads, places = heads[sought].astype(np.uint64), lengths[sought].astype(np.int64)
-        long = places >= _LONG
+        allowed = np.unique(_joined(self._allowed, np.uint64))
+        tags = _joined(self._seen[0], np.uint64)
+        order = np.argsort(tags)
+        tags = tags[order]
+        new = np.ones(tags.size, bool)
+        new[1:] = tags[1:] != tags[:-1]
+        by_right = np.zeros(tags.size, bool)
+        if allowed.size:
+            at = np.searchsorted(allowed, tags)
+            at[at == allowed.size] = 0
+            by_right = (allowed[at] == tags) & new
+            del at
+        sought = new & ~by_right
+        self._tags, order = tags[sought], order[sought]
+        del tags
+        heads = _joined(self._seen[1], np.uint64)[order]
+        lengths = _joined(self._seen[2], np.int32)[order]
+        self._owners = _joined(self._seen[3], np.uint16)[order]
+        del order
+        long = lengths >= _LONG
         self._parts = [
-            _Heads(heads[rows], places[rows], width)
+            _Heads(heads[rows], lengths[rows], width)
             for rows, width in ((~long, SHORTEST), (long, _LONG))
             if rows.any()
         ]
-        return int(sought.sum()), int((~sought).sum())
+        return int(sought.sum()), int(by_right.sum())
 
     def find(self, values: Any) -> Iterator[Hit]:
         """Yield every place of an Arrow array of text or bytes where a sought value stands."""
@@ -116,14 +127,18 @@ class Fingerprints:
 class _Heads:
     """The first bytes of many values, and the lengths that follow from each."""
 
-    def __init__(self, heads: "Words", lengths: "Places", width: int) -> None:
+    def __init__(self, heads: "Words", lengths: "npt.NDArray[np.int32]", width: int) -> None:
         order = np.lexsort((lengths, heads))
         heads, lengths = heads[order], lengths[order]
+        del order
         new = np.ones(heads.size, bool)
         new[1:] = (heads[1:] != heads[:-1]) | (lengths[1:] != lengths[:-1])
         self._lengths = lengths[new]
-        self._heads, first = np.unique(heads[new], return_index=True)
-        self._first = np.append(first, self._lengths.size)
+        heads = heads[new]
+        new = np.ones(heads.size, bool)
+        new[1:] = heads[1:] != heads[:-1]
+        self._heads = heads[new]
+        self._first = np.append(np.flatnonzero(new), heads.size)
         self._width = width
         self._shift = np.uint64(64 - min(26, max(16, self._heads.size.bit_length() + 4)))
         self._filter = np.zeros(1 << (64 - int(self._shift)), bool)
@@ -180,8 +195,12 @@ def _heads(rows: "npt.NDArray[np.uint8]", width: int) -> "Words":
     return head
 
 
-def _united(parts: list["Words"], distinct: bool = True) -> "Words":
-    if not parts:
-        return np.zeros(0, np.uint64)
-    together = np.concatenate(parts)
-    return np.unique(together) if distinct else together
+def _joined(parts: list["npt.NDArray[Any]"], type_: Any) -> "npt.NDArray[Any]":
+    """Join the parts and forget them one by one: at this size two copies are one too many."""
+    whole = np.empty(sum(part.size for part in parts), type_)
+    end = whole.size
+    while parts:
+        part = parts.pop()
+        whole[end - part.size : end] = part
+        end -= part.size
+    return whole

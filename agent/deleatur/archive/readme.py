@@ -12,9 +12,9 @@ EN  This package holds records that must be kept, desensitized. It is a BagIt 1.
         age -d -i KEYFILE {file} | tar x
         cd {bag} && sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt
 
-    Each table is in data/tables twice, in parts: as CSV (UTF-8, first line names, empty = no value, "" = empty
-    text) and as Parquet. data/schema.json says what each column is, data/rules.json what was done to it.
-    Keep until {until}; then destroy the key and every copy.
+    Each table is in data/tables twice, in parts: as CSV (UTF-8, first line names, empty = no value,
+    "" = empty text) and as Parquet. data/schema.json says what each column is, data/rules.json what
+    was done to it. Keep until {until}; then destroy the key and every copy.
 
 DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlichter Form. Es ist ein
     BagIt-1.0-Paket (RFC 8493) in einer tar-Datei, mit age für {custodian} verschlüsselt.
@@ -23,9 +23,10 @@ DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlicht
         age -d -i SCHLÜSSELDATEI {file} | tar x
         cd {bag} && sha256sum -c manifest-sha256.txt tagmanifest-sha256.txt
 
-    Jede Tabelle steht zweimal, in Teilen, in data/tables: als CSV (UTF-8, erste Zeile Namen, leer = kein Wert,
-    "" = leerer Text) und als Parquet. data/schema.json beschreibt die Spalten, data/rules.json, was mit
-    ihnen geschah. Aufbewahren bis {until}; danach den Schlüssel und alle Kopien vernichten.
+    Jede Tabelle steht zweimal, in Teilen, in data/tables: als CSV (UTF-8, erste Zeile Namen,
+    leer = kein Wert, "" = leerer Text) und als Parquet. data/schema.json beschreibt die Spalten,
+    data/rules.json, was mit ihnen geschah. Aufbewahren bis {until}; danach den Schlüssel und alle
+    Kopien vernichten.
 
 中文 本归档包保存依法须保留的记录,已作脱敏处理。格式为 tar 文件中的 BagIt 1.0(RFC 8493),
     用 age 加密,保管人:{custodian}。使用保管人的密钥文件打开:
