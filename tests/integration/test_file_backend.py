@@ -486,6 +486,28 @@ def test_a_link_inside_is_removed_and_never_followed(disk: Disk) -> None:
 # --- what changes between the approval and the end ----------------------------------------------
 
 
+def test_what_comes_in_during_the_removal_stays(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty files, holes, links and folders have no content that could tell them from what is ours."""
+    tree = disk.root / "tree"
+    plant(tree)
+    approved = inspect(tree)
+    run(tree, "overwrite", approved)
+    look = FileBackend._refuse_strangers
+
+    def look_and_let_in(backend: FileBackend, stream: Keystream) -> None:
+        look(backend, stream)
+        (tree / "zz-empty").touch()
+        (tree / "zz-link").symlink_to("nowhere")
+        (tree / "zz-folder").mkdir()
+        with (tree / "zz-hole").open("wb") as hole:
+            hole.truncate(1 << 20)
+
+    monkeypatch.setattr(FileBackend, "_refuse_strangers", look_and_let_in)
+    with pytest.raises(Refused, match="came or changed after the overwrite and stay"):
+        run(tree, "remove", approved)
+    assert sorted(os.listdir(tree)) == ["zz-empty", "zz-folder", "zz-hole", "zz-link"]
+
+
 def test_what_comes_after_the_approval_is_refused(disk: Disk) -> None:
     tree = disk.root / "tree"
     plant(tree)

@@ -348,7 +348,8 @@ class FileBackend(Backend):
         self._refuse_strangers(stream)
         strangers = entries = 0
         for entry in self._entries():
-            if not self._remove_entry(entry, stream):
+            # an inode that was freed a moment ago may be a stranger's by now: each name counts once
+            if not found.strike(entry.unit) or not self._remove_entry(entry, stream):
                 strangers += 1
                 continue
             if entry.unit in found.units:

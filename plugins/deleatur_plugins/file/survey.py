@@ -47,6 +47,14 @@ class Survey:
         if self._counts[kind] <= _SHOWN:
             self.blockers.append(reason)
 
+    def strike(self, unit: str) -> bool:
+        """Take one name of a unit off the list; False when it has none left: the entry came in since."""
+        names = self._paths.get(unit)
+        if not names:
+            return False
+        names.pop()
+        return True
+
     def limit(self, identifier: str) -> None:
         """Add a limit once."""
         self.limits.setdefault(identifier)
