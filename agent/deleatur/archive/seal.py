@@ -55,10 +55,9 @@ def seal(blocks: Iterator[bytes], path: Path, custodian: Custodian) -> tuple[str
         if error is plain.error:
             raise
         raise Failed(_explain(error, path, plain.size)) from None
-    except BaseException:
-        if plain.error is not None:
+    finally:
+        if plain.error is not None:  # what the blocks' maker raised, whatever it was
             partial.unlink(missing_ok=True)
-        raise
     return digest, size
 
 
