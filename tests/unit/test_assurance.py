@@ -58,7 +58,9 @@ def test_what_lies_beside_the_claim_is_an_exception_and_no_cap(name: str) -> Non
 
 
 def test_what_holds_for_every_erase_is_no_exception() -> None:
-    assert not exceptional(["process-memory", "copies-elsewhere", "earlier-free-blocks", "numbers-not-searched"])
+    assert not exceptional(
+        ["process-memory", "copies-elsewhere", "earlier-free-blocks", "numbers-not-searched"]
+    )
     assert exceptional(["process-memory", "flash"])
 
 
