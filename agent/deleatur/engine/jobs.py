@@ -200,6 +200,7 @@ def run_job(
         finished = state_of(directory, approved).certified is not None
         if not finished:
             _require_trusted(approved.plan, approvers)
+            _require_known_planner(approved.plan, [*(key.public for key in keys), *approvers])
             _require_same_job(directory, approved.plan)
         crew = Crew(
             opener=Opener(
@@ -223,6 +224,18 @@ def _require_trusted(plan: Plan, approvers: Sequence[PublicKey]) -> None:
     strangers = [key_id(k) for k in plan.approvers if k.spki not in {known.spki for known in approvers}]
     if strangers:
         raise Refused(f"the plan accepts approvals by {', '.join(strangers)}, and this agent does not")
+
+
+def _require_known_planner(plan: Plan, known: Sequence[PublicKey]) -> None:
+    """Where one approval is enough, the planner must be somebody this agent knows.
+
+    An approver could else make a key for the moment, plan with it, and approve the plan alone.
+    """
+    if plan.policy.approvals < 2 and plan.planned_by.spki not in {key.spki for key in known}:
+        raise Refused(
+            f"one approval is not enough for a plan by {key_id(plan.planned_by)}, which this agent does not "
+            "know; plan with the agent's key, or ask for two approvals"
+        )
 
 
 def _require_same_job(directory: JobDirectory, plan: Plan) -> None:
