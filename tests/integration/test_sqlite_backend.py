@@ -463,6 +463,14 @@ def test_conditions_that_do_not_say_one_thing_are_refused(folder: Path, conditio
     assert "person" in str(caught.value) or "'" in str(caught.value)
 
 
+def test_a_hold_on_a_table_that_nothing_is_selected_from_is_refused(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    hold = HeldRows(id="complaint", reason="open", table="mail")
+    wanted = Target(id="t", url=url(path), select=(Selection(table="person", where=(GOES,)),), hold=(hold,))
+    with pytest.raises(Refused, match="hold 'complaint' names 'mail', from which nothing is selected"):
+        inspect(wanted)
+
+
 def test_a_hold_by_a_file_holds_numbers_of_a_column_without_a_type(folder: Path) -> None:
     path = folder / "cases.db"
     with closing(sqlite3.connect(path)) as database:

@@ -79,7 +79,10 @@ class Content:
                 unit = f"hold {name} table {table.name}"
                 self.held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, numbers)))
         else:
-            self._selector.query(table, where)  # a hold with a wrong name must not go unnoticed
+            raise Refused(
+                f"hold {name!r} names {table.name!r}, from which nothing is selected, so it holds nothing; "
+                "name the rows that must stay in each selected table"
+            )
         return table, numbers
 
     def _numbers(self) -> str:
