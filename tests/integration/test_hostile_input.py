@@ -128,8 +128,7 @@ def selectors(payload: str) -> Iterator[tuple[str, dict[str, Any], int | None]]:
     inner = {"select": [{"table": "person", "where": [within("visit", "name", [equal("x", payload)])]}]}
     yield "within where column", inner, 0 if payload in ("id", "name") else None
     hold = {"id": "h", "reason": "open", "table": payload, "where": []}
-    held = len(PEOPLE) if rows else None
-    yield "hold table", {"select": [EVERYONE], "hold": [hold]}, 0 if payload == "person" else held
+    yield "hold table", {"select": [EVERYONE], "hold": [hold]}, 0 if payload == "person" else None
     hold = {"id": "h", "reason": "open", "table": "person", "where": [equal(payload)]}
     yield "hold value", {"select": [EVERYONE], "hold": [hold]}, len(PEOPLE) - same
     hold = {"id": "h", "reason": "open", "table": "person", "where": [equal("nobody", payload)]}
