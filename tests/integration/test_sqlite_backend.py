@@ -463,6 +463,19 @@ def test_conditions_that_do_not_say_one_thing_are_refused(folder: Path, conditio
     assert "person" in str(caught.value) or "'" in str(caught.value)
 
 
+def test_a_value_that_is_stored_nowhere_is_not_sampled(folder: Path) -> None:
+    """The control would look for it in vain, and no erase of the table would ever count as verified."""
+    path = folder / "computed.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "CREATE TABLE person (name TEXT, loud TEXT AS (upper(name)), twice TEXT AS (name || name) STORED)"
+        )
+        database.execute("INSERT INTO person VALUES ('Ottilie Canary')")
+        database.commit()
+    places = SqliteBackend.open(Target(id="t", url=url(path), select=(Selection(table="person"),)), SECRETS)
+    assert [place.item for place in places.sample(None, b"")] == ["1/name", "1/twice"]
+
+
 def test_a_hold_on_a_table_that_nothing_is_selected_from_is_refused(folder: Path) -> None:
     path = build(folder / "shop.db")
     hold = HeldRows(id="complaint", reason="open", table="mail")

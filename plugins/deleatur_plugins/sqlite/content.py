@@ -136,15 +136,16 @@ class Content:
         """
         for choice in self.choices:
             table = choice.table
+            stored = [name for name in table.columns if name not in table.computed]
             lengths = ", ".join(
                 f"CASE WHEN typeof({c}) IN ('text', 'blob') THEN length(CAST({c} AS BLOB)) ELSE 0 END"
-                for c in (f"t0.{quoted(name)}" for name in table.columns)
+                for c in (f"t0.{quoted(name)}" for name in stored)
             )
             for row in self._connection.execute(
                 f"SELECT t0.{table.rowid}, {lengths} FROM {table.sql} AS t0 "
                 f"WHERE t0.{table.rowid} IN (SELECT id FROM temp.{choice.numbers}) ORDER BY t0.{table.rowid}"
             ):
-                filled = [c for c, length in zip(table.columns, row[1:], strict=True) if length]
+                filled = [c for c, length in zip(stored, row[1:], strict=True) if length]
                 for column in filled or [""]:
                     yield table, int(row[0]), column
 

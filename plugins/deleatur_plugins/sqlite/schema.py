@@ -34,6 +34,7 @@ class Table:
     name: str
     kind: Literal["table", "full-text", "spatial", "window", "view", "shadow", "internal", "unknown"]
     columns: tuple[str, ...]  # those that `SELECT *` shows, generated ones included
+    computed: frozenset[str] = frozenset()  # virtual generated columns: their values are stored nowhere
     rowid: str  # a name by which the row's number can be asked for; "" when there is none
     key: tuple[str, ...] = ()  # primary key of a WITHOUT ROWID table
     content: str | None = None  # full-text: None its own, "" none, else the table that it indexes
@@ -161,6 +162,7 @@ def _table(
         name=name,
         kind=kind,
         columns=columns,
+        computed=frozenset(str(c[1], "utf-8", "surrogateescape") for c in information if c[6] == 2),
         rowid="" if without_rowid else _rowid(name, columns),
         key=tuple(c for _, c in keyed) if without_rowid else (),
         content=content,
