@@ -463,6 +463,19 @@ def test_conditions_that_do_not_say_one_thing_are_refused(folder: Path, conditio
     assert "person" in str(caught.value) or "'" in str(caught.value)
 
 
+def test_what_another_job_left_does_not_pass_for_our_own_swap(folder: Path) -> None:
+    path = build(folder / "shop.db")
+    first = erase(target(path, SELECT[0]))
+    for cursor in first:
+        if cursor.position.startswith("swapped"):
+            break
+    first.close()
+    assert len(os.listdir(folder)) == 2, "the other job was killed right after its swap"
+    list(erase(target(path)))
+    assert hits(folder) == 0
+    assert os.listdir(folder) == ["shop.db"]
+
+
 def test_a_value_that_is_stored_nowhere_is_not_sampled(folder: Path) -> None:
     """The control would look for it in vain, and no erase of the table would ever count as verified."""
     path = folder / "computed.db"

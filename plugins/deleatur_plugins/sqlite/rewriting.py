@@ -52,7 +52,8 @@ class Rewriting:
         stage = after.position.partition(" ")[0] if after else ""
         rows = _rows(after)
         self._files.database()
-        if not self._swapped() and stage not in ("swapped", "shredding", "shredded"):
+        # without a cursor of ours, an old database beside this one was left by another job
+        if not (stage and self._swapped()) and stage not in ("swapped", "shredding", "shredded"):
             for cursor in self._replace():
                 rows = _rows(cursor)
                 yield cursor
