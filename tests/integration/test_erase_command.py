@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from deleatur.cli import approve, erase, keys
+from deleatur.engine import key_ring
 from deleatur.engine.jobs import write_short_job
 from deleatur.engine.setup import add_approver_key, make_settings
 from deleatur.errors import Refused
@@ -26,6 +27,7 @@ def test_each_passphrase_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.M
         return secrets[what]
 
     monkeypatch.setattr(keys, "ask_secret", passphrase)
+    monkeypatch.setattr(key_ring, "harden_process", lambda: None)  # it would last for all later tests
     job = tmp_path / "job"
     plan = job / "plan.json"
 

@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deleatur.documents.policy import Retention
@@ -103,13 +103,16 @@ def test_one_suspension_more_never_ends_it_earlier(
     assert after is None or (before is not None and after >= before)
 
 
+@settings(max_examples=1000)
 @given(retentions(), DAYS, st.integers(0, 4000), st.lists(suspensions(), max_size=3))
 def test_a_later_start_never_ends_earlier(
     retention: Retention, started: date, later: int, some: list[Suspension]
 ) -> None:
     first = retention_end(retention, started, some)
     second = retention_end(retention, started + timedelta(days=later), some)
-    assert first is None or second is None or second >= first
+    # A stopped clock counts days, and the years of the earlier start may hold one leap day more.
+    leap = timedelta(days=1 if retention.suspension == "stops-clock" and some else 0)
+    assert first is None or second is None or second >= first - leap
 
 
 @given(st.lists(suspensions(), max_size=6), DAYS)
