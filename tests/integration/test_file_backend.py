@@ -308,6 +308,19 @@ def test_memory_is_said(tmp_path: Path) -> None:
         subprocess.run(["umount", mount], check=True)
 
 
+def test_a_device_that_software_makes_is_said(disk: Disk, tmp_path: Path) -> None:
+    (disk.root / "file").write_bytes(CANARY)
+    assert "layered-device" in limits(disk.root / "file")
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", memory], check=True)
+    try:
+        (memory / "file").write_bytes(CANARY)
+        assert "layered-device" not in limits(memory / "file")
+    finally:
+        subprocess.run(["umount", memory], check=True)
+
+
 def test_an_overlay_is_copy_on_write(make_disk: Make) -> None:
     disk = make_disk()
     for name in ("lower", "upper", "work", "merged"):

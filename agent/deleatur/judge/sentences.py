@@ -121,6 +121,12 @@ LIMITS = {
         "The medium is flash: its controller may keep old copies in cells without an address. "
         "An overwrite by the host is Clear, never Purge.",
     ),
+    "layered-device": Limit(
+        "exception",
+        "not-reached",
+        "The block device is made by software of something below it (a mapping, an array, an image, a "
+        "virtual machine's disk): whether that keeps old blocks was not looked at.",
+    ),
     "symlink-text": Limit(
         "exception",
         "not-overwritten",

@@ -62,6 +62,9 @@ _FIEMAP_HEADER = struct.Struct("=QQIIII")  # start, length, flags, mapped, count
 _FIEMAP_EXTENT = struct.Struct("=QQQQQIIII")  # logical, physical, length, 2 reserved, flags, 3 reserved
 _FIEMAP_FLAG_SYNC = 0x1
 _FIEMAP_LAST = 0x1
+# Names by kernel drivers: device mapper, md, loop, network, Ceph, ZFS volume, DRBD, virtio, Xen
+# (Documentation/admin-guide/devices.txt).
+_LAYERED = ("dm-", "md", "loop", "nbd", "rbd", "zd", "drbd", "vd", "xvd")
 _BATCH = 256  # extents asked for at once
 _UNKNOWN_TO_FILE_SYSTEM = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
@@ -81,6 +84,7 @@ class FileSystem:
     memory: bool
     data_journal: bool  # file data also passes through the journal
     flash: bool  # the block device says that it does not rotate
+    layered: bool  # the block device is made by software of something below it
     block: int  # bytes, the unit of allocation
 
 
@@ -230,6 +234,7 @@ def _describe(fd: int) -> FileSystem:
         memory=kind in _MEMORY,
         data_journal=kind == "ext4" and _ext4_journals_data(source, super_options),
         flash=device is not None and _flash(device),
+        layered=device is not None and _layered(device),
         block=status.f_frsize,
     )
 
@@ -290,6 +295,18 @@ def _device_number(source: str, fd: int) -> tuple[int, int] | None:
                 number = status.st_rdev
     major, minor = os.major(number), os.minor(number)
     return (major, minor) if major else None  # major 0: no device (Documentation/admin-guide/devices)
+
+
+def _layered(device: tuple[int, int]) -> bool:
+    """Say whether the disk is a mapping, an array, a loop, a network or a virtual machine's device.
+
+    Such a layer may keep old blocks: a snapshot, a thin pool, an image that is copied on write.
+    """
+    disk = Path(f"/sys/dev/block/{device[0]}:{device[1]}").resolve()
+    if (disk / "partition").exists():
+        disk = disk.parent
+    made = any((disk / kind).is_dir() for kind in ("dm", "md", "loop"))
+    return made or disk.name.startswith(_LAYERED)
 
 
 def _flash(device: tuple[int, int]) -> bool:

@@ -114,6 +114,7 @@ def _whole(found: Survey, path: str, system: FileSystem, open_now: Usage) -> Non
         (system.memory, "memory-file-system"),
         (system.data_journal, "data-journal"),
         (system.flash, "flash"),
+        (system.layered, "layered-device"),
         (
             not (system.in_place or system.copy_on_write or system.network or system.memory),
             "unknown-file-system",

@@ -71,6 +71,7 @@ def limits_of(files: Files, system: FileSystem, now: Usage, *, whole: bool) -> t
         "memory-file-system": system.memory,
         "unknown-file-system": not known,
         "flash": system.flash,
+        "layered-device": system.layered,
         "directory-names": whole,
         "open-files-unseen": now.unseen > 0,
         "earlier-free-blocks": True,
