@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DELEATUR_DATA", ROOT.parent / "shared" / "data"))
@@ -19,6 +20,11 @@ NEEDS = {
     "data": (DATA.is_dir(), "set DELEATUR_DATA to the folder with chinook.sqlite"),
 }
 CI = os.environ.get("CI") == "true"
+
+# In CI a property is tried on the same examples each time, so that a change is judged by what it changed;
+# at a desk, and in the campaign, on new ones. A loaded machine is slow, not wrong: no deadline an example.
+settings.register_profile("house", deadline=None, derandomize=CI)
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
