@@ -23,6 +23,7 @@ from deleatur.documents.plan import Plan
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
+from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order, set_off
 from deleatur.sanitize.digest import keyed_digest, keyed_digest_of_set
 from deleatur.sanitize.filesystem import (
     Extent,
@@ -60,6 +61,7 @@ __all__ = [
     "Extent",
     "Failed",
     "FileSystem",
+    "ForeignKey",
     "Gone",
     "HeldFile",
     "HeldRows",
@@ -78,6 +80,7 @@ __all__ = [
     "Secrets",
     "Selection",
     "Span",
+    "Stage",
     "Step",
     "Surface",
     "Target",
@@ -89,6 +92,7 @@ __all__ = [
     "Within",
     "access_to",
     "covered",
+    "deletion_order",
     "encrypted_below",
     "extents",
     "filesystem_of",
@@ -106,6 +110,7 @@ __all__ = [
     "read_below_cache",
     "remove",
     "remove_directory",
+    "set_off",
     "usage",
     "users_of",
 ]
