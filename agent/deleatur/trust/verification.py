@@ -5,11 +5,8 @@ and journal and must come out the same, so a certificate that claims more than i
 refused. A folder is read as if an enemy had packed it.
 """
 
-import errno
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +24,7 @@ from deleatur.judge.statement import Issue, statement
 from deleatur.trust.approval import approvals_that_count
 from deleatur.trust.dsse import IN_TOTO, MAX_ENVELOPE, unseal
 from deleatur.trust.folder import ENVELOPE, EVIDENCE, read_statement, read_whole_journal
+from deleatur.trust.untrusted import UntrustedFolder, named_file
 
 MAX_JOURNAL = 4 << 30  # bytes; as much as the engine writes
 MAX_SMALL = 1 << 20  # bytes of an identity text, an approval, a key, VERIFY.txt
@@ -68,8 +66,8 @@ def verify(where: Path, trusted: Sequence[PublicKey], threshold: int, about: Pat
     """
     if not 1 <= threshold <= len({key.spki for key in trusted}):
         raise Refused(f"{threshold} signatures by distinct keys cannot be checked with {len(trusted)} keys")
-    folder = _Folder(where) if where.is_dir() else None
-    envelope = _named_file(where, MAX_ENVELOPE) if folder is None else folder.read(ENVELOPE, MAX_ENVELOPE)
+    folder = UntrustedFolder(where) if where.is_dir() else None
+    envelope = named_file(where, MAX_ENVELOPE) if folder is None else folder.read(ENVELOPE, MAX_ENVELOPE)
     body, signers = unseal(envelope, IN_TOTO, trusted)
     if len(signers) < threshold:
         raise Invalid(f"{len(signers)} of the {threshold} signatures by trusted keys that are needed verify")
@@ -79,7 +77,7 @@ def verify(where: Path, trusted: Sequence[PublicKey], threshold: int, about: Pat
         raise Invalid(f"not a certificate: {error}") from None
     _require_issuers(envelope, certificate)
     if about is not None:
-        _require_subject(certificate, _named_file(about, MAX_SMALL))
+        _require_subject(certificate, named_file(about, MAX_SMALL))
     if folder is not None:
         try:
             _require_evidence(folder, body, certificate)
@@ -119,14 +117,14 @@ def _require_subject(certificate: Certificate, identity: bytes) -> None:
         raise Invalid("the certificate is about other targets than the one named")
 
 
-def _require_evidence(folder: "_Folder", body: bytes, certificate: Certificate) -> None:
+def _require_evidence(folder: UntrustedFolder, body: bytes, certificate: Certificate) -> None:
     """Read every file that the certificate rests on, and make the statement again from them."""
     evidence = folder.read(EVIDENCE, _MAX_EVIDENCE)
     files = _digests(evidence)
-    plan_bytes = folder.checked("plan.json", files, MAX_PLAN)
-    journal_bytes = folder.checked("journal.jsonl", files, MAX_JOURNAL)
+    plan_bytes = _checked(folder, "plan.json", files, MAX_PLAN)
+    journal_bytes = _checked(folder, "journal.jsonl", files, MAX_JOURNAL)
     others = {
-        name: folder.checked(name, files, MAX_SMALL)
+        name: _checked(folder, name, files, MAX_SMALL)
         for name in files
         if name not in ("plan.json", "journal.jsonl")
     }
@@ -192,77 +190,15 @@ def _differing(claimed: Any, again: Any, path: str) -> str:
     return path
 
 
-class _Folder:
-    """A folder of which nothing is believed: no links, no devices, nothing larger than expected."""
+def _checked(folder: UntrustedFolder, name: str, digests: dict[str, str], limit: int) -> bytes:
+    """Return the content of a file whose digest stands in evidence.sha256.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def read(self, name: str, limit: int) -> bytes:
-        """Return the content of a regular file, walking to it without following any link.
-
-        Raises:
-            Invalid: it is not there, is no regular file, or is larger than `limit`.
-        """
-        descriptors = []
-        try:
-            directory = _open(self._path, None, os.O_RDONLY | os.O_DIRECTORY, name)
-            descriptors.append(directory)
-            *folders, last = name.split("/")
-            for part in folders:
-                directory = _open(part, directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, name)
-                descriptors.append(directory)
-            file = _open(last, directory, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, name)
-            descriptors.append(file)
-            return _content(file, name, limit)
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-
-    def checked(self, name: str, digests: dict[str, str], limit: int) -> bytes:
-        """Return the content of a file whose digest stands in evidence.sha256.
-
-        Raises:
-            Invalid: as `read`, or the digest is missing or another.
-        """
-        if name not in digests:
-            raise Invalid(f"{EVIDENCE} does not name {name}")
-        content = self.read(name, limit)
-        if hashlib.sha256(content).hexdigest() != digests[name]:
-            raise Invalid(f"{name} was changed: its digest is not the one in {EVIDENCE}")
-        return content
-
-
-_HOSTILE = {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG}
-
-
-def _open(path: str | Path, directory: int | None, flags: int, name: str) -> int:
-    try:
-        return os.open(path, flags | os.O_CLOEXEC, dir_fd=directory)
-    except FileNotFoundError:
-        raise Invalid(f"{name} is missing") from None
-    except OSError as error:
-        if error.errno in _HOSTILE:
-            raise Invalid(f"{name} is not a plain file: a certificate has no links and no devices") from None
-        raise Failed(f"{name} cannot be read: {error.strerror}") from None
-
-
-def _content(descriptor: int, name: str, limit: int) -> bytes:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise Invalid(f"{name} is not a plain file: a certificate has no links and no devices")
-    parts, left = [], limit + 1
-    while left and (part := os.read(descriptor, min(left, 1 << 20))):
-        parts.append(part)
-        left -= len(part)
-    if not left:
-        raise Invalid(f"{name} is larger than the {limit} bytes that such a file may have")
-    return b"".join(parts)
-
-
-def _named_file(path: Path, limit: int) -> bytes:
-    """Return the content of a file that the caller named; a link is followed, a device is not read."""
-    descriptor = _open(path, None, os.O_RDONLY | os.O_NONBLOCK, str(path))
-    try:
-        return _content(descriptor, str(path), limit)
-    finally:
-        os.close(descriptor)
+    Raises:
+        Invalid: it cannot be read so, or the digest is missing or another.
+    """
+    if name not in digests:
+        raise Invalid(f"{EVIDENCE} does not name {name}")
+    content = folder.read(name, limit)
+    if hashlib.sha256(content).hexdigest() != digests[name]:
+        raise Invalid(f"{name} was changed: its digest is not the one in {EVIDENCE}")
+    return content
