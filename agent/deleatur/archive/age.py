@@ -5,6 +5,8 @@ from typing import Any
 from deleatur.documents.job import Custodian
 from deleatur.errors import Refused, Unsupported
 
+_BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"  # BIP 173
+
 
 def pyrage() -> Any:
     """Return the module `pyrage`.
@@ -52,3 +54,39 @@ def identity_of(text: str) -> Any:
         return pyrage().x25519.Identity.from_str(found)
     except pyrage().IdentityError:
         raise Refused("this is no age X25519 identity; give the file that holds AGE-SECRET-KEY-1…") from None
+
+
+def recipient_text(identity: str) -> str:
+    """Return the recipient (`age1…`) of an identity.
+
+    Raises:
+        Refused: there is no X25519 identity in the text.
+    """
+    return str(identity_of(identity).to_public())
+
+
+def identity_text(secret: bytes) -> str:
+    """Return the identity (`AGE-SECRET-KEY-1…`) of 32 bytes: Bech32 in capitals (C2SP age v1)."""
+    return bech32("age-secret-key-", secret).upper()
+
+
+def bech32(prefix: str, content: bytes) -> str:
+    """Encode bytes as BIP 173 says, without its limit of 90 characters, as age does."""
+    count = -(-len(content) * 8 // 5)
+    number = int.from_bytes(content, "big") << count * 5 - len(content) * 8
+    digits = [number >> 5 * (count - 1 - n) & 31 for n in range(count)]
+    head = [*(ord(c) >> 5 for c in prefix), 0, *(ord(c) & 31 for c in prefix)]
+    check = _polymod([*head, *digits, 0, 0, 0, 0, 0, 0]) ^ 1
+    digits += [check >> 5 * (5 - n) & 31 for n in range(6)]
+    return f"{prefix}1{''.join(_BECH32[digit] for digit in digits)}"
+
+
+def _polymod(digits: list[int]) -> int:
+    """Return the checksum of BIP 173, a BCH code over GF(32)."""
+    check = 1
+    for digit in digits:
+        top = check >> 25
+        check = (check & 0x1FFFFFF) << 5 ^ digit
+        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
+            check ^= generator if top >> bit & 1 else 0
+    return check
