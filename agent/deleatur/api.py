@@ -39,6 +39,7 @@ from deleatur.sanitize.filesystem import (
     overwrites_in_place,
 )
 from deleatur.sanitize.keystream import Keystream
+from deleatur.sanitize.linking import HeldName, LinkShredder
 from deleatur.sanitize.overwrite import (
     covered,
     found_again,
@@ -64,6 +65,7 @@ __all__ = [
     "ForeignKey",
     "Gone",
     "HeldFile",
+    "HeldName",
     "HeldRows",
     "HeldTable",
     "Hold",
@@ -71,6 +73,7 @@ __all__ = [
     "Identity",
     "Inspection",
     "Keystream",
+    "LinkShredder",
     "Locator",
     "NotRead",
     "Offer",
