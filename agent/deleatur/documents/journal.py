@@ -5,12 +5,12 @@ names the plan's digest instead), so no line can be changed, dropped or put betw
 The journal never holds data: counts, places, keyed digests. `fold` lives in `deleatur.judge.fold`.
 """
 
-import hashlib
 from typing import Literal
 
+from deleatur.documents.chain import digest_of_line as digest_of_line
+from deleatur.documents.chain import links
 from deleatur.documents.codec import MAX_LINE, decode_canonical, encode_json
 from deleatur.documents.place import Count, Digest, Frozen, Instant, KeyedDigest, Name, Position, StepId
-from deleatur.errors import Malformed
 
 SCHEMA = "deleatur/journal/v1"
 Verdict = Literal["CLEAN", "RESIDUE", "INCONCLUSIVE"]
@@ -190,11 +190,6 @@ def line_of(entry: Entry) -> bytes:
     return encode_json(entry)
 
 
-def digest_of_line(line: bytes) -> str:
-    """Return what the entry after `line` carries as `previous`: SHA-256 without the newline."""
-    return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
-
-
 def decode_entry(line: bytes) -> Entry:
     """Decode one line of a journal, newline included.
 
@@ -214,23 +209,5 @@ def read_chain(content: bytes, plan_digest: str) -> tuple[list[Entry], int]:
         Malformed: `broken-chain`: a line was changed, dropped, put in or belongs to another plan.
     """
     sound = content.rfind(b"\n") + 1
-    entries: list[Entry] = []
-    previous = plan_digest
-    for text in content[:sound].split(b"\n")[:-1]:
-        line = text + b"\n"
-        where = f"line {len(entries) + 1}"
-        try:
-            entry = decode_entry(line)
-        except Malformed as error:
-            raise Malformed(f"the chain breaks: {error}", kind="broken-chain", where=where) from None
-        if entry.n != len(entries):
-            raise Malformed(
-                f"the chain breaks: entry {entry.n} stands there", kind="broken-chain", where=where
-            )
-        if entry.previous != previous:
-            raise Malformed(
-                "the chain breaks: not the successor of what stands before", kind="broken-chain", where=where
-            )
-        entries.append(entry)
-        previous = digest_of_line(line)
-    return entries, sound
+    lines = (text + b"\n" for text in content[:sound].split(b"\n")[:-1])
+    return list(links(lines, plan_digest, decode_entry)), sound

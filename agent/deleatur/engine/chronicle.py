@@ -1,14 +1,13 @@
 """The journal writer: the only room that writes `journal.jsonl`, one durable line at a time."""
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deleatur.documents.journal import AnyEvent, Entry, digest_of_line, line_of, read_chain
-from deleatur.engine.directory import sync_directory, write_all
+from deleatur.engine.lines import DurableLines
 from deleatur.engine.reading import decoding, read_journal
-from deleatur.errors import DeleaturError, Failed
+from deleatur.errors import DeleaturError
 
 Clock = Callable[[], datetime]
 
@@ -24,10 +23,8 @@ class Chronicle:
         """
         self._clock = clock
         self._told = told
-        self._failed = False
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        self._lines = DurableLines(path)
         try:
-            sync_directory(path.parent)
             self.entries = self._read(path, plan_digest)
         except (DeleaturError, OSError):
             self.close()
@@ -39,9 +36,7 @@ class Chronicle:
         content = read_journal(path)
         with decoding(path.name):
             entries, sound = read_chain(content, plan_digest)
-        if sound != len(content):
-            os.ftruncate(self._descriptor, sound)
-            os.fsync(self._descriptor)
+        self._lines.cut(sound)
         return entries
 
     def append(self, event: AnyEvent) -> Entry:
@@ -51,14 +46,9 @@ class Chronicle:
             Failed: an earlier append failed, so what the disk holds is not known.
             OSError: the disk is full or broken; the torn line is cut off at the next opening.
         """
-        if self._failed:
-            raise Failed("the journal could not be written; resume the job when the disk is well again")
-        entry = Entry(n=len(self.entries), at=_now(self._clock), previous=self._previous, event=event)
+        entry = Entry(n=len(self.entries), at=instant(self._clock), previous=self._previous, event=event)
         line = line_of(entry)
-        self._failed = True
-        write_all(self._descriptor, line)
-        os.fsync(self._descriptor)
-        self._failed = False
+        self._lines.append(line)
         self.entries.append(entry)
         self._previous = digest_of_line(line)
         self._told(entry)
@@ -66,8 +56,9 @@ class Chronicle:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        self._lines.close()
 
 
-def _now(clock: Clock) -> str:
+def instant(clock: Clock) -> str:
+    """Return the time of `clock` as journal and ledger write it: UTC, milliseconds."""
     return clock().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
