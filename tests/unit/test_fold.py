@@ -66,6 +66,7 @@ PLAN = Plan(
         step(3, "b", "overwrite", "keystream"),
         step(4, "b", "remove", "absence"),
     ),
+    gates=(),
     software=Software(agent="deleatur", version="1", python="3", record_digest=HEX),
 )
 

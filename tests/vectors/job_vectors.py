@@ -48,6 +48,13 @@ policy = { approvals = 1 }
 id = "exports"
 url = "file:///srv/exports"
 """
+MAPPED = b"""
+[datamap]
+file = "datamap.toml"
+packs = ["house.toml"]
+laws = ["DE"]
+leaves = ["tape-2019"]
+"""
 CONDITION = b'{ column = "Country", operator = "=", value = "Germany" }'
 
 
@@ -55,6 +62,7 @@ def job_good() -> Made:
     good = {"decoder": "job", "expect": "ok"}
     yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
     yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodian"}, JOB)
+    yield "job/good-mapped", vector_text(good | {"comment": "it rests on a data map"}, FILES + MAPPED)
     for name, condition, comment in (
         (
             "in-file",
@@ -176,6 +184,11 @@ def _job_form(where: str) -> Made:
         ),
     ):
         yield bad(f"job/{name}", kind, place, comment, swap(FILES, old, new))
+    for name, old, new, kind, place, comment in (
+        ("map-without-file", b'file = "datamap.toml"\n', b"", "missing-key", "$.datamap", "which map?"),
+        ("law-unknown-form", b'"DE"', b'"Germany"', "bad-value", "$.datamap.laws[0]", "a code of ISO 3166"),
+    ):
+        yield bad(f"job/{name}", kind, place, comment, swap(FILES + MAPPED, old, new))
     none = FILES[: FILES.index(b"[[target]]")]
     yield bad("job/no-target", "missing-key", "$", "nothing to erase", none)
     yield bad("job/empty-targets", "bad-value", "$.target", "nothing to erase", none + b"target = []\n")

@@ -13,6 +13,7 @@ from deleatur.documents.journal import (
     Entry,
     Erased,
     Erasing,
+    Passed,
     Preflighted,
     Started,
     Stopped,
@@ -38,6 +39,7 @@ EVENTS: tuple[AnyEvent, ...] = (
     Erased(step="s1", done=4),
     Compared(step="s1", mode="full", population=4, read=4, size=64, mismatches=0, unreadable=0, surfaces=()),
     Stopped(exit_code=6, error="Transient"),
+    Passed(gate="datamap", digest="5" * 64, counts=(("owners", 2),)),
 )
 
 
@@ -54,7 +56,7 @@ def chain(events: tuple[AnyEvent, ...]) -> list[bytes]:
 
 def journal() -> Made:
     lines = chain(EVENTS)
-    yield _journal_good("whole", lines, b"", "eight entries")
+    yield _journal_good("whole", lines, b"", "nine entries")
     yield _journal_good("empty", [], b"", "nothing happened yet")
     yield _journal_good("torn-tail", lines[:3], lines[3][:40], "a crash in the middle of the fourth line")
     yield _journal_good(

@@ -1,8 +1,10 @@
 """Vectors of the plan."""
 
 from making import Made, bad, swap
+from msgspec.structs import replace
 
 from deleatur.documents.codec import encode_json
+from deleatur.documents.gates import LeftCopy, MapGate, NotVerified
 from deleatur.documents.job import Condition, Policy, Selection, Target, Verification
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
@@ -60,16 +62,58 @@ PLAN = Plan(
             pattern=Pattern(kind="aes-256-ctr", key="5" * 64),
         ),
     ),
+    gates=(),
     software=Software(agent="deleatur", version="0.1.0", python="3.11.7", record_digest="6" * 64),
 )
 
 
+GATE = MapGate(
+    file="/srv/datamap.toml",
+    digest="7" * 64,
+    owners=1,
+    people=4,
+    laws=("DE",),
+    packs=("eu-gdpr 2026.1",),
+    unverified=(NotVerified(place="mailbox", state="attested"),),
+    left=(LeftCopy(target="shop", place="tape", kind="backup"),),
+)
+RESTING = replace(PLAN, gates=(GATE,))
+
+
+def _gates() -> Made:
+    text = encode_json(RESTING)
+    for name, old, new, kind, place, comment in (
+        (
+            "gate-unknown",
+            b'"kind":"datamap"',
+            b'"kind":"moon"',
+            "bad-value",
+            "$.gates[0].kind",
+            "no such gate",
+        ),
+        (
+            "gate-other-target",
+            b'"target":"shop","place"',
+            b'"target":"shed","place"',
+            "contradiction",
+            "$.gates[0].left[0].target",
+            "a copy of what?",
+        ),
+    ):
+        yield bad(f"plan/{name}", kind, place, comment, swap(text, old, new))
+    twice = encode_json(replace(PLAN, gates=(GATE, GATE)))
+    yield bad("plan/gate-twice", "repeated", "$.gates[1].kind", "which one counts?", twice)
+
+
 def plan() -> Made:
+    yield from _gates()
     text = encode_json(PLAN)
     yield (
         "plan/good",
         vector_text({"decoder": "plan", "expect": "ok", "comment": "one target, one step"}, text),
     )
+    header = {"decoder": "plan", "expect": "ok", "comment": "it rests on a data map"}
+    yield "plan/good-gate", vector_text(header, encode_json(RESTING))
     size = b'"size":4,"units"'
     for name, old, new, kind, place, comment in (
         (

@@ -224,10 +224,26 @@ class Sentence(Part, frozen=True):
     text: str
 
 
+class Counted(Part, frozen=True):
+    """A number by the word of who counted."""
+
+    name: Name
+    count: Count
+
+
+class Condition(Part, frozen=True):
+    """A gate of the plan that let the job through, each time that it was asked."""
+
+    gate: Name
+    digest: Digest  # of what it rests on
+    counts: tuple[Counted, ...]
+    sentences: tuple[Sentence, ...]
+
+
 class TargetException(Part, frozen=True):
     """Something that the evidence does not reach."""
 
-    target_id: Name
+    target_id: Name  # or a place of the data map that is no target
     type: str
     sentence: Sentence
     disposition: Literal["accepted"]
@@ -288,6 +304,7 @@ class Certificate(Part, frozen=True):
     plan: PlanReference
     planner: Key
     approvals: Approvals
+    conditions: tuple[Condition, ...]
     targets: tuple[CertifiedTarget, ...]
     method: tuple[Method, ...]
     inventory: tuple[Inventory, ...]

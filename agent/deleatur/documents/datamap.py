@@ -10,6 +10,8 @@ from msgspec import Meta
 
 from deleatur.documents.codec import decode_toml
 from deleatur.documents.detection import Level
+from deleatur.documents.place import Code as Code
+from deleatur.documents.place import CopyKind as CopyKind
 from deleatur.documents.place import Count, Digest, Frozen, Moment, Name, Text
 from deleatur.documents.plan import PublicKey
 from deleatur.documents.rules import Fault, personal_text, raise_all, twice
@@ -21,9 +23,7 @@ LEVELS: tuple[Level, ...] = ("public", "internal", "sensitive", "core")
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]\Z")]
 Kind = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}\Z")]  # a type id: words joined by dashes
 Share = Annotated[str, Meta(pattern=r"^(0\.[0-9]{1,4}|1)\Z")]
-Code = Annotated[str, Meta(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|unknown)\Z")]  # ISO 3166-1, -2
 State = Literal["found", "lost", "unverifiable", "erased"]
-CopyKind = Literal["replica", "backup", "export", "flow", "same-people"]
 
 
 class TypeCount(Frozen, frozen=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.place import MAX_INTEGER, Frozen, Text
+from deleatur.documents.place import MAX_INTEGER, Code, Frozen, Text
 from deleatur.documents.place import Name as Name
 
 Value = (
@@ -142,6 +142,15 @@ class Verification(Frozen, frozen=True):
     device: bool = False  # also read the whole block device under the target
 
 
+class Mapped(Frozen, frozen=True):
+    """The data map that the job rests on. Files are relative to the job's directory."""
+
+    file: Text
+    packs: tuple[Text, ...] = ()  # policies of the operator's own, beside those that ship
+    laws: tuple[Code, ...] = ()  # of what is selected, where the map names more for the whole place
+    leaves: tuple[Name, ...] = ()  # places of the map that hold a copy, and are knowingly left
+
+
 class Job(Frozen, frozen=True):
     """The whole request."""
 
@@ -156,3 +165,4 @@ class Job(Frozen, frozen=True):
     policy: Policy = Policy()
     verification: Verification = Verification()
     custodian: Custodian | None = None
+    datamap: Mapped | None = None

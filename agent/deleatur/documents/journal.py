@@ -44,6 +44,14 @@ class Unheld(Event, frozen=True, tag="unheld"):
     asked: tuple[str, ...]
 
 
+class Passed(Event, frozen=True, tag="passed"):
+    """A gate of the plan let the job through."""
+
+    gate: Name
+    digest: Digest  # sha256 hex of what it rests on
+    counts: tuple[tuple[Name, Count], ...]  # what was counted, by the gate's own words
+
+
 class ArchivedRows(Frozen, frozen=True):
     """One table of the archive."""
 
@@ -163,6 +171,7 @@ AnyEvent = (
     Started
     | Preflighted
     | Unheld
+    | Passed
     | Archived
     | Controlled
     | Erasing

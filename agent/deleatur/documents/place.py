@@ -33,6 +33,10 @@ Instant = Annotated[  # RFC 3339, UTC, milliseconds
 ]
 
 
+Code = Annotated[str, Meta(pattern=r"^([A-Z]{2}(-[A-Z0-9]{1,3})?|unknown)\Z")]  # of a law: ISO 3166-1, -2
+CopyKind = Literal["replica", "backup", "export", "flow", "same-people"]
+
+
 class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of all structures of the documents: immutable, and no key that we do not know."""
 

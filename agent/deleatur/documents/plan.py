@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from deleatur.documents.gates import AnyGate
 from deleatur.documents.job import ArchivedTable, Custodian, Policy, Target, Verification
 from deleatur.documents.place import (
     Count,
@@ -85,6 +86,7 @@ class Plan(Frozen, frozen=True):
     custodian: Custodian | None
     targets: tuple[PlannedTarget, ...]
     steps: tuple[Step, ...]
+    gates: tuple[AnyGate, ...]  # what must be so before anything changes, in the order of asking
     software: Software
 
 

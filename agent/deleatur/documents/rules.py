@@ -5,11 +5,12 @@ judged but never quoted.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from urllib.parse import SplitResult, urlsplit
 
+from deleatur.documents.gates import AnyGate
 from deleatur.documents.job import ArchivedTable, Condition, Job, Rule, Target, Value
 from deleatur.documents.plan import Plan
 from deleatur.errors import Malformed
@@ -96,8 +97,17 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
             yield Fault("contradiction", where, "no target of the plan has this id and this technique")
         if step.compare == "keystream" and step.pattern is None:
             yield Fault("missing-key", where, "a step that is compared with a keystream needs a pattern")
+    yield from twice((g.name for g in plan.gates), "$.gates", "kind")
+    for n, gate in enumerate(plan.gates):
+        yield from _gate(gate, techniques.keys(), f"$.gates[{n}]")
     for idle in sorted(techniques.keys() - {s.target for s in plan.steps}):
         yield Fault("contradiction", "$.steps", f"target {idle} has no step")
+
+
+def _gate(gate: AnyGate, targets: Collection[str], where: str) -> Iterator[Fault]:
+    for n, copy in enumerate(gate.left):
+        if copy.target not in targets:
+            yield Fault("contradiction", f"{where}.left[{n}].target", "no target of the plan has this id")
 
 
 def raise_all(faults: Sequence[Fault]) -> None:

@@ -146,7 +146,7 @@ def _place(
     name = said.id if said else f"{scheme_of(url)}-{hashlib.sha256(url.encode()).hexdigest()[:6]}"
     base = Place(
         id=name,
-        url=_shown(url, 4096),
+        url=shown(url, 4096),
         host=socket.gethostname() or "unknown",
         kind="not there",
         owner=said.owner if said else "",
@@ -169,14 +169,14 @@ def _place(
                     case HeldFile():
                         _file(look, holding)
                     case NotRead():
-                        look.unread.setdefault(_shown(holding.reason), []).append(_shown(holding.unit))
+                        look.unread.setdefault(shown(holding.reason), []).append(shown(holding.unit))
         except Gone:
             return _lost(base, said)
     look.tables += [_finished(look, p, (), ()) for p in look.profiles.values()]
     return replace(
         base,
         kind=contents.identity.kind,
-        identity=tuple((_shown(k), _shown(v, 4096)) for k, v in contents.identity.fields),
+        identity=tuple((shown(k), shown(v, 4096)) for k, v in contents.identity.fields),
         encrypted=said.encrypted if said and said.encrypted else contents.encrypted,
         encryption=said.encryption if said and said.encryption else contents.encryption,
         access=(*contents.access, *(f"declared: {line}" for line in (said.access if said else ()))),
@@ -195,9 +195,9 @@ def _lost(base: Place, said: DeclaredPlace | None) -> Place:
 
 
 def _table(look: _Look, held: HeldTable) -> None:
-    names = _unique([c.name for c in held.columns])
+    names = columns_of(held)
     profile = Profile(
-        _shown(held.name),
+        shown(held.name),
         held.kind,
         names,
         linked=True,
@@ -205,8 +205,8 @@ def _table(look: _Look, held: HeldTable) -> None:
         detectors=look.request.detectors,
     )
     _read(look, profile, held.read())
-    stored = [_shown(c.stored_as) for c in held.columns]
-    look.tables.append(_finished(look, profile, stored, [_shown(c.references) for c in held.columns]))
+    stored = [shown(c.stored_as) for c in held.columns]
+    look.tables.append(_finished(look, profile, stored, [shown(c.references) for c in held.columns]))
 
 
 def _file(look: _Look, held: HeldFile) -> None:
@@ -341,12 +341,17 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     """Return names that can be shown, no two of them the same."""
     taken: dict[str, None] = {}
     for number, name in enumerate(names, 1):
-        shown = _shown(name) or f"column-{number}"
-        taken.setdefault(f"{shown}-{number}" if shown in taken else shown)
+        text = shown(name) or f"column-{number}"
+        taken.setdefault(f"{text}-{number}" if text in taken else text)
     return tuple(taken)
 
 
-def _shown(name: str, longest: int = _CUT) -> str:
+def columns_of(held: HeldTable) -> tuple[str, ...]:
+    """Return the names of a table's columns as a map has them."""
+    return _unique([column.name for column in held.columns])
+
+
+def shown(name: str, longest: int = _CUT) -> str:
     """Return a name of a store for a document: printable, UTF-8, cut."""
     raw = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in raw)[:longest]

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
 
+from msgspec.structs import replace
+
 import deleatur
 from deleatur.documents.codec import encode_json
 from deleatur.documents.decode import decode_job, decode_plan
@@ -17,6 +19,7 @@ from deleatur.documents.journal import read_chain
 from deleatur.documents.plan import Plan, PublicKey, Software
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.gates import Context, plan_gates
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.looking import Progress
 from deleatur.engine.opening import (
@@ -134,6 +137,9 @@ def plan_job(
             created_at=_seconds(clock),
             entropy=secrets.token_bytes(32),
         )
+        opener = Opener(registry, directory, key, bytes_per_second=None)
+        gates = plan_gates(job, plan, Context(directory.path, clock, opener, plan.targets))
+        plan = replace(plan, gates=gates)
         written = Approved(plan, encode_json(plan))
         decode_plan(written.content)
         directory.plan_signature.unlink(missing_ok=True)  # of an attempt that was cut short

@@ -22,6 +22,7 @@ from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.engine import looking
 from deleatur.engine.chronicle import Chronicle, Clock
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.gates import Context, pass_gate
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.opening import Opener, identity_digest
 from deleatur.engine.selftest import selftest
@@ -143,6 +144,8 @@ class Walk:
         match action:
             case f.Preflight(target):
                 self._preflight(target)
+            case f.PassGate(gate):
+                self._note(pass_gate(gate, self._context()))
             case f.AskHolds():
                 self._note(j.Unheld(asked=self.crew.hooks.find_holds(self.plan)))
             case f.Archive(target):
@@ -221,6 +224,8 @@ class Walk:
         state = self.progress.step(step)
         self._check_archives()
         if not state.begun:
+            for gate in self.plan.gates:
+                self._note(pass_gate(gate, self._context()))
             self._note(j.Unheld(asked=self.crew.hooks.find_holds(self.plan)))
         done = after.done if after is not None else 0
         with self.crew.opener.fresh(target) as (backend, look):
@@ -238,6 +243,10 @@ class Walk:
                 done = cursor.done
                 self.crew.progress(step.action, target.id, done, target.size)
         self._note(j.Erased(step=step.id, done=done))
+
+    def _context(self) -> Context:
+        untouched = tuple(t for t in self.plan.targets if not self.progress.begun(self.plan, t.id))
+        return Context(self.directory.path, self.crew.clock, self.crew.opener, untouched)
 
     def _compare(self, step: Step) -> None:
         target = self.targets[step.target]

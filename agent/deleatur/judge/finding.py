@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 
 from deleatur.documents import certificate as c
+from deleatur.documents.gates import MapGate
 from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
 from deleatur.documents.place import Surface
 from deleatur.documents.plan import Plan, PlannedTarget
@@ -27,6 +28,7 @@ class Finding:
         self.planned = told.planned
         self.told = told
         self.wanted = plan.verification
+        self.gates = [gate for gate in plan.gates if isinstance(gate, MapGate)]
         self.controlled: Controlled = told.controlled
         self.verified: Verified = told.verified
         self.limits = tuple(dict.fromkeys(self._limits()))
@@ -54,6 +56,8 @@ class Finding:
             yield limit_sentence("values-shared", count=self.controlled.shared)
         if self.told.earlier_finding:
             yield limit_sentence("earlier-finding")
+        for kept in (copy for gate in self.gates for copy in gate.left if copy.target == self.planned.id):
+            yield limit_sentence("known-copy-left", place=kept.place, kind=kept.kind)
         if self.planned.held:
             yield limit_sentence("held-units", count=len(self.planned.held))
         yield from self._limits_of_surfaces()

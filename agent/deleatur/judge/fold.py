@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from deleatur.documents import journal as j
+from deleatur.documents.gates import AnyGate
 from deleatur.documents.place import Cursor, Step
 from deleatur.documents.plan import Plan, PlannedTarget
 
@@ -29,6 +30,7 @@ class Progress:
 
     started: bool = False
     preflighted: dict[str, j.Preflighted] = field(default_factory=dict)
+    passed: dict[str, j.Passed] = field(default_factory=dict)
     unheld: bool = False
     archived: dict[str, j.Archived] = field(default_factory=dict)
     controlled: dict[str, j.Controlled] = field(default_factory=dict)
@@ -73,6 +75,8 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             progress.preflighted[event.target] = event
         case j.Unheld():
             progress.unheld = True
+        case j.Passed():
+            progress.passed[event.gate] = event
         case j.Archived():
             progress.archived[event.target] = event
         case j.Controlled():
@@ -94,7 +98,7 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
 
 
 def _begin(progress: Progress) -> None:
-    """Forget what a new run must see with its own eyes: identities, holds, and bad findings.
+    """Forget what a new run must see with its own eyes: identities, gates, holds, bad findings.
 
     A step whose comparison failed is done again from its beginning: erasing twice is harmless,
     and a place that could not be read may be readable now. Every verification is taken again: the
@@ -102,6 +106,7 @@ def _begin(progress: Progress) -> None:
     """
     progress.started = True
     progress.preflighted.clear()
+    progress.passed.clear()
     progress.unheld = False
     for step in progress.steps.values():
         if step.compared is not None and not clean(step.compared):
@@ -114,6 +119,13 @@ class Preflight:
     """Open the target and compare it with the plan."""
 
     target: PlannedTarget
+
+
+@dataclass(frozen=True)
+class PassGate:
+    """Ask a gate of the plan whether the job may go on."""
+
+    gate: AnyGate
 
 
 @dataclass(frozen=True)
@@ -167,7 +179,9 @@ class Certify:
     """Write the certificate."""
 
 
-Action: TypeAlias = Preflight | AskHolds | Archive | Control | Erase | Compare | Verify | Report | Certify
+Action: TypeAlias = (
+    Preflight | PassGate | AskHolds | Archive | Control | Erase | Compare | Verify | Report | Certify
+)
 
 
 def next_action(plan: Plan, progress: Progress) -> Action | None:
@@ -181,15 +195,25 @@ def _before(plan: Plan, progress: Progress) -> Action | None:
     for target in plan.targets:
         if target.id not in progress.preflighted:
             return Preflight(target)
+    if (gate := _closed(plan, progress, after_archive=False)) is not None:
+        return PassGate(gate)
     if not progress.unheld:
         return AskHolds()
     for target in plan.targets:
         if target.target.archive and target.id not in progress.archived:
             return Archive(target)
+    if (gate := _closed(plan, progress, after_archive=True)) is not None:
+        return PassGate(gate)
     for target in plan.targets:
         if target.id not in progress.controlled:
             return Control(target)
     return None
+
+
+def _closed(plan: Plan, progress: Progress, *, after_archive: bool) -> AnyGate | None:
+    """Return the first gate that has not let this run through."""
+    gates = (g for g in plan.gates if g.after_archive == after_archive)
+    return next((g for g in gates if g.name not in progress.passed), None)
 
 
 def _steps(plan: Plan, progress: Progress) -> Action | None:

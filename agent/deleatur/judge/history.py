@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deleatur.documents import journal as j
+from deleatur.documents.gates import AnyGate, MapGate
 from deleatur.documents.place import Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused, Residue
@@ -51,6 +52,8 @@ class History:
     """The whole job as the journal has it; `reasons` say why it cannot be certified."""
 
     targets: dict[str, TargetHistory]
+    gates: dict[str, AnyGate]
+    passed: dict[str, tuple[j.Passed, str]] = field(default_factory=dict)  # the last time of each, and when
     selftests: int = 0
     first_destructive: str = ""
     last_destructive: str = ""
@@ -58,6 +61,7 @@ class History:
     reasons: list[str] = field(default_factory=list)
     _ready: set[str] = field(default_factory=set)  # preflighted since the last start
     _unheld: bool = False
+    _open: set[str] = field(default_factory=set)  # gates that let this run through
 
     def take(self, entry: j.Entry, plan_digest: str) -> None:
         """Go one entry further."""
@@ -67,6 +71,8 @@ class History:
                 self._start(event, plan_digest)
             case j.Unheld():
                 self._unheld = True
+            case j.Passed():
+                self._pass(event, entry.at)
             case j.Preflighted():
                 self._preflight(event)
             case j.Archived() | j.Controlled():
@@ -84,6 +90,7 @@ class History:
                 self.reasons.append("the journal says that there is a certificate already")
             case j.Stopped():
                 self._unheld = False
+                self._open.clear()
 
     def _start(self, event: j.Started, plan_digest: str) -> None:
         if event.plan != plan_digest:
@@ -93,7 +100,18 @@ class History:
         self.selftests = event.selftests
         self.approved_by.append(event.approved_by)
         self._ready.clear()
+        self._open.clear()
         self._unheld = False
+
+    def _pass(self, event: j.Passed, at: str) -> None:
+        gate = self.gates.get(event.gate)
+        if gate is None:
+            self.reasons.append(f"the journal speaks of a gate {event.gate} that the plan does not have")
+            return
+        if isinstance(gate, MapGate) and event.digest != gate.digest:
+            self.reasons.append(f"{event.gate}: another one than planned let the job through")
+        self.passed[event.gate] = event, at
+        self._open.add(event.gate)
 
     def _preflight(self, event: j.Preflighted) -> None:
         target = self._target(event.target)
@@ -111,6 +129,7 @@ class History:
             self.reasons.append(f"{event.target}: {type(event).__name__.lower()} after the erase had begun")
         if isinstance(event, j.Archived):
             target.archived = event
+            self._open -= {name for name, gate in self.gates.items() if gate.after_archive}
         else:
             target.controlled = event
 
@@ -120,6 +139,8 @@ class History:
             return
         if not self._unheld or target.planned.id not in self._ready:
             self.reasons.append(f"{event.step}: ran without asking for holds or looking at the target first")
+        if closed := sorted(self.gates.keys() - self._open):
+            self.reasons.append(f"{event.step}: ran past a closed gate: {', '.join(closed)}")
         target.verified = step.compared = None
         if not isinstance(event, j.Erasing) and not step.began_at:
             self.reasons.append(f"{event.step}: ran without saying so first")
@@ -168,7 +189,8 @@ def history(plan: Plan, plan_digest: str, entries: Sequence[j.Entry]) -> History
         targets={
             t.id: TargetHistory(t, {s.id: StepHistory(s) for s in plan.steps if s.target == t.id})
             for t in plan.targets
-        }
+        },
+        gates={gate.name: gate for gate in plan.gates},
     )
     if not entries or not isinstance(entries[0].event, j.Started):
         told.reasons.append("the journal does not begin with a start")

@@ -44,7 +44,7 @@ def planning(
     created_at: str,
     entropy: bytes,
 ) -> Plan:
-    """Return the plan for `job`.
+    """Return the plan for `job`, to which the engine adds the gates that stand open.
 
     Raises:
         Refused: the targets, the policy or the approvers do not allow it; all reasons at once. Or a
@@ -71,6 +71,7 @@ def planning(
         custodian=job.custodian,
         targets=targets,
         steps=_steps(targets, entropy),
+        gates=(),
         software=software,
     )
 

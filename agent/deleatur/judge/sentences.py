@@ -63,6 +63,10 @@ CLAIMS = {
         "The values searched by {at} are a sample: with confidence {confidence}, a fraction of less than "
         "{fraction} of all such values was still there."
     ),
+    "gate-datamap": (
+        "The job rested on the data map with the digest {digest}: at {at} every part was attested by its "
+        "owner (owners: {owners}). The map shows what was looked at, it is no list of all that exists."
+    ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 
@@ -192,6 +196,26 @@ LIMITS = {
         "boundary",
         "not-probed",
         "Copies elsewhere were not looked for: backups, snapshots, replicas, exports, mail, logs, caches.",
+    ),
+    "known-copy-left": Limit(
+        "exception",
+        "not-erased",
+        "The data map knows a copy that this job left, as its plan says: {place} ({kind}).",
+    ),
+    "place-attested": Limit(
+        "boundary",
+        "not-probed",
+        "The place {place} of the data map is attested by its owner, not verified: nobody could read it.",
+    ),
+    "place-lost": Limit(
+        "exception",
+        "not-probed",
+        "The place {place} of the data map is lost: what it held was neither read nor erased by this job.",
+    ),
+    "place-unverifiable": Limit(
+        "exception",
+        "not-probed",
+        "The place {place} of the data map could not be verified: nobody could read it.",
     ),
     "process-memory": Limit(
         "boundary", "not-probed", "Memory and swap of programs that used the data were not looked at."

@@ -14,6 +14,7 @@ from deleatur.documents.codec import encode_json
 from deleatur.documents.journal import Entry
 from deleatur.documents.plan import Plan, PlannedTarget, PublicKey
 from deleatur.errors import Refused
+from deleatur.judge.conditions import boundaries_of, condition, exceptions_of
 from deleatur.judge.finding import Finding, plain
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.history import History, TargetHistory, history
@@ -67,6 +68,7 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
         c.Subject(name="evidence.sha256", digest=c.Digest(sha256=issue.evidence_digest)),
     ]
     outcomes = tuple(finding.outcome() for finding in findings)
+    beside = tuple(exceptions_of(plan.gates))
     predicate = c.Certificate(
         schema_version="deleatur/certificate/v1",
         certificate_id=issue.certificate_id,
@@ -77,17 +79,20 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
         plan=_plan_reference(plan, plan_digest),
         planner=_key(plan.planned_by),
         approvals=c.Approvals(threshold=plan.policy.approvals, keys=tuple(map(_key, issue.approvals))),
+        conditions=tuple(condition(g, *told.passed[g.name]) for g in plan.gates),
         targets=tuple(_target(t, files[t.id]) for t in plan.targets),
         method=tuple(m for t in plan.targets for m in _methods(told.targets[t.id])),
         inventory=tuple(finding.inventory() for finding in findings),
         verification=tuple(finding.verification() for finding in findings),
         archives=tuple(a for t in plan.targets for a in _archive(plan, told.targets[t.id])),
-        exceptions=tuple(e for finding in findings for e in finding.exceptions()),
-        outcome=c.Outcomes(
-            per_target=outcomes, overall=min((o.state for o in outcomes), key=_WORST_FIRST.index)
-        ),
+        exceptions=(*(e for finding in findings for e in finding.exceptions()), *beside),
+        outcome=c.Outcomes(per_target=outcomes, overall=_overall(outcomes, beside)),
         copies_not_covered=limit_sentence("copies-elsewhere"),
-        known_limits=tuple(dict.fromkeys(s for finding in findings for s in finding.boundaries())),
+        known_limits=tuple(
+            dict.fromkeys(
+                [*(s for finding in findings for s in finding.boundaries()), *boundaries_of(plan.gates)]
+            )
+        ),
         statements_not_recorded=NOT_RECORDED,
         times=c.Times(
             plan_created=plan.created_at,
@@ -126,6 +131,14 @@ def _require_approvals(plan: Plan, told: History, issue: Issue) -> None:
     for run in told.approved_by:
         if not set(run) <= counted or len(set(run)) < plan.policy.approvals:
             raise Refused("no certificate: a run went on approvals that are not there")
+
+
+def _overall(outcomes: Sequence[c.Outcome], beside: Sequence[c.TargetException]) -> c.State:
+    """Return the worst of all targets; what is wrong beside them is an exception of the whole."""
+    states: list[c.State] = [outcome.state for outcome in outcomes]
+    if beside:
+        states.append("verified-with-exceptions")
+    return min(states, key=_WORST_FIRST.index)
 
 
 def _plan_reference(plan: Plan, digest: str) -> c.PlanReference:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
+from deleatur.documents.gates import AnyGate, LeftCopy, MapGate, NotVerified
 from deleatur.documents.job import ArchivedTable, Custodian, Policy, Rule, Selection, Target, Verification
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
@@ -89,6 +90,23 @@ def some_rows(name: str = "crm") -> PlannedTarget:
     )
 
 
+def a_map() -> MapGate:
+    """Return the gate of a data map with a declared and a lost place, and a copy that is left."""
+    return MapGate(
+        file="/srv/datamap.toml",
+        digest="4c" * 32,
+        owners=2,
+        people=40,
+        laws=("DE",),
+        packs=("de-hgb 1",),
+        unverified=(
+            NotVerified(place="mailbox", state="attested"),
+            NotVerified(place="laptop-4", state="lost"),
+        ),
+        left=(LeftCopy(target="crm", place="backup", kind="backup"),),
+    )
+
+
 @dataclass(frozen=True)
 class FinishedJob:
     """The documents of a job of which every step is done and verified."""
@@ -122,10 +140,11 @@ def finished(
     policy: Policy | None = None,
     approvers: Sequence[SigningKey] = APPROVERS,
     device: bool = False,
+    gates: tuple[AnyGate, ...] = (),
 ) -> FinishedJob:
     """Return a job that erased `targets` without a fault; a file and some rows if none is named."""
     planned = targets or (a_file(), some_rows())
-    plan = _plan(planned, policy or Policy(), approvers, Verification(device=device))
+    plan = _plan(planned, policy or Policy(), approvers, Verification(device=device), gates)
     digest = hashlib.sha256(encode_json(plan)).hexdigest()
     approvals = {
         f"{key.public.name}.dsse.json": approve(encode_json(plan), key, "2026-03-01T09:00:00Z")
@@ -141,8 +160,14 @@ def finished(
         )
     ]
     events += [_preflighted(target) for target in planned]
+    passed = {
+        after: [j.Passed(gate=g.name, digest="4c" * 32, counts=()) for g in gates if g.after_archive == after]
+        for after in (False, True)
+    }
+    events += passed[False]
     events.append(j.Unheld(asked=("litigation",)))
     events += [_archived(target) for target in planned if target.target.archive]
+    events += passed[True]
     events += [_controlled(target, device=device) for target in planned]
     for step in plan.steps:
         events += _steps(step, next(target for target in planned if target.id == step.target))
@@ -178,6 +203,7 @@ def _plan(
     policy: Policy,
     approvers: Sequence[SigningKey],
     verification: Verification,
+    gates: tuple[AnyGate, ...],
 ) -> Plan:
     steps: list[Step] = []
     for target in targets:
@@ -211,6 +237,7 @@ def _plan(
         custodian=Custodian(name="notary", recipient=RECIPIENT, retain_until="2036-12-31"),
         targets=tuple(targets),
         steps=tuple(steps),
+        gates=gates,
         software=Software(agent="deleatur", version="0.1.0", python="3.11.7", record_digest="29" * 32),
     )
 

@@ -1,0 +1,51 @@
+"""Gates: the conditions that a job rests on, as the plan carries them (docs/spec/plan.md).
+
+A gate is planned, so approvers see it; it is asked in every run before anything changes and again
+before every step; each time that it lets the job through is an entry of the journal.
+"""
+
+from typing import ClassVar, Literal
+
+from deleatur.documents.place import Code, CopyKind, Count, Digest, Frozen, Name, Text
+
+
+class Gate(Frozen, frozen=True, tag_field="kind"):
+    """Base of all gates; the tag is what the journal and the certificate call it."""
+
+    after_archive: ClassVar[bool] = False  # asked when all archives are written, not before
+
+    @property
+    def name(self) -> str:
+        """What journal and certificate call this gate."""
+        return str(self.__struct_config__.tag)
+
+
+class NotVerified(Frozen, frozen=True):
+    """A place of the map that nobody could read."""
+
+    place: Name
+    state: Literal["attested", "lost", "unverifiable"]
+
+
+class LeftCopy(Frozen, frozen=True):
+    """A copy of a target that the job leaves, by name."""
+
+    target: Name  # of the job
+    place: Name  # of the map
+    kind: CopyKind
+
+
+class MapGate(Gate, frozen=True, tag="datamap"):
+    """The data map that names every target, closed and attested by all its owners."""
+
+    file: Text  # absolute path
+    digest: Digest  # sha256 hex of datamap.toml
+    owners: Count  # who attested their parts
+    people: Count  # that all places hold together
+    laws: tuple[Code, ...]  # of what is selected, where the job narrows those of the map
+    packs: tuple[Text, ...]  # "id version" of each policy that was asked
+    unverified: tuple[NotVerified, ...]
+    left: tuple[LeftCopy, ...]
+
+
+AnyGate = MapGate

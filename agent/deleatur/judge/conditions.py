@@ -1,0 +1,47 @@
+"""Say in a certificate what the job rested on: each gate of the plan, and what it leaves open. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from deleatur.documents import certificate as c
+from deleatur.documents.gates import AnyGate, MapGate
+from deleatur.documents.journal import Passed
+from deleatur.judge.sentences import claim, limit, limit_sentence
+
+
+def condition(gate: AnyGate, passed: Passed, at: str) -> c.Condition:
+    """Return what the certificate says of a gate and of the last time, `at`, that it let the job through."""
+    return c.Condition(
+        gate=gate.name,
+        digest=c.Digest(sha256=passed.digest),
+        counts=tuple(c.Counted(name=name, count=count) for name, count in passed.counts),
+        sentences=tuple(_claims(gate, passed, at)),
+    )
+
+
+def exceptions_of(gates: Sequence[AnyGate]) -> Iterator[c.TargetException]:
+    """Yield what the job should have reached, beside its targets, and did not."""
+    for place, sentence in _left_open(gates):
+        found = limit(sentence.id)
+        if found.effect != "boundary":
+            yield c.TargetException(
+                target_id=place, type=found.type, sentence=sentence, disposition="accepted"
+            )
+
+
+def boundaries_of(gates: Sequence[AnyGate]) -> Iterator[c.Sentence]:
+    """Yield the limits that hold for every job on such a map."""
+    return (s for _, s in _left_open(gates) if limit(s.id).effect == "boundary")
+
+
+def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
+    match gate:
+        case MapGate():
+            yield claim("gate-datamap", at=at, digest=passed.digest, owners=gate.owners)
+
+
+def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:
+    for gate in gates:
+        match gate:
+            case MapGate():
+                for place in gate.unverified:
+                    yield place.place, limit_sentence(f"place-{place.state}", place=place.place)
