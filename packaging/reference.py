@@ -4,7 +4,9 @@ A page holds `<!-- generated: NAME -->` … `<!-- end -->`; what stands between 
 changes nothing and fails when a page is not what the code says.
 """
 
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -168,6 +170,15 @@ def detectors() -> str:
     return "\n".join(rows)
 
 
+def requirement_states() -> str:
+    """Count the requirements by how far they are shown."""
+    page = (DOCS / "reference" / "requirements.md").read_text("utf-8")
+    lines = [line.split(" | ") for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    counted = Counter(cells[4].strip() for cells in lines)
+    states = ("tested", "partly", "not yet", "outside")
+    return f"**{', '.join(f'{counted[state]} {state}' for state in states)}.**"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "commands": commands,
     "detectors": detectors,
@@ -178,6 +189,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "policy-packs": policy_packs,
     "promises": promises,
     "record-classes": record_classes,
+    "requirement-states": requirement_states,
     "sabotage": sabotage,
     "techniques": techniques,
 }

@@ -22,6 +22,7 @@ from deleatur.testing.finished import (
     APPROVERS,
     FinishedJob,
     a_file,
+    a_map,
     changed,
     finished,
     known_key,
@@ -226,6 +227,44 @@ def test_names_that_turn_the_direction_of_writing_are_shown_as_what_they_are() -
     target = msgspec.structs.replace(a_file(), identity=Identity(kind="fi\u202ele", fields=()))
     job = finished(target)
     assert made(job).targets[0].kind == "fi\\u{202e}le"
+
+
+# what the job rested on
+
+
+def test_a_gate_is_printed_with_what_it_leaves_open() -> None:
+    certificate = made(finished(gates=(a_map(),)))
+    (condition,) = certificate.conditions
+    assert (condition.gate, condition.digest.sha256) == ("datamap", "4c" * 32)
+    open_ends = {(e.target_id, e.sentence.id) for e in certificate.exceptions}
+    assert open_ends >= {("crm", "known-copy-left"), ("laptop-4", "place-lost")}
+    assert "place-attested" in {sentence.id for sentence in certificate.known_limits}
+    assert certificate.outcome.overall == "verified-with-exceptions"
+    assert [o.state for o in certificate.outcome.per_target] == ["verified", "verified-with-exceptions"]
+
+
+def test_no_step_may_run_past_a_closed_gate() -> None:
+    job = finished(gates=(a_map(),))
+    number = number_of(job, j.Passed)
+    assert "s1: ran past a closed gate: datamap" in refusal(without(job, number))
+    late = moved(job, number, number_of(job, j.Erasing) + 1)
+    assert "s1: ran past a closed gate: datamap" in refusal(late)
+    again = job.with_events(
+        (
+            *job.events[:number],
+            job.events[number],
+            j.Stopped(exit_code=2, error="Failed"),
+            job.events[0],
+            *job.events[number + 1 :],
+        )
+    )
+    assert "s1: ran past a closed gate: datamap" in refusal(again)
+
+
+def test_a_gate_rests_on_what_was_planned() -> None:
+    job = finished(gates=(a_map(),))
+    assert "another one than planned" in refusal(changed(job, j.Passed, digest="00" * 32))
+    assert "a gate moon that the plan does not have" in refusal(changed(job, j.Passed, gate="moon"))
 
 
 # what a story must have
