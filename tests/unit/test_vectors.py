@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from deleatur.documents.attested import decode_attested, decode_bundle
 from deleatur.documents.datamap import decode_datamap
 from deleatur.documents.declared import decode_declaration
 from deleatur.documents.decode import decode_job, decode_plan
+from deleatur.documents.destruction import decode_destruction
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.documents.policy_rules import decode_policy
+from deleatur.documents.processors import decode_processors
+from deleatur.documents.vendors import decode_vendors
 from deleatur.errors import Malformed
 from deleatur.testing.vectors import Vector, read_vector, read_vectors, vector_text
 from deleatur.trust.dsse import decode_envelope
@@ -27,10 +31,27 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "datamap": lambda vector: decode_datamap(vector.document),
     "declared": lambda vector: decode_declaration(vector.document),
     "policy": lambda vector: decode_policy(vector.document),
+    "vendors": lambda vector: decode_vendors(vector.document),
+    "destruction": lambda vector: decode_destruction(vector.document),
+    "processors": lambda vector: decode_processors(vector.document),
+    "attested": lambda vector: decode_attested(vector.document),
+    "bundle": lambda vector: decode_bundle(vector.document),
     "statement": lambda vector: read_statement(vector.document),
     "envelope": lambda vector: decode_envelope(vector.document),
 }
-FOLDERS = ("job", "plan", "journal", "certificate", "datamap", "declared", "policy")
+FOLDERS = (
+    "job",
+    "plan",
+    "journal",
+    "certificate",
+    "datamap",
+    "declared",
+    "policy",
+    "vendors",
+    "destruction",
+    "processors",
+    "attested",
+)
 ALL = [
     pytest.param(vector, id=f"{folder}/{vector.name}")
     for folder in FOLDERS

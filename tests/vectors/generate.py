@@ -11,6 +11,7 @@ from pathlib import Path
 
 from certificate_vectors import certificate
 from datamap_vectors import datamap, declared
+from destruction_vectors import attested, destruction, processors, vendors
 from job_vectors import job_bad, job_good
 from journal_vectors import journal
 from making import Made
@@ -25,6 +26,10 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     certificate,
     datamap,
     declared,
+    vendors,
+    destruction,
+    processors,
+    attested,
     policy_good,
     policy_bad,
 )

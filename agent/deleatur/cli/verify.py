@@ -1,10 +1,13 @@
-"""`deleatur verify`: check a certificate offline."""
+"""`deleatur verify`: check a certificate, a record of destruction or a bundle offline."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from deleatur.cli.output import as_json_option, emit, say
+from deleatur.documents.plan import PublicKey
+from deleatur.errors import Refused
 
 
 @click.command("verify")
@@ -32,16 +35,29 @@ from deleatur.cli.output import as_json_option, emit, say
 def command(
     certificate: Path, keys: tuple[Path, ...], threshold: int | None, about: Path | None, as_json: bool
 ) -> None:
-    """Check CERTIFICATE, a certificate's folder, without network and without the job.
+    """Check CERTIFICATE, a folder or its envelope, without network and without the job.
 
     Signatures, subjects, evidence, approvals; and every claim is computed again from the plan and
-    the journal, so a certificate that says more than was measured does not pass.
+    the journal, so a certificate that says more than was measured does not pass. A record of
+    destruction is checked in the same way, from its documents; a bundle with everything in it.
     """
     from deleatur.trust.keys import load_public
-    from deleatur.trust.verification import verify
+    from deleatur.trust.kinds import kind_of
 
     trusted = [load_public(k) for k in keys]
-    checked = verify(certificate, trusted=trusted, threshold=threshold or len(trusted), about=about)
+    kind = kind_of(certificate)
+    if about is not None and kind != "certificate":
+        raise Refused("only a certificate is about a target; name its folder with --about")
+    asked = {"certificate": _certificate, "record": _record, "bundle": _bundle}[kind]
+    asked(certificate, trusted, threshold or len(trusted), about, as_json)
+
+
+def _certificate(
+    where: Path, trusted: Sequence[PublicKey], threshold: int, about: Path | None, as_json: bool
+) -> None:
+    from deleatur.trust.verification import verify
+
+    checked = verify(where, trusted=trusted, threshold=threshold, about=about)
     if as_json:
         emit(
             {
@@ -55,3 +71,41 @@ def command(
         say(f"valid: certificate {checked.certificate_id}")
     else:
         say(f"signed: certificate {checked.certificate_id}; without its folder no claim was computed again")
+
+
+def _record(
+    where: Path, trusted: Sequence[PublicKey], threshold: int, _about: Path | None, as_json: bool
+) -> None:
+    from deleatur.cli.destruction import told
+    from deleatur.trust.record import verify_record
+
+    checked = verify_record(where, trusted, threshold)
+    said = checked.statement.predicate
+    if as_json:
+        result = {"valid": True, "record": said.id, "sha256": checked.sha256, "evidence": checked.evidence}
+        emit(result | {"state": said.state, "assurance": said.assurance, "days_late": said.entry.days_late})
+        return
+    without = "" if checked.evidence else "; without its folder no file was compared"
+    say(f"{'valid' if checked.evidence else 'signed'}: record {said.id}{without}")
+    for line in told(checked.statement):
+        say(line)
+
+
+def _bundle(
+    where: Path, trusted: Sequence[PublicKey], threshold: int, _about: Path | None, as_json: bool
+) -> None:
+    from deleatur.trust.bundle import verify_bundle
+
+    checked = verify_bundle(where, trusted, threshold)
+    certificates = [one.id for one in checked.bundle.certificates]
+    records = [one.id for one in checked.bundle.records]
+    if as_json:
+        result = {"valid": True, "bundle": checked.sha256, "files": checked.files}
+        emit(result | {"certificates": certificates, "records": records})
+        return
+    say(f"valid: bundle of {checked.files} files, made {checked.bundle.made_at}")
+    for name in certificates:
+        say(f"valid: certificate {name}")
+    for one in checked.bundle.records:
+        late = f", {one.days_late} days late" if one.days_late else ""
+        say(f"valid: record {one.id}: {one.state}, {one.assurance}{late}")

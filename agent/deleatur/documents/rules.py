@@ -70,7 +70,7 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     if any(t.archive for t in job.target) and job.custodian is None:
         yield Fault("no-custodian", "$.custodian", "an archive needs a custodian who can open it")
     if job.custodian is not None:
-        yield from _real_date(job.custodian.retain_until, "$.custodian.retain_until")
+        yield from real_date(job.custodian.retain_until, "$.custodian.retain_until")
     if job.policy.approvals == 1 and not all(_scheme(t.url) in SINGLE_APPROVAL_SCHEMES for t in job.target):
         what = "one approval is enough for files and single devices only, so ask for two"
         yield Fault("approvals", "$.policy.approvals", what)
@@ -215,7 +215,8 @@ def personal_text(text: str, where: str) -> Iterator[Fault]:
         yield Fault("personal", where, "an address names a person: cite the case, the law or a pseudonym")
 
 
-def _real_date(text: str, where: str) -> Iterator[Fault]:
+def real_date(text: str, where: str) -> Iterator[Fault]:
+    """Refuse a day that no calendar has."""
     try:
         date.fromisoformat(text)
     except ValueError:

@@ -33,6 +33,7 @@ class JobDirectory:
         self.certificate = self.path / "certificate"
         self.spool = self.path / "spool.bin"
         self.digest_key = self.path / "digest.key"
+        self.records = self.path / "records"  # of destruction by others: docs/spec/attested.md
         self.residue = self.path / "residue.json"
 
     @contextmanager

@@ -229,6 +229,26 @@ LIMITS = {
 }
 
 
+ATTESTED = {  # what others say with their keys, where we looked at nothing ourselves
+    "destruction-attested": (
+        "Whoever destroyed and {witnesses} witnesses attest with their keys what stands here. It is "
+        "attested, not verified: nothing of it was measured by deleatur."
+    ),
+    "pieces-missing": "Of {all} pieces handed over, {count} were not destroyed: see the exceptions.",
+    "processors-attested": (
+        "What processors say of their own erasure is kept as it came. It is attested, not verified: nothing "
+        "of it was measured by deleatur."
+    ),
+    "processors-missing": "Of {all} processors {count} sent no certificate: each is an exception.",
+    "entered-late": "Entered late: it is about {about} and was entered {days} days after.",
+}
+
+
+def attested_sentence(name: str, /, **values: str | int) -> Sentence:
+    """Return the sentence about what others attest, with its values filled in."""
+    return Sentence(id=name, text=ATTESTED[name].format(**values))
+
+
 def claim(name: str, /, **values: str | int) -> Sentence:
     """Return the claim called `name` with its values filled in."""
     return Sentence(id=name, text=CLAIMS[name].format(**values))

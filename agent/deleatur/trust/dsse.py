@@ -9,6 +9,8 @@ import binascii
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from deleatur.documents.codec import decode_json, encode_json
 from deleatur.documents.place import Frozen
 from deleatur.documents.plan import PublicKey
@@ -72,6 +74,23 @@ def seal(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes
     )
 
 
+def add_signature(envelope: bytes, key: SigningKey) -> bytes:
+    """Return the envelope with one signature more over the same payload.
+
+    The caller has asked what the payload says, and whose signatures are there.
+
+    Raises:
+        Malformed: it is no envelope, or holds as many signatures as are read.
+    """
+    opened = decode_envelope(envelope)
+    parsed = decode_json(envelope, Envelope, limit=MAX_ENVELOPE)
+    message = pre_authentication_encoding(opened.payload_type, opened.payload)
+    added = Signature(keyid=key.key_id, sig=base64.b64encode(key.sign(message)).decode())
+    signed = encode_json(msgspec.structs.replace(parsed, signatures=(*parsed.signatures, added)))
+    decode_envelope(signed)
+    return signed
+
+
 def unseal(
     envelope: bytes, payload_type: str, trusted: Sequence[PublicKey]
 ) -> tuple[bytes, tuple[PublicKey, ...]]:
@@ -97,6 +116,23 @@ def unseal(
         if spki not in signers and any(verifies(key, signature, message) for signature in signatures):
             signers[spki] = key
     return payload, tuple(signers.values())
+
+
+def signature_places(envelope: bytes, keys: Sequence[PublicKey]) -> tuple[tuple[int, PublicKey], ...]:
+    """Return which signature of an envelope, counted from 0, is by which of these keys.
+
+    Raises:
+        Malformed: it is no envelope.
+        Invalid: a key is none that we use.
+    """
+    opened = decode_envelope(envelope)
+    message = pre_authentication_encoding(opened.payload_type, opened.payload)
+    return tuple(
+        (number, key)
+        for number, signature in enumerate(opened.signatures)
+        for key in keys
+        if verifies(key, signature, message)
+    )
 
 
 def decode_envelope(envelope: bytes) -> Opened:

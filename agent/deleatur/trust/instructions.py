@@ -69,7 +69,7 @@ def instructions(
     """
     parts = [_HEAD.replace("{length}", str(len(IN_TOTO))).replace("{type}", IN_TOTO)]
     for number, key in enumerate(issuers):
-        parts.append(_signature(number, key, file_names[key.spki]))
+        parts.append(signature_check("certificate.dsse.json", number, key, file_names[key.spki]))
     parts.append(_REST)
     about = [("certificate.dsse.json", key, CERTIFICATE_TYPE, "targets/t1.txt") for key in issuers]
     parts += [_asked(path, file_names[key.spki], kind, file) for path, key, kind, file in about]
@@ -80,9 +80,12 @@ def instructions(
     return "".join(parts)
 
 
-def _signature(number: int, key: PublicKey, name: str) -> str:
-    """Return the commands that check one signature with openssl."""
-    take = f"jq -j '.signatures[{number}].sig' certificate.dsse.json | base64 -d > \"$work/{number}.sig\""
+def signature_check(envelope: str, number: int, key: PublicKey, name: str) -> str:
+    """Return the commands that check one signature of an envelope with openssl.
+
+    Before them, `$work/signed` holds what was signed; `name` is that of the key's file in keys/.
+    """
+    take = f"jq -j '.signatures[{number}].sig' {envelope} | base64 -d > \"$work/{number}.sig\""
     if spki_bytes(key).startswith(ED25519_PREFIX):
         check = (
             f"openssl pkeyutl -verify -pubin -inkey keys/{name}.pub -rawin "

@@ -6,21 +6,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from deleatur.errors import Failed, Invalid
+from deleatur.judge.attesting import FileFact
 
 MAX_FILES = 100_000  # of a folder that is listed
 _CHUNK = 1 << 20  # bytes
-
-
-@dataclass(frozen=True)
-class FileFact:
-    """A file by what is in it."""
-
-    sha256: str  # hex
-    size: int  # bytes
 
 
 class UntrustedFolder:

@@ -145,9 +145,7 @@ def _require_evidence(folder: UntrustedFolder, body: bytes, certificate: Certifi
         ),
     )
     if again != body:
-        raise Invalid(
-            f"the certificate does not say what its evidence says: {_first_difference(body, again)}"
-        )
+        raise Invalid(f"the certificate does not say what its evidence says: {first_difference(body, again)}")
     for number, target in enumerate(plan.targets, 1):
         name = f"targets/t{number}.txt"
         if others.get(name) != target.identity.text().encode():
@@ -171,7 +169,7 @@ def _digests(evidence: bytes) -> dict[str, str]:
     return files
 
 
-def _first_difference(claimed: bytes, again: bytes) -> str:
+def first_difference(claimed: bytes, again: bytes) -> str:
     """Name the first field that differs, by its path."""
     return _differing(msgspec.json.decode(claimed), msgspec.json.decode(again), "$")
 

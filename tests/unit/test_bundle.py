@@ -1,0 +1,399 @@
+"""Bundles and the end of keeping: what is shown elsewhere, and what may be removed when."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deleatur.engine.bundling import bundle_job
+from deleatur.engine.directory import JobDirectory
+from deleatur.engine.purging import purge_job
+from deleatur.errors import Invalid, Refused
+from deleatur.testing.destroyed import (
+    ALICE,
+    AT,
+    BOB,
+    CAROL,
+    DESTRUCTION,
+    SHREDCO,
+    write_destruction,
+    write_processors,
+)
+from deleatur.testing.finished import AGENT, SECOND_AGENT, finished
+from deleatur.trust.bundle import ENVELOPE, MANIFEST, VerifiedBundle, verify_bundle
+from deleatur.trust.dsse import IN_TOTO, seal
+from deleatur.trust.folder import write_certificate
+from deleatur.trust.keys import SigningKey
+from deleatur.trust.kinds import kind_of
+from deleatur.trust.record import sign_record
+from deleatur.trust.verification import verify
+
+JOB = finished()
+MAKER = CAROL
+KEYS = [key.public for key in (AGENT, ALICE, CAROL)]
+MAP = 'schema = "deleatur/datamap/v1"\n'
+
+
+def clock(day: str) -> Callable[[], datetime]:
+    return lambda: datetime.fromisoformat(day).replace(tzinfo=UTC)
+
+
+def a_job(path: Path) -> JobDirectory:
+    """A job that ended: a certificate, a record of destruction and one of processors."""
+    path.mkdir()
+    directory = JobDirectory(path)
+    directory.job.write_text('schema = "deleatur/job/v1"\n')
+    directory.plan.write_bytes(JOB.plan_bytes)
+    directory.journal.write_bytes(JOB.journal_bytes)
+    directory.plan_signature.write_bytes(b"{}")
+    write_certificate(
+        directory.certificate,
+        plan_bytes=JOB.plan_bytes,
+        journal_bytes=JOB.journal_bytes,
+        approvals=JOB.approvals,
+        keys=[AGENT, SECOND_AGENT],
+        issued_at="2026-03-01T12:00:00Z",
+        certificate_id="certificate-0001",
+    )
+    directory.records.mkdir()
+    yard = write_destruction(directory.records / "yard")
+    for key in (SHREDCO, ALICE, BOB):
+        sign_record(yard, key, "2026-12-04T08:00:00Z")
+    sign_record(write_processors(directory.records / "processors"), CAROL, "2026-11-18T09:00:00Z")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
+    return a_job(tmp_path_factory.mktemp("made") / "job")
+
+
+@pytest.fixture
+def job(made: JobDirectory, tmp_path: Path) -> JobDirectory:
+    shutil.copytree(made.path, tmp_path / "job")
+    return JobDirectory(tmp_path / "job")
+
+
+def bundled(
+    directory: JobDirectory, folder: Path, key: SigningKey = MAKER, **named: list[Path]
+) -> VerifiedBundle:
+    asked = {"maps": [], "policies": [], "notices": [], **named}
+    return bundle_job(directory, folder, key=key, clock=clock("2026-12-24T10:00:00"), **asked)
+
+
+@pytest.fixture(scope="module")
+def sound(made: JobDirectory, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("bundle")
+    (home / "datamap.toml").write_text(MAP)
+    (home / "datamap.toml.attested").mkdir()
+    (home / "datamap.toml.attested" / "it-1.dsse.json").write_text("{}")
+    (home / "own.toml").write_text("# our policy\n")
+    (home / "letters").mkdir()
+    (home / "letters" / "delivery log.csv").write_text("id,when\n")
+    bundled(
+        made,
+        home / "shown",
+        maps=[home / "datamap.toml"],
+        policies=[home / "own.toml"],
+        notices=[home / "letters"],
+    )
+    return home / "shown"
+
+
+@pytest.fixture
+def shown(sound: Path, tmp_path: Path) -> Path:
+    shutil.copytree(sound, tmp_path / "elsewhere")
+    return tmp_path / "elsewhere"
+
+
+def invalid(folder: Path, keys: list | None = None, threshold: int = 1) -> str:
+    with pytest.raises(Invalid) as caught:
+        verify_bundle(folder, keys or KEYS, threshold)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# bundles
+
+
+def test_a_bundle_verifies_elsewhere_with_everything_in_it(shown: Path) -> None:
+    checked = verify_bundle(shown, KEYS, 3)
+    (certificate,) = checked.bundle.certificates
+    assert (certificate.id, certificate.retain_until) == ("certificate-0001", "2036-03-01")
+    processors, yard = checked.bundle.records
+    assert (processors.id, processors.state, processors.assurance) == (
+        "processors-2026",
+        "attested-with-exceptions",
+        "A0",
+    )
+    assert (yard.id, yard.assurance, yard.days_late) == ("yard-2026-11-20", "A1", 14)
+    for name in ("map/datamap.toml", "map/datamap.toml.attested/it-1.dsse.json", "policy/own.toml"):
+        assert (shown / name).is_file()
+    assert (shown / "notices" / "letters" / "delivery log.csv").is_file()
+    assert (shown / "job" / "plan.dsse.json").is_file()
+
+
+def test_its_parts_verify_by_themselves(shown: Path) -> None:
+    assert verify(shown / "certificate", [AGENT.public], 1, None).evidence
+    assert kind_of(shown) == "bundle"
+    assert kind_of(shown / "records" / "yard") == "record"
+    assert kind_of(shown / "certificate") == "certificate"
+    assert kind_of(shown / ENVELOPE) == "bundle"
+    assert kind_of(shown / "records" / "yard" / "record.dsse.json") == "record"
+
+
+def test_a_folder_that_could_be_two_things_is_none(shown: Path) -> None:
+    shutil.copy(shown / ENVELOPE, shown / "records" / "yard")
+    with pytest.raises(Invalid, match="more than one envelope"):
+        kind_of(shown / "records" / "yard")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "map/datamap.toml",
+        "policy/own.toml",
+        "VERIFY.txt",
+        "keys/carol.pub",
+        "records/yard/evidence/hall-2.mp4",
+    ],
+)
+def test_a_changed_file_is_named(shown: Path, name: str) -> None:
+    (shown / name).write_bytes(b"something else\n")
+    assert f"{name} was changed" in invalid(shown)
+
+
+def test_a_missing_and_an_added_file_are_named(shown: Path) -> None:
+    (shown / "policy" / "own.toml").rename(shown / "policy" / "other.toml")
+    assert "policy/other.toml is there, and not in the list" in invalid(shown)
+    (shown / "policy" / "other.toml").unlink()
+    assert "policy/own.toml is in the list, and missing" in invalid(shown)
+
+
+def relisted(shown: Path, key: SigningKey = MAKER) -> None:
+    """List the files anew and sign the list: a maker who changed what was bundled."""
+    import base64
+    import hashlib
+
+    names = sorted(
+        str(path.relative_to(shown))
+        for path in shown.rglob("*")
+        if path.is_file() and path.name not in (MANIFEST, ENVELOPE)
+    )
+    lines = "".join(f"{hashlib.sha256((shown / n).read_bytes()).hexdigest()}  {n}\n" for n in names)
+    (shown / MANIFEST).write_text(lines)
+    body = json.loads(base64.b64decode(json.loads((shown / ENVELOPE).read_bytes())["payload"]))
+    body["subject"][0]["digest"]["sha256"] = hashlib.sha256(lines.encode()).hexdigest()
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    (shown / ENVELOPE).write_bytes(seal(text, IN_TOTO, [key]))
+
+
+def test_a_maker_cannot_swap_a_video_either(shown: Path) -> None:
+    (shown / "records" / "yard" / "evidence" / "hall-2.mp4").write_bytes(b"another hall")
+    relisted(shown)
+    assert "evidence/hall-2.mp4 was changed: its digest is not the one that was signed" in invalid(shown)
+
+
+def test_a_maker_cannot_leave_out_a_record_and_still_name_it(shown: Path) -> None:
+    shutil.rmtree(shown / "records" / "processors")
+    relisted(shown)
+    assert "$.predicate.records" in invalid(shown)
+
+
+def test_every_part_is_signed_by_a_key_that_came_another_way(shown: Path) -> None:
+    assert "signed by no key that you named" in invalid(shown, [AGENT.public, ALICE.public])
+    assert "0 of the 1 signatures" in invalid(shown, [CAROL.public, ALICE.public])  # the certificate
+    assert "0 of the 1 signatures" in invalid(shown, [CAROL.public, AGENT.public])  # the yard
+    stranger = [key.public for key in (AGENT, ALICE, CAROL, SHREDCO)]
+    assert verify_bundle(shown, stranger, 4)
+    with pytest.raises(Refused, match="cannot be checked"):
+        verify_bundle(shown, [CAROL.public], 2)
+
+
+def test_a_maker_who_did_not_sign_is_not_named(shown: Path) -> None:
+    relisted(shown, ALICE)
+    assert "names a maker who has not signed" in invalid(shown)
+
+
+def test_links_are_refused(shown: Path, tmp_path: Path) -> None:
+    (shown / "policy" / "own.toml").unlink()
+    (shown / "policy" / "own.toml").symlink_to(tmp_path)
+    assert "not a plain file" in invalid(shown)
+
+
+def test_what_does_not_verify_is_not_bundled(job: JobDirectory, tmp_path: Path) -> None:
+    (job.records / "yard" / "destruction.toml").write_text("")
+    with pytest.raises(Invalid, match=r"records/yard: .*destruction\.toml was changed"):
+        bundled(job, tmp_path / "shown")
+    assert not (tmp_path / "shown").exists()
+    shutil.rmtree(job.records / "yard")
+    write_destruction(job.records / "yard")
+    with pytest.raises(Invalid, match=r"record\.dsse\.json is missing"):
+        bundled(job, tmp_path / "shown")
+    sign_record(job.records / "yard", SHREDCO, AT)
+    with pytest.raises(Invalid, match="not signed by alice, bob"):
+        bundled(job, tmp_path / "shown")
+
+
+def test_the_record_of_another_job_is_not_bundled(job: JobDirectory, tmp_path: Path) -> None:
+    shutil.rmtree(job.records / "yard")
+    other = DESTRUCTION.replace('operator = "op-7"\n', 'operator = "op-7"\njob = "another"\n')
+    yard = write_destruction(job.records / "yard", other)
+    for key in (SHREDCO, ALICE, BOB):
+        sign_record(yard, key, AT)
+    with pytest.raises(Invalid, match="belong to different jobs: another, "):
+        bundled(job, tmp_path / "shown")
+
+
+def test_nothing_is_overwritten_and_nothing_is_no_bundle(job: JobDirectory, tmp_path: Path) -> None:
+    (tmp_path / "shown").mkdir()
+    with pytest.raises(Refused, match="there already"):
+        bundled(job, tmp_path / "shown")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Refused, match="neither a certificate nor a record"):
+        bundled(JobDirectory(tmp_path / "empty"), tmp_path / "other")
+    odd = tmp_path / "a\nb.toml"
+    odd.write_text("")
+    with pytest.raises(Refused, match="cannot stand in a list"):
+        bundled(job, tmp_path / "other", policies=[odd])
+    twice = [tmp_path / "x" / "own.toml", tmp_path / "y" / "own.toml"]
+    for path in twice:
+        path.parent.mkdir()
+        path.write_text("")
+    with pytest.raises(Refused, match=r"two files would be called policy/own\.toml"):
+        bundled(job, tmp_path / "other", policies=twice)
+
+
+def test_a_bundle_that_was_cut_short_is_made_again(job: JobDirectory, tmp_path: Path) -> None:
+    (tmp_path / ".shown.new" / "map").mkdir(parents=True)
+    (tmp_path / ".shown.new" / "map" / "old").write_text("old")
+    bundled(job, tmp_path / "shown")
+    assert not (tmp_path / "shown" / "map").exists()
+    assert verify_bundle(tmp_path / "shown", KEYS, 1)
+
+
+def test_records_alone_are_a_bundle_too(job: JobDirectory, tmp_path: Path) -> None:
+    shutil.rmtree(job.certificate)
+    made = bundled(job, tmp_path / "shown")
+    assert (made.bundle.certificates, len(made.bundle.records)) == ((), 2)
+
+
+def test_stock_programs_alone_check_a_bundle(shown: Path) -> None:
+    text = (shown / "VERIFY.txt").read_text()
+    commands = "".join(line[4:] + "\n" for line in text.splitlines() if line.startswith("    "))
+    clean = {"PATH": os.environ["PATH"], "HOME": str(shown.parent)}
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["unshare", "--net", "--map-root-user", "bash", "-c", commands],
+            cwd=shown,
+            env=clean,
+            capture_output=True,
+            text=True,
+        )
+
+    good = run()
+    assert good.returncode == 0, good.stderr
+    assert len(re.findall(r"Signature Verified Successfully|Verified OK", good.stdout)) == 5
+    assert "nothing of it was measured by deleatur" in good.stdout
+    (shown / "records" / "yard" / "evidence" / "serials.jpg").write_bytes(b"x")
+    assert run().returncode != 0
+
+
+# the end of keeping
+
+
+def test_younger_records_are_not_purged_and_the_date_is_named(job: JobDirectory) -> None:
+    before = sorted(path for path in job.path.rglob("*"))
+    for day in ("2026-12-24", "2031-11-21", "2036-03-01"):
+        with pytest.raises(Refused, match="kept until 2036-03-01") as caught:
+            purge_job(job, clock(day))
+        assert caught.value.exit_code == 4
+    assert sorted(path for path in job.path.rglob("*")) == before
+
+
+def test_after_the_last_day_of_all_the_records_go(job: JobDirectory) -> None:
+    (job.path / "note.txt").write_text("not of the job")
+    done = purge_job(job, clock("2036-03-02"))
+    assert done.last_day == "2036-03-01"
+    assert set(done.removed) == {
+        "job.toml",
+        "plan.json",
+        "plan.dsse.json",
+        "journal.jsonl",
+        "records",
+        "certificate",
+    }
+    assert done.left == ("note.txt",)
+    assert os.listdir(job.path) == ["note.txt"]
+
+
+def test_a_job_of_which_all_was_written_by_jobs_goes_as_a_whole(job: JobDirectory) -> None:
+    assert purge_job(job, clock("2036-03-02")).left == ()
+    assert not job.path.exists()
+
+
+@pytest.mark.parametrize(("years", "last"), [(3, "2036-03-01"), (12, "2038-11-20")])
+def test_the_later_of_certificate_and_record_counts(job: JobDirectory, years: int, last: str) -> None:
+    shutil.rmtree(job.records)
+    job.records.mkdir()
+    yard = write_destruction(
+        job.records / "yard",
+        DESTRUCTION.replace('operator = "op-7"\n', f'operator = "op-7"\nkeep_years = {years}\n'),
+    )
+    for key in (SHREDCO, ALICE, BOB):
+        sign_record(yard, key, AT)
+    with pytest.raises(Refused, match=f"kept until {last}"):
+        purge_job(job, clock(last))
+    assert purge_job(job, clock("2040-01-01")).last_day == last
+
+
+def test_a_record_of_two_years_is_refused(job: JobDirectory) -> None:
+    """Requirement 68: three years at least, and no document can ask for less."""
+    shutil.rmtree(job.certificate)
+    for path in (job.plan, job.journal):
+        path.unlink()
+    shutil.rmtree(job.records / "yard")
+    with pytest.raises(Refused, match="kept until 2029-11-18"):
+        purge_job(job, clock("2028-11-22"))
+
+
+def test_what_does_not_verify_is_not_purged(job: JobDirectory) -> None:
+    (job.certificate / "plan.json").write_bytes(b"{}")
+    with pytest.raises(Invalid, match=r"plan\.json was changed"):
+        purge_job(job, clock("2040-01-01"))
+    assert job.certificate.is_dir()
+
+
+def test_a_job_without_its_end_and_one_with_an_archive_are_not_purged(job: JobDirectory) -> None:
+    job.archive.mkdir()
+    (job.archive / "shop-1.tar.age").write_bytes(b"x")
+    with pytest.raises(Refused, match="holds an archive"):
+        purge_job(job, clock("2040-01-01"))
+    shutil.rmtree(job.archive)
+    shutil.rmtree(job.certificate)
+    with pytest.raises(Refused, match="has no certificate"):
+        purge_job(job, clock("2040-01-01"))
+    job.plan.unlink()
+    job.journal.unlink()
+    shutil.rmtree(job.records)
+    with pytest.raises(Refused, match="neither a certificate nor a record"):
+        purge_job(job, clock("2040-01-01"))
+
+
+def test_a_purge_that_was_cut_short_goes_on(job: JobDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            purge_job(job, clock("2036-03-02"))
+    purge_job(job, clock("2036-03-02"))
+    assert not job.path.exists()
