@@ -26,6 +26,8 @@ PLACEHOLDERS = (
     (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "<time>"),
     (r"\d{4}-\d\d-\d\d", "<day>"),
     (r"\w+-\w+\.tar\.age|\w+\.tar\.age", "<archive>"),
+    (r"\b\d{4,} days\b", "<number> days"),
+    (r'"days_late": \d{4,}', '"days_late": <number>'),
     (r", [0-9.]+ [kMGT]?B/s(, \d+ s left)?", ""),
     (r" +│$", " │"),
     (r"─{3,}", "───"),
