@@ -48,6 +48,7 @@ from deleatur.sanitize.overwrite import (
     remove,
     remove_directory,
 )
+from deleatur.sanitize.reclaim import blocks_of, merged, reclaim
 from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "Usage",
     "Within",
     "access_to",
+    "blocks_of",
     "covered",
     "deletion_order",
     "encrypted_below",
@@ -106,11 +108,13 @@ __all__ = [
     "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",
+    "merged",
     "mount_points",
     "opened_here",
     "overwrite_in_place",
     "overwrites_in_place",
     "read_below_cache",
+    "reclaim",
     "remove",
     "remove_directory",
     "set_off",
