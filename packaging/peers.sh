@@ -4,11 +4,12 @@
 # Costs nothing when all are there. Otherwise needs root and apt; without them it says what to install and fails.
 # The machine's permanent package sources are never changed.
 set -euo pipefail
-export PATH="$PATH:/usr/sbin:/sbin" DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin" DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
 # program:package
 peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
-       mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium"
+       mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
+       postgres:postgresql-15"
 
 say() { printf 'peers: %s\n' "$*"; }
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }

@@ -123,11 +123,11 @@ class LinkShredder:
             _flush(name.second.parent)
             self._note("done", [name])
 
-    def shred(self, keystream: Keystream, *, patience: float = 10.0) -> Iterator[tuple[str, int]]:
+    def shred(self, keystream: Keystream, *, patience: float | None = 10.0) -> Iterator[tuple[str, int]]:
         """Overwrite and remove every file that was given up; yield (unit, flushed offset).
 
         Files that are still in use are left as they are. Waits `patience` seconds for a program
-        that has given up a file and not closed it yet.
+        that has given up a file and not closed it yet; None: it is known to write no file that it gave up.
 
         Raises:
             Transient: somebody still has one open.
@@ -136,7 +136,8 @@ class LinkShredder:
         """
         given_up = [name for name in self.pending if not _stands(name.path, name)]
         waiting = [name for name in given_up if name.state != "overwritten" and self._is_there(name)]
-        _wait_until_closed(waiting, patience)
+        if patience is not None:
+            _wait_until_closed(waiting, patience)
         for name in given_up:
             if name in waiting:
                 for offset in _overwritten(name, keystream):

@@ -150,10 +150,18 @@ def _reserve_lifted(folder: int) -> Iterator[None]:
     before = ""
     with suppress(FileNotFoundError, PermissionError):
         before = reserve.read_text("ascii").strip()
-        reserve.write_text("0\n", "ascii")
+        _set(reserve, "0")
     try:
         yield
     finally:
         if before:
             with suppress(PermissionError):
-                reserve.write_text(f"{before}\n", "ascii")
+                _set(reserve, before)
+
+
+def _set(setting: Path, value: str) -> None:
+    fd = os.open(setting, os.O_WRONLY | os.O_DSYNC | os.O_CLOEXEC)
+    try:
+        os.write(fd, f"{value}\n".encode("ascii"))
+    finally:
+        os.close(fd)

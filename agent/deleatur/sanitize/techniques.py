@@ -50,6 +50,22 @@ TECHNIQUES: dict[str, Technique] = {
             source="measured residue table of the project, benchmarks/sqlite_residue.py; SQLite VACUUM INTO",
         ),
         Technique(
+            id="rewrite-and-reclaim",
+            title="delete, let the server rewrite its files and cycle its log, overwrite the blocks it frees",
+            category="clear",
+            scope="logical",
+            actions=(Action(name="rewrite", compare="absence"),),
+            source="PostgreSQL documentation: CLUSTER, wal_recycle; residues measured by the project",
+        ),
+        Technique(
+            id="delete-rows",
+            title="delete the rows through the server and reach for nothing below it",
+            category="logical-delete",
+            scope="logical",
+            actions=(Action(name="delete", compare="absence"),),
+            source="for servers whose files cannot be reached; it claims no overwrite",
+        ),
+        Technique(
             id="forget",
             title="drop the objects from the store's own memory",
             category="logical-delete",

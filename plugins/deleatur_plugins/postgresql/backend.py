@@ -1,0 +1,197 @@
+"""The `postgresql` backend: one database of a server, rows by predicate and whole tables.
+
+Rules kept: a look changes nothing; every name comes from the catalogs and every value is bound; where
+the server's files cannot be reached, rows are deleted and nothing more is claimed.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from deleatur.api import (
+    Backend,
+    Contents,
+    Cursor,
+    Denial,
+    Failed,
+    Identity,
+    Inspection,
+    Keystream,
+    Locator,
+    Offer,
+    Refused,
+    Secrets,
+    Step,
+    Target,
+    Unsupported,
+    keyed_digest,
+)
+from deleatur_plugins.postgresql.blockers import blockers_of, refuse_missing_rights
+from deleatur_plugins.postgresql.connecting import Connector, translated
+from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_names
+from deleatur_plugins.postgresql.deleting import delete
+from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
+from deleatur_plugins.postgresql.holdings import contents_of
+from deleatur_plugins.postgresql.rewriting import Rewriting
+from deleatur_plugins.postgresql.schema import Table, read_schema
+from deleatur_plugins.postgresql.selecting import template
+from deleatur_plugins.postgresql.server import DELETE, REWRITE, Server, server_of
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class PostgresqlBackend(Backend):
+    """Rows of a PostgreSQL database: `postgresql://host:port/database`."""
+
+    def __init__(self, target: Target, secrets: Secrets) -> None:
+        self._connector = Connector(target.url)
+        self._target = target
+        self._secrets = secrets
+        self._names: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._tables: dict[str, Table] = {}
+        self._probing: psycopg.Connection[Any] | None = None
+        if len(secrets.get("digest-key", b"")) != 32:
+            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+
+    @classmethod
+    def open(cls, target: Target, secrets: Secrets) -> Self:
+        """Take note of the target; nothing is connected before it is asked for."""
+        return cls(target, secrets)
+
+    def close(self) -> None:
+        """Close the connection of the probes."""
+        if self._probing is not None:
+            self._connector.disconnect(self._probing)
+            self._probing = None
+
+    def inspect(self) -> Inspection:
+        """Say what is there."""
+        if not self._target.select:
+            raise Refused("the target selects nothing; name tables, with or without conditions")
+        with self._content() as content, self._connector.connected() as connection:
+            content.check_archive()
+            server = server_of(connection)
+            reached = server if isinstance(server, Server) else None
+            offer = Offer(technique=REWRITE if reached else DELETE, limits=limits_of(reached))
+            return Inspection(
+                identity=self._identity(connection, content),
+                size=content.rows,
+                units=content.units(),
+                offers=(offer,),
+                denials=(server,) if isinstance(server, Denial) else (),
+                surfaces=surfaces_of(reached),
+                blockers=blockers_of(connection, self._connector, content),
+                held=tuple(content.held),
+            )
+
+    def _identity(self, connection: "psycopg.Connection[Any]", content: Content | None) -> Identity:
+        """Neither files nor rows are part of it: the rewrite changes both."""
+        ((system, number, name),) = connection.execute(
+            "SELECT (SELECT system_identifier FROM pg_control_system())::text, oid::text, datname "
+            "FROM pg_database WHERE datname = current_database()"
+        ).fetchall()
+        chosen = (
+            []
+            if content is None
+            else [("table", f"{c.table.name} number {c.table.oid}") for c in content.choices]
+        )
+        rows = [("rows", f"{s.table}: {template(s.where)}") for s in self._target.select]
+        held = [("held", f"{h.table}: {template(h.where)}") for h in self._target.hold]
+        return Identity(
+            kind="rows" if content is not None else "database",
+            fields=(
+                ("engine", "postgresql"),
+                ("path", f"postgresql/{system}/{number}"),
+                ("database", name),
+                *chosen,
+                *rows,
+                *held,
+            ),
+        )
+
+    def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
+        """Name selected texts and blobs by table, row and column; a row without any by itself."""
+        places = self._places()
+        if count is None:
+            yield from places
+        else:
+            yield from heapq.nsmallest(count, places, key=lambda place: _rank(seed, place))
+
+    def _places(self) -> Iterator[Locator]:
+        with self._content() as content:
+            for table, row, column in content.places():
+                yield Locator(unit=f"{TABLE}{table.name}", item=f"{row}/{column}")
+
+    def probe(self, place: Locator) -> bytes | None:
+        """Return a stored value as its file has it; None when no row has that name, or a NULL in it."""
+        name = place.unit.removeprefix(TABLE)
+        row, _, column = place.item.partition("/")
+        if not place.unit.startswith(TABLE):
+            raise Failed("the place is none of this backend's")
+        if self._probing is None:
+            self._probing = self._connector.connect()
+        with translated("probing"):
+            if name not in self._names:
+                self._tables[name] = read_schema(self._probing).selectable(name)
+                self._names[name] = row_names(self._probing, self._tables[name], self._secrets["digest-key"])
+            keys = self._names[name].get(row)
+            return None if keys is None else read_value(self._probing, self._tables[name], keys, column)
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        """Do the step's action; nothing happens before the first cursor is asked for."""
+        if not self._target.select or (step.technique, step.action) not in (
+            (REWRITE, "rewrite"),
+            (DELETE, "delete"),
+        ):
+            raise Unsupported(
+                f"{step.technique[:40]!r} with action {step.action[:40]!r} is not possible here"
+            )
+        with self._connector.connected() as connection:
+            server = server_of(connection)
+        if step.technique == DELETE and isinstance(server, Denial):
+            rows = delete(self._connector, self._target, self._secrets)
+            yield Cursor(f"deleted {rows}", rows)
+        elif step.technique == REWRITE and isinstance(server, Server):
+            key = (
+                step.pattern.key
+                if step.pattern
+                else keyed_digest(self._secrets["digest-key"], b"shred", step.id.encode())
+            )  # nothing is compared with this pattern, so a step may come without one
+            yield from Rewriting(self._connector, server, self._target, self._secrets, Keystream(key)).run(
+                after
+            )
+        else:
+            why = server.reason if isinstance(server, Denial) else f"{REWRITE} is; plan again"
+            raise Unsupported(f"{step.technique} is not possible here: {why}")
+
+    def records(self, table: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `table` that the archive keeps, every column, texts decoded."""
+        with self._content() as content:
+            yield from content.records(table)
+
+    def contents(self) -> Contents:
+        """Show every table with its columns, keys and rows."""
+        with self._connector.connected() as connection:
+            identity = self._identity(connection, None)
+        return contents_of(self._connector, self._target, identity)
+
+    def bystanders(self) -> Iterator[bytes]:
+        """Yield the declarations and every row that is not selected."""
+        with self._content() as content:
+            yield from content.bystanders()
+
+    @contextmanager
+    def _content(self) -> Iterator[Content]:
+        """Evaluate the target's selection in one transaction that cannot write."""
+        with self._connector.looking() as connection:
+            schema = read_schema(connection)
+            refuse_missing_rights(connection, schema, self._target)
+            yield Content(connection, schema, self._target, self._secrets)
+
+
+def _rank(seed: bytes, place: Locator) -> bytes:
+    """Return a number that the seed fixes, so that the same places are drawn each time."""
+    return hashlib.blake2b(f"{place.unit} {place.item}".encode(), key=seed[:64], digest_size=16).digest()

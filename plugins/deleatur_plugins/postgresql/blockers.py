@@ -1,0 +1,177 @@
+"""What forbids to erase here and now, each reason named before anything changes.
+
+Rules kept: whatever could keep deleted rows, bring them back or carry them elsewhere is named by its
+process id, slot, trigger or relation; a right that is missing is named as the GRANT to run.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the catalogs and are quoted, values are bound
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from deleatur.api import Refused, Target, set_off
+from deleatur_plugins.postgresql.connecting import Connector
+from deleatur_plugins.postgresql.content import Choice, Content
+from deleatur_plugins.postgresql.schema import Schema, plain, quoted
+
+if TYPE_CHECKING:
+    import psycopg
+
+# What keeps deleted rows for somebody, brings them again or carries them elsewhere: a sentence, and the
+# query for what it names.
+_KEEPERS = (
+    (
+        "process {} has a transaction open ({}) and may still see the rows; end it",
+        """SELECT pid, coalesce(state, backend_type) FROM pg_stat_activity
+        WHERE datname = current_database() AND backend_type = 'client backend' AND NOT pid = ANY (%(ours)s)
+        AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+        AND (state LIKE 'idle in transaction%%' AND clock_timestamp() - state_change > interval '1 s'
+             OR clock_timestamp() - xact_start > interval '60 s') ORDER BY pid""",
+    ),
+    (
+        "the prepared transaction {!r} may still see the rows; commit it or roll it back",
+        "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid",
+    ),
+    (
+        "the replication slot {!r} keeps the log with the rows; drop it, and erase behind it apart",
+        "SELECT slot_name FROM pg_replication_slots ORDER BY slot_name",
+    ),
+    (
+        "process {} sends the log to the standby or copy {!r}; detach it, and erase there apart",
+        "SELECT pid, application_name FROM pg_stat_replication ORDER BY pid",
+    ),
+    (
+        "the log is archived (archive_mode = {}), so copies lie there; switch it off, and erase there apart",
+        "SELECT current_setting('archive_mode') WHERE current_setting('archive_mode') <> 'off'",
+    ),
+    (
+        "the subscription {!r} may bring the rows again; disable and drop it",
+        """SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
+        WHERE d.datname = current_database() ORDER BY subname""",
+    ),
+    (
+        "{} keeps the texts of statements, and cannot be reset from here; CREATE EXTENSION {}",
+        """SELECT 'pg_stat_statements', 'pg_stat_statements'
+        WHERE current_setting('shared_preload_libraries') LIKE '%%pg_stat_statements%%'
+        AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')""",
+    ),
+)
+_ACTING = (
+    (
+        "the trigger {!r} acts when rows of {!r} are deleted and may copy them; drop or disable it",
+        """SELECT tgname FROM pg_trigger
+        WHERE tgrelid = %s AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 8 <> 0 ORDER BY tgname""",
+    ),
+    (
+        "the rule {!r} replaces deletions from {!r}; drop it",
+        "SELECT rulename FROM pg_rewrite WHERE ev_class = %s AND ev_type = '4' ORDER BY rulename",
+    ),
+    (
+        "the materialized view {!r} holds copies of rows of {!r}; drop it, and create it again afterwards",
+        """WITH RECURSIVE made (view) AS (
+          SELECT r.ev_class FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+          WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = %s AND r.ev_class <> d.refobjid
+          UNION SELECT r.ev_class FROM made JOIN pg_depend d ON d.refobjid = made.view
+          JOIN pg_rewrite r ON r.oid = d.objid
+          WHERE d.classid = 'pg_rewrite'::regclass AND r.ev_class <> d.refobjid)
+        SELECT relname FROM made JOIN pg_class ON oid = view WHERE relkind = 'm' ORDER BY relname""",
+    ),
+)
+
+
+def blockers_of(
+    connection: "psycopg.Connection[Any]", connector: Connector, content: Content
+) -> tuple[str, ...]:
+    """Return each reason that alone forbids to erase here and now."""
+    found = list(keepers(connection, connector))
+    for choice in content.choices:
+        for sentence, query in _ACTING:
+            names = connection.execute(query.encode(), (choice.table.oid,)).fetchall()
+            found += [sentence.format(name, choice.table.name) for (name,) in names]
+    found += _hidden(content)
+    found += _referring(connection, content)
+    return tuple(found)
+
+
+def keepers(connection: "psycopg.Connection[Any]", connector: Connector) -> Iterator[str]:
+    """Yield what would keep deleted rows, or carries them elsewhere."""
+    for sentence, query in _KEEPERS:
+        for row in connection.execute(query.encode(), {"ours": sorted(connector.ours)}).fetchall():
+            yield sentence.format(*row)
+
+
+def refuse_missing_rights(connection: "psycopg.Connection[Any]", schema: Schema, target: Target) -> None:
+    """Ask the catalogs for the rights that the job needs, before any row is read.
+
+    Raises:
+        Refused: some are missing; all of them as the least GRANTs to run.
+    """
+    lacking = list(_lacking(connection, schema, {schema.table(s.table).name for s in target.select}))
+    if lacking:
+        raise Refused(f"this user lacks rights; run: {'; '.join(lacking)}")
+
+
+def _lacking(connection: "psycopg.Connection[Any]", schema: Schema, selected: set[str]) -> Iterator[str]:
+    ((user,),) = connection.execute("SELECT quote_ident(current_user)").fetchall()
+    for name in sorted({table.schema for table in schema.tables.values()}):
+        ((may,),) = connection.execute("SELECT has_schema_privilege(%s, 'USAGE')", (name,)).fetchall()
+        if not may:
+            yield f"GRANT USAGE ON SCHEMA {plain(name)} TO {user}"
+    for name, table in sorted(schema.tables.items()):
+        for right in ("SELECT", "DELETE") if name in selected else ("SELECT",):
+            ((may,),) = connection.execute(
+                "SELECT has_table_privilege(%s::oid, %s)", (table.oid, right)
+            ).fetchall()
+            if not may:
+                yield f"GRANT {right} ON {plain(table.schema)}.{plain(table.relation)} TO {user}"
+
+
+def _hidden(content: Content) -> list[str]:
+    return [
+        f"row level security hides rows of {name!r} from this user; use one with BYPASSRLS"
+        for name, table in sorted(content.schema.tables.items())
+        if table.hides_rows
+    ]
+
+
+def _referring(connection: "psycopg.Connection[Any]", content: Content) -> Iterator[str]:
+    """Name rows that are not selected and refer to rows that are: the server would refuse, or change them."""
+    chosen = {choice.table.name: choice for choice in content.choices}
+    acting = set_off(tuple(chosen), content.schema.keys)
+    for key in content.schema.keys:
+        parent = chosen.get(key.refers_to)
+        child = content.schema.tables[key.table]
+        if parent is None or child.kind != "table":
+            continue
+        rows = _left_behind(connection, key.columns, key.referred, child, parent, chosen.get(key.table))
+        if rows:
+            effect = f"ON DELETE {key.on_delete} would act on them" if key in acting else "they would dangle"
+            yield (
+                f"{rows} rows of {key.table!r} refer by {key.name!r} to rows that would go, and {effect}; "
+                "select those rows too"
+            )
+
+
+def _left_behind(
+    connection: "psycopg.Connection[Any]",
+    columns: tuple[str, ...],
+    referred: tuple[str, ...],
+    child: Any,
+    parent: Choice,
+    also: Choice | None,
+) -> int:
+    same = " AND ".join(f"p.{quoted(r)} = c.{quoted(c)}" for c, r in zip(columns, referred, strict=True))
+    bound = list(parent.query.bound)
+    stays = ""
+    if also is not None:
+        keys = ", ".join(f"t0.{quoted(c)}" for c in child.key)
+        mine = ", ".join(f"c.{quoted(c)}" for c in child.key)
+        stays = f" AND ({mine}) NOT IN (SELECT {keys} FROM {child.sql} AS t0 WHERE {also.query.clause})"
+        bound += also.query.bound
+    found = connection.execute(
+        f"SELECT count(*) FROM {child.sql} AS c WHERE EXISTS (SELECT FROM "
+        f"(SELECT t0.* FROM {parent.table.sql} AS t0 WHERE {parent.query.clause}) AS p "
+        f"WHERE {same}){stays}".encode(),
+        bound,
+    ).fetchone()
+    return int(found[0]) if found else 0

@@ -1,0 +1,77 @@
+"""Delete the selected rows: in one transaction, by one statement, and exactly those of the plan.
+
+Rules kept: the rows are counted and digested again in the transaction that deletes them, behind locks
+that let nobody write; a number that differs rolls everything back.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the catalogs and are quoted, values are bound
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from deleatur.api import Refused, Secrets, Target, Unit, deletion_order
+from deleatur_plugins.postgresql.blockers import blockers_of
+from deleatur_plugins.postgresql.connecting import Connector, translated
+from deleatur_plugins.postgresql.content import Content
+from deleatur_plugins.postgresql.schema import read_schema
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+def delete(connector: Connector, target: Target, secrets: Secrets) -> int:
+    """Delete the selected rows minus the held ones; return how many they were. None left: 0.
+
+    All tables are emptied by one statement, so that every condition sees the rows as they were
+    approved and every foreign key is checked when all of them are gone, circles included.
+
+    Raises:
+        Refused: something forbids it, or the rows are not those of the plan.
+        Transient: somebody holds a lock.
+    """
+    with connector.connected() as connection, translated("deleting"):
+        before = read_schema(connection)
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        for name in sorted({before.selectable(s.table).qualified for s in target.select}):
+            connection.execute(f"LOCK TABLE ONLY {name} IN SHARE ROW EXCLUSIVE MODE".encode(), ())
+        # no query came before the locks, so the transaction sees what the last writer left
+        content = Content(connection, read_schema(connection), target, secrets)
+        if content.rows:  # else they went before this job was killed
+            _compare_with_plan(content, secrets)
+            blockers = blockers_of(connection, connector, content)
+            if blockers:
+                raise Refused("; ".join(blockers))
+            _delete(connection, content)
+        connection.execute("COMMIT")
+        return content.rows
+
+
+def _delete(connection: "psycopg.Connection[Any]", content: Content) -> None:
+    chosen = {choice.table.name: choice for choice in content.choices}
+    stages = deletion_order(tuple(chosen), content.schema.keys)
+    choices = [chosen[name] for stage in stages for name in stage.tables]
+    parts = [
+        f"d{n} AS (DELETE FROM {c.table.sql} AS t0 WHERE {c.query.clause} RETURNING 1)"
+        for n, c in enumerate(choices)
+    ]
+    counts = ", ".join(f"(SELECT count(*) FROM d{n})" for n in range(len(parts)))
+    bound = [value for choice in choices for value in choice.query.bound]
+    row = connection.execute(f"WITH {', '.join(parts)} SELECT {counts}".encode(), bound).fetchone()
+    wrong = [c.table.name for c, rows in zip(choices, row or (), strict=True) if rows != c.rows]
+    if wrong:
+        raise Refused(f"from {', '.join(map(repr, wrong))} other rows would go than were counted; plan again")
+
+
+def _compare_with_plan(content: Content, secrets: Secrets) -> None:
+    """Compare the rows with those that were approved, as far as the engine says which they are."""
+    approved = secrets.get("approved-units")
+    if approved is None:
+        return
+    tree = json.loads(approved)
+    for key, name, now in (("units", "selected", content.units()), ("held", "held", tuple(content.held))):
+        if {_triple(u) for u in now} != {(u["name"], u["size"], u["digest"]) for u in tree[key]}:
+            raise Refused(f"the {name} rows changed since the plan; plan again")
+
+
+def _triple(unit: Unit) -> tuple[str, int, str]:
+    return unit.name, unit.size, unit.digest

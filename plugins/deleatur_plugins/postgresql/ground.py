@@ -1,0 +1,69 @@
+"""What the claim does not reach, and where bytes of the rows may survive.
+
+Rule kept: what this user cannot see lowers the claim.
+"""
+
+import os
+
+from deleatur.api import Surface, filesystem_of
+from deleatur_plugins.postgresql.server import Server
+
+
+def limits_of(server: Server | None) -> tuple[str, ...]:
+    """Return the ids of the sentences that lower the claim."""
+    always = ("earlier-free-blocks", "numbers-not-searched", "process-memory")
+    if server is None:
+        return always
+    system = filesystem_of(server.data)
+    known = system.in_place or system.copy_on_write or system.network or system.memory
+    found = {
+        "copy-on-write": system.copy_on_write,
+        "data-journal": system.data_journal,
+        "network-file-system": system.network,
+        "memory-file-system": system.memory,
+        "unknown-file-system": not known,
+        "flash": system.flash,
+        "layered-device": system.layered,
+    }
+    return (*(name for name, applies in found.items() if applies), *always)
+
+
+def surfaces_of(server: Server | None) -> tuple[Surface, ...]:
+    """Name every place where bytes of the rows may survive."""
+    elsewhere = (
+        Surface(
+            name="copies elsewhere (backups, exports, archives of the log, former standbys)",
+            reach="out-of-reach",
+            reason="they are no part of the target, and no list of them exists on this host",
+        ),
+        Surface(
+            name="memory of the server and of its clients",
+            reach="out-of-reach",
+            reason="their memory and swap are not read",
+        ),
+    )
+    if server is None:
+        names = ("data directory", "write-ahead log", "server log", "block device under the file system")
+        reason = "the server's files cannot be reached from here"
+        return (*(Surface(name=n, reach="out-of-reach", reason=reason) for n in names), *elsewhere)
+    system = filesystem_of(server.data)
+    device = "block device under the file system"
+    below = Surface(name=device, reach="out-of-reach", reason="this user may not read it, or there is none")
+    if system.source and os.access(system.source, os.R_OK):
+        below = Surface(name=device, reach="scannable", paths=(system.source,))
+    outside = [path for path in (server.log, *server.tablespaces()) if not path.is_relative_to(server.data)]
+    flash = Surface(
+        name="flash over-provisioning",
+        reach="out-of-reach",
+        reason="the device remaps blocks; replaced ones cannot be addressed by the host",
+    )
+    return (
+        Surface(
+            name="data directory, write-ahead log and tablespaces",
+            reach="scannable",
+            paths=tuple(map(str, (server.data, *outside))),
+        ),
+        below,
+        *elsewhere,
+        *((flash,) if system.flash else ()),
+    )

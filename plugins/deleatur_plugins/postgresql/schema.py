@@ -1,0 +1,241 @@
+"""What a PostgreSQL database consists of: tables, columns, keys, and what acts when rows go.
+
+Rules kept: every name that reaches an SQL text was found in the catalogs first and is quoted here;
+kinds of table that rows cannot be taken from as such are refused by name, never passed over.
+"""
+
+# ruff: noqa: S608 - no name of a database stands in these texts but quoted
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from deleatur.api import ForeignKey, Refused
+
+if TYPE_CHECKING:
+    import psycopg
+
+_KINDS: dict[str, str] = {
+    "r": "table",
+    "p": "partitioned table",
+    "m": "materialized view",
+    "f": "foreign table",
+}
+# Types whose values stand in the table's file byte by byte, as long as they are not compressed.
+_TEXTS = frozenset({"text", "varchar", "bpchar", "name", "json", "xml", "citext", "char"})
+_BYTES = frozenset({"bytea"})
+_NATIVE = (
+    _TEXTS
+    | _BYTES
+    | frozenset(
+        {
+            "int2",
+            "int4",
+            "int8",
+            "float4",
+            "float8",
+            "numeric",
+            "bool",
+            "date",
+            "timestamp",
+            "timestamptz",
+            "time",
+            "uuid",
+        }
+    )
+)
+_EFFECT: dict[str, Literal["no-action", "restrict", "cascade", "set-null", "set-default"]] = {
+    "a": "no-action",
+    "r": "restrict",
+    "c": "cascade",
+    "n": "set-null",
+    "d": "set-default",
+}
+# Not the server's own, and no other session's temporary tables.
+_OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
+_RELATIONS = f"""
+    SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relrowsecurity AND row_security_active(c.oid),
+           c.relhassubclass OR c.relispartition,
+           ARRAY(SELECT a.attname::text FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+                 JOIN pg_attribute a ON a.attnum = k.attnum
+                 WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid ORDER BY k.place),
+           (SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+            WHERE i.indrelid = c.oid AND i.indisprimary)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm', 'f') AND {_OURS} ORDER BY n.nspname, c.relname"""
+_COLUMNS = f"""
+    SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1),
+           CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = t.typbasetype
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'm', 'f') AND {_OURS}
+    ORDER BY a.attrelid, a.attnum"""
+_KEYS = """
+    SELECT k.conname, k.conrelid, k.confrelid, k.confdeltype::text, k.condeferrable,
+           ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (attnum, place)
+                 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum ORDER BY u.place),
+           ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (attnum, place)
+                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum ORDER BY u.place),
+           EXISTS (SELECT FROM pg_attribute a
+                   WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) AND NOT a.attnotnull)
+    FROM pg_constraint k WHERE k.contype = 'f' ORDER BY k.conrelid, k.conname"""
+
+
+def plain(name: str) -> str:
+    """Quote a name for people to copy, and for an SQL text that binds nothing."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted(name: str) -> str:
+    """Quote a name for an SQL text that takes `%s` for bound values."""
+    return plain(name).replace("%", "%%")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column."""
+
+    name: str
+    declared: str  # its type with its measure, such as character varying(40)
+    type: str  # its type without, for a cast
+    base: str  # the catalog's name of its type, a domain's base
+
+    @property
+    def searched(self) -> bool:
+        """Say whether its values stand in the raw bytes as the backend shows them."""
+        return self.base in _TEXTS or self.base in _BYTES or self.base == "uuid"
+
+    @property
+    def raw(self) -> str:
+        """Return SQL for the stored bytes of a value, to be given the column's own expression."""
+        if self.base in _BYTES:
+            return "{}::bytea"
+        if self.base == "uuid":
+            return "uuid_send({}::uuid)"
+        return "convert_to({}::text, getdatabaseencoding())"
+
+    @property
+    def shown(self) -> str:
+        """Return SQL for the value as Python knows it, else as text."""
+        return "{}" if self.base in _NATIVE else "{}::text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One table, as SQL sees it."""
+
+    oid: int
+    schema: str
+    relation: str
+    kind: str
+    hides_rows: bool  # row level security hides rows from this user
+    divided: bool  # it has, or is, a partition or an heir
+    columns: dict[str, Column]
+    key: tuple[str, ...]  # of its primary key
+    key_index: str  # the primary key's index
+
+    @property
+    def name(self) -> str:
+        """Its name in documents: with its schema, unless that is `public`."""
+        return self.relation if self.schema == "public" else f"{self.schema}.{self.relation}"
+
+    @property
+    def sql(self) -> str:
+        """Its name for an SQL text; its heirs are tables of their own."""
+        only = "ONLY " if self.kind == "table" else ""
+        return f"{only}{self.qualified}"
+
+    @property
+    def qualified(self) -> str:
+        """Its name for an SQL text that takes no ONLY."""
+        return f"{quoted(self.schema)}.{quoted(self.relation)}"
+
+    @property
+    def order(self) -> str:
+        """An ORDER BY list that puts its rows into one fixed order, each term qualified by t0."""
+        return ", ".join(f"t0.{quoted(c)}" for c in self.key) or 't0::text COLLATE "C"'
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Everything of the database that rows can stand in."""
+
+    tables: dict[str, Table]
+    keys: tuple[ForeignKey, ...]
+
+    def table(self, name: str) -> Table:
+        """Return the table called `name`, letter by letter; `schema.table`, or `table` in `public`.
+
+        Raises:
+            Refused: there is none.
+        """
+        found = self.tables.get(name) or self.tables.get(name.removeprefix("public."))
+        if found is None:
+            raise Refused(
+                f"the database has no table {name[:80]!r} that this user can see; write schema.table"
+            )
+        return found
+
+    def selectable(self, name: str) -> Table:
+        """Return a table that rows can be selected from, to be erased.
+
+        Raises:
+            Refused: there is none, or it is of another kind, or has no primary key.
+        """
+        table = self.table(name)
+        if table.kind != "table":
+            raise Refused(f"{name!r} is a {table.kind}; select from the tables under it")
+        if table.divided:
+            raise Refused(
+                f"{name!r} has or is a partition or an heir; such tables cannot be selected from yet"
+            )
+        if not table.key:
+            raise Refused(f"{name!r} has no primary key, so its rows cannot be told apart; give it one")
+        return table
+
+    def column(self, table: Table, name: str) -> Column:
+        """Return a column of `table`.
+
+        Raises:
+            Refused: there is none.
+        """
+        try:
+            return table.columns[name]
+        except KeyError:
+            raise Refused(f"table {table.name!r} has no column {name[:80]!r}") from None
+
+
+def read_schema(connection: "psycopg.Connection[Any]") -> Schema:
+    """Read the catalogs."""
+    columns: dict[int, dict[str, Column]] = {}
+    for oid, name, declared, plain, base in connection.execute(_COLUMNS):
+        columns.setdefault(oid, {})[name] = Column(name=name, declared=declared, type=plain, base=base)
+    tables = {}
+    for oid, schema, name, kind, hides, divided, key, index in connection.execute(_RELATIONS):
+        table = Table(
+            oid=oid,
+            schema=schema,
+            relation=name,
+            kind=_KINDS[kind],
+            hides_rows=hides,
+            divided=divided,
+            columns=columns.get(oid, {}),
+            key=tuple(key),
+            key_index=index or "",
+        )
+        tables[table.name] = table
+    by_oid = {table.oid: table.name for table in tables.values()}
+    keys = tuple(
+        ForeignKey(
+            name=name,
+            table=by_oid[child],
+            columns=tuple(here),
+            refers_to=by_oid[parent],
+            referred=tuple(there),
+            on_delete=_EFFECT[effect],
+            nullable=nullable,
+            deferrable=deferrable,
+        )
+        for name, child, parent, effect, deferrable, here, there, nullable in connection.execute(_KEYS)
+        if child in by_oid and parent in by_oid
+    )
+    return Schema(tables, keys)

@@ -1,0 +1,93 @@
+"""The server as it runs here: where its files lie, and whether this process may touch them.
+
+Rule kept: a directory counts as this server's only if both name the same system identifier.
+"""
+
+import os
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deleatur.api import Denial, Unsupported, blocks_of
+
+if TYPE_CHECKING:
+    import psycopg
+
+REWRITE, DELETE = "rewrite-and-reclaim", "delete-rows"
+_SEGMENT = re.compile(r"[0-9A-F]{24}")  # a file of the write-ahead log
+_FILES = """
+    WITH chosen AS (
+      SELECT c.oid, c.reltoastrelid FROM pg_class c WHERE c.oid = ANY (%s)
+    ), heaps AS (
+      SELECT oid FROM chosen UNION SELECT reltoastrelid FROM chosen WHERE reltoastrelid <> 0
+    ), all_of_them AS (
+      SELECT oid FROM heaps UNION SELECT i.indexrelid FROM pg_index i JOIN heaps h ON h.oid = i.indrelid
+    )
+    SELECT oid, pg_relation_filepath(oid) FROM all_of_them WHERE pg_relation_filepath(oid) IS NOT NULL
+    ORDER BY oid"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One server whose files this process can reach."""
+
+    data: Path  # its data directory
+    log: Path  # of the write-ahead log
+
+    def files(self, connection: "psycopg.Connection[Any]", oids: list[int]) -> dict[int, list[Path]]:
+        """Return the files of tables by relation, those of their indexes and long values included."""
+        return {
+            int(oid): _segments(self.data / str(path)) for oid, path in connection.execute(_FILES, (oids,))
+        }
+
+    def log_files(self) -> list[Path]:
+        """Return the files of the write-ahead log, those for later use included."""
+        return sorted(path for path in self.log.iterdir() if _SEGMENT.fullmatch(path.name))
+
+    def tablespaces(self) -> list[Path]:
+        """Return the folders outside of the data directory that hold tables."""
+        return sorted(Path(os.path.realpath(link)) for link in (self.data / "pg_tblspc").iterdir())
+
+
+def server_of(connection: "psycopg.Connection[Any]") -> Server | Denial:
+    """Return the server with its files, or why they cannot be reached."""
+    is_superuser = connection.execute("SELECT current_setting('is_superuser')").fetchone()
+    if is_superuser != ("on",):
+        return _denied(
+            "the database user is no superuser, and only one may cycle the log and rewrite statistics"
+        )
+    row = connection.execute(
+        "SELECT current_setting('data_directory'), (SELECT system_identifier FROM pg_control_system())"
+    ).fetchone()
+    data, identifier = (Path(str(row[0])), int(row[1])) if row else (Path("/"), 0)
+    try:
+        control = (data / "global" / "pg_control").read_bytes()
+    except OSError as error:
+        return _denied(f"the server's data directory cannot be read on this host ({error.strerror})")
+    if len(control) < 8 or struct.unpack_from("=Q", control)[0] != identifier:
+        return _denied("the data directory of that path on this host belongs to another server")
+    log = Path(os.path.realpath(data / "pg_wal"))
+    for folder in (data, data / "base", log):
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
+            return _denied("this user may not write to the server's data directory; run as root")
+    with (data / "global" / "pg_control").open("rb") as file:
+        try:
+            blocks_of(file.fileno())
+        except Unsupported as error:
+            return _denied(str(error))
+    return Server(data=data, log=log)
+
+
+def _denied(reason: str) -> Denial:
+    return Denial(technique=REWRITE, reason=reason)
+
+
+def _segments(first: Path) -> list[Path]:
+    """Return all files of a relation's data: one for each gigabyte."""
+    found, number = [first], 1
+    while (path := first.with_name(f"{first.name}.{number}")).exists():
+        found.append(path)
+        number += 1
+    return found

@@ -1,0 +1,209 @@
+"""The whole walk on a real server: every customer and invoice of one country, Chinook's Germany.
+
+What is erased must be in the raw bytes before, and in none after: not in the server's files, not in
+any file of the job, and not on the block device under both. What stays must be the same, row by row.
+"""
+
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deleatur.api import HeldTable, Target
+from deleatur.archive.age import new_identity
+from deleatur.archive.package import open_archive
+from deleatur.testing.workbench import Workbench
+from deleatur.trust.verification import verify
+from deleatur_plugins.postgresql import PostgresqlBackend
+
+from ..postgresql_server import RunningServer, running_server
+
+DATABASE = "chinook"
+CUSTOMERS = "SELECT customer_id FROM customer WHERE country = 'Germany'"
+INVOICES = f"SELECT invoice_id FROM invoice WHERE customer_id IN ({CUSTOMERS})"
+GOING = {
+    "customer": "country = 'Germany'",
+    "invoice": f"customer_id IN ({CUSTOMERS})",
+    "invoice_line": f"invoice_id IN ({INVOICES})",
+}
+PERSONAL = ("first_name", "last_name", "address", "phone", "email")
+COUNTS = {
+    "album": 347, "artist": 275, "customer": 59, "employee": 8, "genre": 25, "invoice": 412,
+    "invoice_line": 2240, "media_type": 5, "playlist": 18, "playlist_track": 8715, "track": 3503,
+}  # fmt: skip
+
+
+@pytest.fixture
+def chinook(data_folder: Path) -> Iterator[RunningServer]:
+    with running_server(megabytes=120) as server:
+        server.run(f"CREATE DATABASE {DATABASE}")
+        text = (data_folder / "chinook-postgresql.sql").read_text("utf-8")
+        loaded = text[text.index("\\c chinook;") + len("\\c chinook;") :]
+        psql = ["psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", server.sockets, "-U", "postgres", "-d", DATABASE]
+        subprocess.run(psql, input=loaded.encode(), check=True, stdout=subprocess.DEVNULL)
+        server.run("CREATE EXTENSION amcheck", "ANALYZE", "CHECKPOINT", database=DATABASE)
+        yield server
+
+
+def job_text(server: RunningServer, recipient: str) -> str:
+    german = '{ column = "country", operator = "=", value = "Germany" }'
+    customers = f'{{ table = "customer", column = "customer_id", where = [{german}] }}'
+    theirs = f'{{ column = "customer_id", operator = "within", within = {customers} }}'
+    invoices = f'{{ table = "invoice", column = "invoice_id", where = [{theirs}] }}'
+    lines = f'{{ column = "invoice_id", operator = "within", within = {invoices} }}'
+    dropped = ("first_name", "last_name", "company", "address", "city", "state", "postal_code")
+    rules = "\n".join(f'{name} = {{ rule = "drop" }}' for name in (*dropped, "phone", "fax", "email"))
+    return f"""
+schema = "deleatur/job/v1"
+name = "leave-germany"
+reason = "contract-end"
+authority = "board decision 7 of 2026"
+requested_by = "legal"
+
+[verification]
+device = true
+
+[custodian]
+name = "accounting"
+recipient = "{recipient}"
+retain_until = "2036-12-31"
+
+[[target]]
+id = "chinook"
+url = "{server.url(DATABASE)}"
+
+[[target.select]]
+table = "invoice_line"
+where = [{lines}]
+[[target.select]]
+table = "invoice"
+where = [{theirs}]
+[[target.select]]
+table = "customer"
+where = [{german}]
+
+[[target.archive]]
+table = "customer"
+where = [{german}]
+[target.archive.columns]
+customer_id = {{ rule = "keyed-hash", domain = "customer" }}
+country = {{ rule = "keep" }}
+support_rep_id = {{ rule = "keep" }}
+{rules}
+
+[[target.archive]]
+table = "invoice"
+where = [{theirs}]
+[target.archive.columns]
+invoice_id = {{ rule = "keep" }}
+customer_id = {{ rule = "keyed-hash", domain = "customer" }}
+invoice_date = {{ rule = "generalise", to = "month" }}
+billing_address = {{ rule = "drop" }}
+billing_city = {{ rule = "drop" }}
+billing_state = {{ rule = "null" }}
+billing_country = {{ rule = "keep" }}
+billing_postal_code = {{ rule = "mask" }}
+total = {{ rule = "keep" }}
+"""
+
+
+def rows(server: RunningServer, *, staying: bool) -> dict[str, str]:
+    """Digest every row of every table that stays (or goes), by table."""
+    digests = {}
+    for table in COUNTS:
+        condition = GOING.get(table, "false")
+        where = f"({condition}) IS NOT TRUE" if staying else condition
+        shown = server.run(f"SELECT t::text FROM {table} t WHERE {where} ORDER BY 1", database=DATABASE)
+        digests[table] = hashlib.sha256(repr(shown).encode()).hexdigest()
+    return digests
+
+
+def personal_values(server: RunningServer) -> list[bytes]:
+    """Return the values of the customers that go, without those that also stand in what stays."""
+    query = f"SELECT {', '.join(PERSONAL)} FROM customer WHERE country = 'Germany'"
+    going = {v for row in server.run(query, database=DATABASE) for v in row if v}
+    stays = ""
+    for table in COUNTS:
+        where = f"({GOING.get(table, 'false')}) IS NOT TRUE"
+        for row in server.run(f"SELECT * FROM {table} WHERE {where}", database=DATABASE):
+            stays += "\0".join(map(str, row)) + "\n"
+    alone = sorted(v.encode() for v in going if v not in stays)
+    assert len(alone) >= len(going) - 3, "only a first name or two may be shared with who stays"
+    return alone
+
+
+def every_file(folder: Path) -> bytes:
+    return b"\n".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
+
+
+def found(content: bytes, values: list[bytes]) -> list[bytes]:
+    return [v for v in values if v in content]
+
+
+@pytest.mark.root
+@pytest.mark.data
+def test_a_country_is_mapped_archived_and_erased(chinook: RunningServer, tmp_path: Path) -> None:
+    values = personal_values(chinook)
+    assert len(values) > 15
+    before = rows(chinook, staying=True)
+    joined = (
+        "SELECT count(*), sum(total) FROM invoice JOIN customer USING (customer_id) "
+        "WHERE country = 'Germany' GROUP BY customer_id ORDER BY 1, 2"
+    )
+    expected = chinook.run(joined, database=DATABASE)
+    assert found(chinook.raw(), values) == values, "the control of this test"
+
+    identity, recipient = new_identity()
+    bench = Workbench(tmp_path)
+    job = bench.whole(job_text(chinook, recipient))
+
+    assert rows(chinook, staying=True) == before
+    empty = hashlib.sha256(b"[]").hexdigest()
+    assert {rows(chinook, staying=False)[t] for t in GOING} == {empty}
+    chinook.run("CHECKPOINT", database=DATABASE)
+    assert found(every_file(chinook.data), values) == []
+    assert found(every_file(tmp_path), values) == []
+    assert found(chinook.raw(), values) == []
+    checks = chinook.run(
+        "SELECT bt_index_check(c.oid, true) FROM pg_class c JOIN pg_am a ON a.oid = c.relam "
+        "WHERE c.relkind = 'i' AND a.amname = 'btree' AND c.relpersistence = 'p'",
+        "SELECT * FROM pg_class c, verify_heapam(c.oid) v WHERE c.relkind IN ('r', 't')",
+        database=DATABASE,
+    )
+    assert checks == []
+
+    checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
+    verification = checked.verification[0]
+    assert verification.verdict == "CLEAN"
+    device = next(s for s in verification.surfaces if s.name.startswith("block device"))
+    assert device.bytes_after >= 120 << 20
+    assert device.hits_after == 0
+    opened = open_archive(job.archive / next(iter(checked.archives)).file, identity)
+    customers, invoices = (opened.tables[t].to_pylist() for t in ("customer", "invoice"))
+    tokens = {c["customer_id"] for c in customers}
+    by_token = {t: [i["total"] for i in invoices if i["customer_id"] == t] for t in tokens}
+    assert sorted((len(totals), sum(totals)) for totals in by_token.values()) == expected
+
+
+@pytest.mark.root
+@pytest.mark.data
+def test_the_map_has_the_right_types_and_counts(chinook: RunningServer) -> None:
+    backend = PostgresqlBackend.open(Target(id="t", url=chinook.url(DATABASE)), {"digest-key": bytes(32)})
+    contents = backend.contents()
+    tables = {h.name: h for h in contents.holdings if isinstance(h, HeldTable)}
+    assert {name: table.rows for name, table in tables.items()} == COUNTS
+    types = {c.name: (c.stored_as, c.references) for c in tables["invoice"].columns}
+    assert types == {
+        "invoice_id": ("integer", ""),
+        "customer_id": ("integer", "customer.customer_id"),
+        "invoice_date": ("timestamp without time zone", ""),
+        "billing_address": ("character varying(70)", ""),
+        "billing_city": ("character varying(40)", ""),
+        "billing_state": ("character varying(40)", ""),
+        "billing_country": ("character varying(40)", ""),
+        "billing_postal_code": ("character varying(10)", ""),
+        "total": ("numeric(10,2)", ""),
+    }
+    backend.close()
