@@ -103,6 +103,20 @@ def test_one_suspension_more_never_ends_it_earlier(
     assert after is None or (before is not None and after >= before)
 
 
+def test_days_of_a_stopped_clock_are_added_to_years_at_the_end() -> None:
+    stopped = Retention(
+        start="issued",
+        years=1,
+        begins="event",
+        suspended_by=("lawsuit",),
+        suspension="stops-clock",
+    )
+    lawsuit = [Suspension("lawsuit", date(1999, 11, 1), date(2000, 2, 29))]  # 120 of its days count
+    assert retention_end(stopped, date(1999, 11, 1), lawsuit) == date(2001, 3, 1)
+    # The year of this one holds no 29 February: it ends a day before the earlier record does.
+    assert retention_end(stopped, date(2000, 2, 29), lawsuit) == date(2001, 2, 28)
+
+
 @settings(max_examples=1000)
 @given(retentions(), DAYS, st.integers(0, 4000), st.lists(suspensions(), max_size=3))
 def test_a_later_start_never_ends_earlier(
