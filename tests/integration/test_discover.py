@@ -189,6 +189,10 @@ def test_the_shop_is_mapped_with_the_right_types_and_counts(
         "email": ("e-mail", "sensitive"),
         "born": ("date-of-birth", "sensitive"),
         "address": ("postal-address", "sensitive"),
+        "language": ("other", "internal"),
+        "registered_on": ("other", "internal"),
+        "newsletter": ("other", "internal"),
+        "segment": ("other", "internal"),
     }
     (mails,) = customers["email"].finding
     assert (mails.count, mails.of) == (CUSTOMERS - GHOSTS, CUSTOMERS - GHOSTS)

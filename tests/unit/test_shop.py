@@ -148,10 +148,22 @@ def test_folder_holds_readable_files_with_names_of_three_languages(shop: Shop) -
 def test_a_shop_is_never_built_over_another_nor_too_small(tmp_path: Path, shop: Shop) -> None:
     with pytest.raises(Refused, match="already holds a shop"):
         build_shop(shop.database.parent)
-    for customers in (39, 2001):
-        with pytest.raises(Refused, match="40 to 2000 customers"):
+    for customers in (39, 1_000_001):
+        with pytest.raises(Refused, match="40 to 1000000 customers"):
             build_shop(tmp_path / "no", customers=customers)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_large_shop_has_three_orders_a_customer_and_is_sound(tmp_path: Path) -> None:
+    large = build_shop(tmp_path, customers=3000)
+    assert rows(large, "SELECT count(*) FROM customers") == [(3000 - len(large.ghosts),)]
+    assert len(rows(large, "SELECT * FROM pragma_table_info('customers')")) == 12
+    assert rows(large, "SELECT count(*) FROM orders") == [(3 * (3000 - len(large.ghosts)),)]
+    assert rows(large, "PRAGMA foreign_key_check") == []
+    assert rows(large, "PRAGMA integrity_check") == [("ok",)]
+    assert {canary.kind for canary in large.canaries} == {"email"}
+    raw = large.database.read_bytes()
+    assert all(canary.value.encode() in raw for canary in large.canaries)
 
 
 def test_job_is_well_formed_and_names_every_table_with_persons(shop: Shop) -> None:

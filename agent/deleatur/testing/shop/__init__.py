@@ -3,6 +3,7 @@
 The demo and the integration tests take it through the whole walk.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -11,12 +12,14 @@ from deleatur.errors import Refused
 from deleatur.testing.shop.crm import write_crm
 from deleatur.testing.shop.files import write_files
 from deleatur.testing.shop.job import job_text
-from deleatur.testing.shop.people import people
+from deleatur.testing.shop.people import Person, people
 
 __all__ = ["Canary", "Shop", "build_shop", "shop_job"]
 
 _FEWEST = 40  # customers, so that every country has some that are erased and some are held
-_MOST = 2000  # customers; the phone ranges that belong to nobody are small
+_LARGE = 2000  # customers; with more, values may come twice: the ranges that belong to nobody are small
+_MOST = 1_000_000  # customers
+_SHOWN = 600  # customers of a large shop who stand in the folder, and whose values are looked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ def build_shop(folder: Path, *, customers: int = 600, seed: int = 2026) -> Shop:
     """Build the shop in `folder`, which must not hold one yet; the same seed gives the same shop.
 
     Raises:
-        Refused: fewer than 40 or more than 2000 customers, or there is something in the way.
+        Refused: fewer than 40 or more than a million customers, or there is something in the way.
     """
     if not _FEWEST <= customers <= _MOST:
         raise Refused(f"a shop has {_FEWEST} to {_MOST} customers; choose a number between them")
@@ -60,15 +63,27 @@ def build_shop(folder: Path, *, customers: int = 600, seed: int = 2026) -> Shop:
         raise Refused(f"{folder} already holds a shop; choose another folder or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     random = Random(seed)  # noqa: S311 - repeatable on purpose
-    persons = people(random, customers)
-    held, ghosts = write_crm(database, persons, random)
-    write_files(files, [person for person in persons if person.number not in ghosts])
+    large = customers > _LARGE
+    shown: list[Person] = []
+    drawn: Iterable[Person] = people(random, customers, large=large)
+    everybody = _noting(drawn, shown, _SHOWN) if large else (shown := [*drawn])
+    held, ghosts = write_crm(database, everybody, customers, random, large=large)
+    write_files(files, [person for person in shown if person.number not in ghosts])
     canaries = tuple(
         Canary(value=value, kind=kind, customer=person.number)
-        for person in persons
+        for person in shown
         for kind, value in person.identifiers()
+        if not large or kind == "email"  # the one value of which a large shop has no second
     )
     return Shop(database=database, files=files, canaries=canaries, held=held, ghosts=ghosts)
+
+
+def _noting(persons: Iterable[Person], shown: list[Person], most: int) -> Iterator[Person]:
+    """Pass persons on, and keep the first ones."""
+    for person in persons:
+        if len(shown) < most:
+            shown.append(person)
+        yield person
 
 
 def shop_job(shop: Shop, custodian_recipient: str) -> str:

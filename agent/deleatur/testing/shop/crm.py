@@ -4,9 +4,10 @@ It is left as such files are found: rows that were deleted long ago still stand 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -14,8 +15,9 @@ from deleatur.testing.shop.people import Person
 
 _SCHEMA = """
 CREATE TABLE customers (
-  id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL, id_number TEXT NOT NULL UNIQUE,
-  phone TEXT NOT NULL, email TEXT NOT NULL UNIQUE, born TEXT NOT NULL, address TEXT NOT NULL);
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL, id_number TEXT NOT NULL,
+  phone TEXT NOT NULL, email TEXT NOT NULL UNIQUE, born TEXT NOT NULL, address TEXT NOT NULL,
+  language TEXT NOT NULL, registered_on TEXT NOT NULL, newsletter INTEGER NOT NULL, segment TEXT NOT NULL);
 CREATE TABLE products (id INTEGER PRIMARY KEY, title TEXT NOT NULL, price_cents INTEGER NOT NULL);
 CREATE TABLE orders (
   id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customers (id),
@@ -36,6 +38,9 @@ CREATE TABLE messages (
   id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customers (id),
   sent_at TEXT NOT NULL, body TEXT NOT NULL);
 CREATE VIRTUAL TABLE messages_index USING fts5 (body, content='messages', content_rowid='id');
+"""
+_INDEXES = """
+CREATE INDEX customers_by_id_number ON customers (id_number);
 CREATE INDEX customers_by_name ON customers (name);
 CREATE INDEX customers_by_phone ON customers (phone);
 CREATE INDEX orders_by_customer ON orders (customer_id);
@@ -83,12 +88,30 @@ _STORIES = {
 }
 _OPENED = date(2023, 1, 9)
 _DAYS = 1000
+_SEGMENTS = ("regular", "new", "business")
+_INSERTS = {  # in the order of the foreign keys
+    "customers": "INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "orders": "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)",
+    "order_lines": "INSERT INTO order_lines VALUES (NULL, ?, ?, ?)",
+    "invoices": "INSERT INTO invoices VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "messages": "INSERT INTO messages VALUES (NULL, ?, ?, ?)",
+    "complaints": "INSERT INTO complaints VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+}
+_Rows = dict[str, list[tuple[object, ...]]]
+_BATCH = 10_000  # customers whose rows are in memory at once
+_WRITERS = 20  # in a large shop one of so many wrote messages
 _GHOSTS = 8  # customers deleted years ago, by a plain DELETE
 
 
-def write_crm(path: Path, customers: list[Person], random: Random) -> tuple[frozenset[int], frozenset[int]]:
-    """Write the database; return the numbers of the held customers and of those deleted long ago."""
-    ghosts = frozenset(person.number for person in customers[-_GHOSTS:])
+def write_crm(
+    path: Path, customers: Iterable[Person], count: int, random: Random, *, large: bool
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Write the database; return the numbers of the held customers and of those deleted long ago.
+
+    In a large shop every customer has three orders of one line each, and few wrote messages.
+    """
+    ghosts = frozenset(range(count - _GHOSTS + 1, count + 1))
+    held: set[int] = set()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA secure_delete = OFF")
@@ -96,58 +119,66 @@ def write_crm(path: Path, customers: list[Person], random: Random) -> tuple[froz
         connection.executemany(
             "INSERT INTO products VALUES (?, ?, ?)", ((i, *p) for i, p in enumerate(_PRODUCTS, 1))
         )
-        held = frozenset(p.number for p in customers if _write_customer(connection, p, random) == "open")
+        for some in batched(customers, _BATCH):
+            rows: _Rows = {table: [] for table in _INSERTS}
+            for person in some:
+                if _add_customer(rows, person, random, large=large) == "open":
+                    held.add(person.number)
+            for table, insert in _INSERTS.items():
+                connection.executemany(insert, rows[table])
+        connection.executescript(_INDEXES)
         connection.execute(_NUMBER_INVOICES)
         connection.execute("INSERT INTO messages_index (messages_index) VALUES ('rebuild')")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA secure_delete = OFF")
         _forget(connection, ghosts)
-    return held - ghosts, ghosts
+    return frozenset(held) - ghosts, ghosts
 
 
-def _write_customer(connection: sqlite3.Connection, person: Person, random: Random) -> str:
-    """Insert a customer and all that belongs to one; return the state of the complaint, or ""."""
+def batched(customers: Iterable[Person], size: int) -> Iterator[list[Person]]:
+    """Yield lists of at most `size` customers."""
+    iterator = iter(customers)
+    while some := list(islice(iterator, size)):
+        yield some
+
+
+def _add_customer(rows: _Rows, person: Person, random: Random, *, large: bool) -> str:
+    """Add the rows of a customer; return the state of the complaint, or ""."""
     p = person
-    row = (p.number, p.name, p.country, p.id_number, p.phone, p.email, p.born.isoformat(), p.address)
-    connection.execute("INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    orders = [_write_order(connection, person, n, random) for n in range(random.randint(1, 3))]
-    for sent, text in _messages(person, random):
-        connection.execute("INSERT INTO messages VALUES (NULL, ?, ?, ?)", (person.number, sent, text))
-    state = "open" if person.number % 23 == 5 else "closed" if person.number % 7 == 2 else ""
+    registered = _OPENED - timedelta(days=p.number % 700)
+    rows["customers"].append(
+        (
+            *(p.number, p.name, p.country, p.id_number, p.phone, p.email, p.born.isoformat(), p.address),
+            *(p.language, registered.isoformat(), p.number % 2, _SEGMENTS[p.number % len(_SEGMENTS)]),
+        )
+    )
+    number_of_orders = 3 if large else random.randint(1, 3)
+    orders = [_add_order(rows, person, n, random, large=large) for n in range(number_of_orders)]
+    if not large or p.number % _WRITERS == 0:
+        rows["messages"] += [(p.number, sent, text) for sent, text in _messages(person, random)]
+    state = "open" if p.number % 23 == 5 else "closed" if p.number % 7 == 2 else ""
     if state:
         opened = _OPENED + timedelta(days=random.randrange(_DAYS))
         closed = None if state == "open" else (opened + timedelta(days=9)).isoformat()
-        story = _STORIES[person.country].format(**dict(person.identifiers()))
+        story = _STORIES[p.country].format(**dict(p.identifiers()))
         category = random.choice(("damaged", "late", "refund"))
-        connection.execute(
-            "INSERT INTO complaints VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
-            (person.number, orders[0], opened.isoformat(), closed, state, category, story),
-        )
+        rows["complaints"].append((p.number, orders[0], opened.isoformat(), closed, state, category, story))
     return state
 
 
-def _write_order(connection: sqlite3.Connection, person: Person, number: int, random: Random) -> int:
+def _add_order(rows: _Rows, person: Person, number: int, random: Random, *, large: bool) -> int:
     on = (_OPENED + timedelta(days=random.randrange(_DAYS))).isoformat()
     order = 10 * person.number + number
-    connection.execute(
-        "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            order,
-            person.number,
-            on,
-            random.choice(("paid", "shipped", "delivered")),
-            person.card,
-            person.address,
-        ),
-    )
+    status = random.choice(("paid", "shipped", "delivered"))
+    rows["orders"].append((order, person.number, on, status, person.card, person.address))
     total = 0
-    for product in random.sample(range(1, len(_PRODUCTS) + 1), random.randint(1, 3)):
+    lines = 1 if large else random.randint(1, 3)
+    for product in random.sample(range(1, len(_PRODUCTS) + 1), lines):
         quantity = random.randint(1, 4)
         total += quantity * _PRODUCTS[product - 1][1]
-        connection.execute("INSERT INTO order_lines VALUES (NULL, ?, ?, ?)", (order, product, quantity))
+        rows["order_lines"].append((order, product, quantity))
     currency, percent = _MONEY[person.country]
-    connection.execute(
-        "INSERT INTO invoices VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    rows["invoices"].append(
         (
             f"draft {order}",
             order,
@@ -160,7 +191,7 @@ def _write_order(connection: sqlite3.Connection, person: Person, number: int, ra
             currency,
             total,
             total * percent // 100,
-        ),
+        )
     )
     return order
 

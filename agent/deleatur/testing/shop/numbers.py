@@ -78,10 +78,15 @@ def social_security(random: Random) -> str:
     return f"666-{random.randrange(1, 100):02d}-{random.randrange(1, 10_000):04d}"
 
 
-def phone(random: Random, country: str) -> str:
-    """Return a phone number that no network has given out."""
+def phone(random: Random, country: str, *, large: bool = False) -> str:
+    """Return a phone number that no network has given out; `large` takes ranges of more numbers."""
     if country == "CN":
         return f"+86154{random.randrange(10**8):08d}"  # 154 is assigned to no operator
+    if large and country == "DE":
+        return f"+49 199{random.randrange(10**7):07d}"  # used inside networks only
+    if large:
+        exchange = f"{random.randrange(2, 10)}11"  # N11 is no exchange (North American Numbering Plan)
+        return f"+1 {random.choice(_AMERICAN_AREAS)}-{exchange}-{random.randrange(10_000):04d}"
     if country == "DE":
         return f"+49 {random.choice(_GERMAN_LINES)}{random.randrange(1000):03d}"
     return f"+1 {random.choice(_AMERICAN_AREAS)}-555-01{random.randrange(100):02d}"

@@ -1,6 +1,7 @@
 """Customers of the shop, in China, Germany and the United States: invented, and the same for one seed.
 
-Within a kind no value stands inside another one, so a value that is found again names one person.
+In a small shop no value of a kind stands inside another one, so a value that is found again names one
+person. A large one needs more values than such ranges hold: there names and numbers may come twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ _PLACES: dict[str, tuple[tuple[str, str, str], ...]] = {  # street, city, postco
 }
 _DOMAINS = {"CN": "example.net", "DE": "example.org", "US": "example.com"}  # RFC 2606
 _COUNTRIES = ("CN", "DE", "CN", "US", "DE", "CN", "US")  # repeated; no outside source, a mix to look at
+_LANGUAGES = {"CN": "zh", "DE": "de", "US": "en"}
 _FIRST_BIRTH = date(1948, 1, 1)
 _BIRTH_DAYS = 20_000  # to 2002: nobody is a minor
 
@@ -67,11 +69,15 @@ class Person:
     email: str
     card: str
     address: str
+    language: str
 
     def identifiers(self) -> Iterator[tuple[str, str]]:
         """Yield (kind, value) of everything that names this person."""
         for kind in ("name", "id_number", "phone", "email", "card", "address"):
             yield kind, str(getattr(self, kind))
+
+
+_Draw = Callable[[str, Callable[[], str]], str]
 
 
 class _Unique:
@@ -89,13 +95,17 @@ class _Unique:
                 return value
 
 
-def people(random: Random, count: int) -> list[Person]:
-    """Return `count` customers."""
-    unique = _Unique()
-    return [_person(random, unique, number) for number in range(1, count + 1)]
+def people(random: Random, count: int, *, large: bool = False) -> Iterator[Person]:
+    """Yield `count` customers, one after the other."""
+    draw: _Draw = _as_drawn if large else _Unique().draw
+    return (_person(random, draw, number, large=large) for number in range(1, count + 1))
 
 
-def _person(random: Random, unique: _Unique, number: int) -> Person:
+def _as_drawn(_kind: str, make: Callable[[], str]) -> str:
+    return make()
+
+
+def _person(random: Random, draw: _Draw, number: int, *, large: bool) -> Person:
     country = _COUNTRIES[number % len(_COUNTRIES)]
     born = _FIRST_BIRTH + timedelta(days=random.randrange(_BIRTH_DAYS))
     numbered: dict[str, Callable[[], str]] = {
@@ -106,13 +116,14 @@ def _person(random: Random, unique: _Unique, number: int) -> Person:
     return Person(
         number=number,
         country=country,
-        name=unique.draw("name", lambda: _name(random, country)),
+        name=draw("name", lambda: _name(random, country)),
         born=born,
-        id_number=unique.draw("id_number", numbered[country]),
-        phone=unique.draw("phone", lambda: numbers.phone(random, country)),
+        id_number=draw("id_number", numbered[country]),
+        phone=draw("phone", lambda: numbers.phone(random, country, large=large)),
         email=f"{random.choice(('shop', 'kaufe', 'wang', 'mail'))}.{number:05d}@{_DOMAINS[country]}",
-        card=unique.draw("card", lambda: numbers.card(random)),
-        address=unique.draw("address", lambda: _address(random, country)),
+        card=draw("card", lambda: numbers.card(random)),
+        address=draw("address", lambda: _address(random, country)),
+        language=_LANGUAGES[country],
     )
 
 
