@@ -181,7 +181,7 @@ def test_job_is_well_formed_and_names_every_table_with_persons(shop: Shop) -> No
         )
     }
     assert tables == referring | {"customers"}
-    assert [archived.table for archived in crm.archive] == ["invoices", "complaints"]
+    assert [archived.table for archived in crm.archive] == ["invoices", "orders", "order_lines", "complaints"]
     for archived in crm.archive:
         columns = {name for _, name, *_ in rows(shop, f"PRAGMA table_info({archived.table})")}
         assert archived.columns.keys() == columns
@@ -205,17 +205,25 @@ def test_records_of_the_job_pass_rules_and_leak_scan(tmp_path: Path, shop: Shop)
         sum(invoices.column("net_cents").to_pylist())
         == rows(shop, f"SELECT sum(net_cents) FROM invoices {ERASED}")[0][0]
     )
+    orders, lines = opened.tables["orders"], opened.tables["order_lines"]
+    assert sorted(orders.column("id").to_pylist()) == sorted(invoices.column("order_id").to_pylist())
+    assert set(lines.column("order_id").to_pylist()) <= set(orders.column("id").to_pylist())
+    assert lines.num_rows == rows(shop, f"SELECT count(*) FROM order_lines {ERASED_LINES}")[0][0]
     tokens = set(invoices.column("customer_id").to_pylist())
     assert set(complaints.column("customer_id").to_pylist()) <= tokens
     assert len(tokens) == 300 - len(shop.held) - len(shop.ghosts)
 
 
+ERASED_LINES = (
+    "WHERE order_id NOT IN (SELECT id FROM orders WHERE customer_id IN "
+    "(SELECT customer_id FROM complaints WHERE status = 'open'))"
+)
 ERASED = "WHERE customer_id NOT IN (SELECT customer_id FROM complaints WHERE status = 'open')"
 
 
 def _records(shop: Shop, table: str) -> Iterator[dict[str, object]]:
     names = [str(name) for _, name, *_ in rows(shop, f"PRAGMA table_info({table})")]
-    for row in rows(shop, f"SELECT * FROM {table} {ERASED}"):
+    for row in rows(shop, f"SELECT * FROM {table} {ERASED_LINES if table == 'order_lines' else ERASED}"):
         yield dict(zip(names, row, strict=True))
 
 

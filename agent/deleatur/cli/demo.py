@@ -13,20 +13,23 @@ from deleatur.errors import Refused
 
 if TYPE_CHECKING:
     from deleatur.archive.package import Opened
+    from deleatur.engine.settings import Settings
     from deleatur.testing.shop import Canary, Shop
 
 BAR = 40  # characters
+MAP = "datamap.toml"
 
 
 @click.command("demo")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"))
-@click.option("--customers", default=600, show_default=True, type=click.IntRange(40, 2000))
+@click.option("--customers", default=600, show_default=True, type=click.IntRange(40, 1_000_000))
 @as_json_option
 def command(folder: Path, customers: int, as_json: bool) -> None:
     """Build a closing web shop in FOLDER, decide, archive, erase, verify and certify.
 
-    Customers with an open complaint are held, invoices are archived without names, everything else
-    goes. All people are invented. FOLDER must be empty or new.
+    The stores are mapped and attested, and the job rests on that map. Customers with an open
+    complaint are held; what the books need is archived without names; everything else goes. All
+    people are invented. FOLDER must be empty or new. A million customers need 10 GB and about an hour.
     """
     from deleatur.archive.age import new_identity
     from deleatur.cli.picture import show_certificate, show_plan
@@ -64,10 +67,17 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     custodian.touch(mode=0o600)
     custodian.write_text(f"{identity}\n", encoding="utf-8")
 
-    tell("3  the plan", "What must go, what must stay? Read-only so far; this digest is what people approve.")
+    tell("3  the map", "Who answers for what? Both owners sign their part; without them nothing is planned.")
+    people = customers - len(shop.ghosts)
+    _map(folder, shop, people, secret, known, quiet=as_json)
+
+    tell("4  the plan", "What must go, what must stay? Read-only so far; this digest is what people approve.")
     (folder / "job").mkdir(mode=0o700)
     directory = JobDirectory(folder / "job")
-    directory.write_once(directory.job, shop_job(shop, recipient).encode())
+    text = shop_job(
+        shop, recipient, datamap=folder.absolute() / MAP, policy=folder.absolute() / "shop-policy.toml"
+    )
+    directory.write_once(directory.job, text.encode())
     agent = load_private(known.agent_key, secret.encode())
     approved = plan_job(directory, known.registry, planner=agent, approvers=known.approvers(), clock=now)
     if not as_json:
@@ -77,12 +87,12 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
         approve_job(directory, key, now, digest=approved.digest)
         tell("", f"approved by {name}, {key.key_id}")
 
-    tell("4  the walk", "Preflight, holds, archive, control, erase, read back, verify, certify.")
+    tell("5  the walk", "Preflight, holds, archive, control, erase, read back, verify, certify.")
     walk(directory, folder / "deleatur.toml", (), passphrase, quiet=as_json)
     if not as_json:
         tell_certificate(directory)
 
-    tell("5  the proof", "Is it really gone, and can we prove it?")
+    tell("6  the proof", "Is it really gone, and can we prove it?")
     after, kept = _count(shop, shop.gone()), _count(shop, shop.kept())
     if not as_json:
         _show_counts("the same values in raw bytes of every file of the shop and of the job", before, after)
@@ -92,7 +102,7 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     checked = verify(directory.certificate, trusted=trusted, threshold=1, about=None)
     tell("", f"deleatur verify: certificate {checked.certificate_id} is valid")
 
-    tell("6  the archive", "What the law keeps, as the custodian opens it in ten years.")
+    tell("7  the archive", "What the law keeps, as the custodian opens it in ten years.")
     if not as_json:
         _show_archive(directory.archive, identity)
         _farewell(folder)
@@ -100,6 +110,45 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
         raise Refused(f"{sum(after.values())} values can still be found; please report this")
     if as_json:
         emit({"before": dict(before), "after": dict(after), "kept": dict(kept)})
+
+
+def _map(folder: Path, shop: "Shop", people: int, secret: str, known: "Settings", *, quiet: bool) -> None:
+    """Discover both stores, write the map and its picture, and let the owners attest."""
+    from deleatur.cli.discover import show_map, teller
+    from deleatur.cli.mappage import page
+    from deleatur.documents.declared import decode_declaration
+    from deleatur.engine.discovery import Request, discover
+    from deleatur.engine.jobs import now
+    from deleatur.engine.mapping import attest_map, attested, write_map
+    from deleatur.testing.shop import POLICY, declaration_text
+    from deleatur.trust.keys import generate, load_private
+
+    owners = {"it": "keys/it.pub", "sales": "keys/sales.pub"}
+    for name in owners:
+        generate(folder / "keys", name, "ed25519", secret.encode())
+    (folder / "shop-policy.toml").write_text(POLICY, "utf-8")
+    (folder / "mailbox.txt").write_text("Sales says: the provider holds our mail, nobody else can read it.\n")
+    database = shop.database.as_uri().replace("file:", "sqlite:", 1)
+    declared = declaration_text(database, shop.files.as_uri(), owners, people, "mailbox.txt")
+    (folder / "declared.toml").write_text(declared, "utf-8")
+    today = now()
+    request = Request(
+        urls=(),
+        as_of=today.date(),
+        made_at=f"{today:%Y-%m-%dT%H:%M:%SZ}",
+        declaration=decode_declaration(declared.encode()),
+        folder=folder.absolute(),
+    )
+    datamap = discover(request, known.registry, teller(quiet=quiet))
+    path = folder / MAP
+    write_map(path, datamap)
+    for name in owners:
+        attest_map(path, name, load_private(folder / "keys" / f"{name}.key", secret.encode()), now)
+    signed = attested(path, datamap)
+    (folder / "datamap.html").write_text(page(datamap, signed), "utf-8")
+    if not quiet:
+        show_map(path, datamap)
+        say(f"attested by {' and '.join(sorted(signed))}; a picture of it: {folder / 'datamap.html'}")
 
 
 def _silent(_title: str, _text: str) -> None:
@@ -115,14 +164,16 @@ def _chapter(title: str, text: str) -> None:
 
 def _count(shop: "Shop", canaries: "tuple[Canary, ...]") -> Counter[str]:
     """Count, by kind, the values that stand in raw bytes of any file beside or below the shop."""
+    from deleatur.documents.place import Surface
+    from deleatur.sanitize.needles import NeedleSet
+    from deleatur.sanitize.scan import Scanner
+
     root = shop.database.parent.parent
-    content = b"\n".join(
-        str(p).encode(errors="surrogateescape") + b"\n" + p.read_bytes()
-        for p in sorted(root.rglob("*"))
-        if p.is_file()
-    )
+    needles = NeedleSet.of(c.value.encode() for c in canaries)
+    surface = Surface(name="demo", reach="scannable", paths=(str(root),))
+    seen = Scanner(needles).scan_surface(surface, lambda _size: None).seen
     found: Counter[str] = Counter({c.kind: 0 for c in canaries})
-    found.update(c.kind for c in canaries if c.value.encode() in content)
+    found.update(canary.kind for number, canary in enumerate(canaries) if number in seen)
     return found
 
 

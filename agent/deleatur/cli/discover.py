@@ -76,12 +76,12 @@ def command(
         folder=(declared or Path("x")).absolute().parent,
         rule=activity(active, day) if active else None,
     )
-    datamap = discover(request, load_settings(settings).registry, _teller(quiet=as_json))
+    datamap = discover(request, load_settings(settings).registry, teller(quiet=as_json))
     write_map(out, datamap)
     if as_json:
         emit({"datamap": str(out), **_counts(datamap)})
     else:
-        _show(out, datamap)
+        show_map(out, datamap)
 
 
 def _compare(old: Path, new: Path, *, as_json: bool) -> None:
@@ -104,7 +104,8 @@ def _day(text: str) -> date:
         raise Refused("write the day as 2026-11-22") from None
 
 
-def _teller(*, quiet: bool) -> Callable[[str, int], None]:
+def teller(*, quiet: bool) -> Callable[[str, int], None]:
+    """Return what notes now and then how many records of a place were read."""
     last = 0.0
 
     def tell(place: str, records: int) -> None:
@@ -126,7 +127,8 @@ def _counts(datamap: "DataMap") -> dict[str, int]:
     }
 
 
-def _show(out: Path, datamap: "DataMap") -> None:
+def show_map(out: Path, datamap: "DataMap") -> None:
+    """Print a line for each place, and what differs."""
     rows = [
         (
             p.id,

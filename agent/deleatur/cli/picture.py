@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deleatur.cli.output import console, printable, size
-from deleatur.cli.wording import limit_text, selected
+from deleatur.cli.wording import gate_in_words, limit_text, selected
 from deleatur.documents.certificate import Certificate
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.jobs import Approved
@@ -46,7 +46,8 @@ def show_plan(approved: Approved, to: TextIO) -> None:
     tail = [Text(), Text("cannot be covered:")] if limits else []
     tail += [Text(f"  · {printable(limit)}") for limit in limits]
     tail += [Text(), Text("digest of this plan:"), Text(f"sha256:{approved.digest}", style="bold")]
-    picture = Group(head, *(line for target in plan.targets for line in _planned(target)), *tail)
+    rests = [_marked(f"rests on   {_safe(gate_in_words(gate))}") for gate in plan.gates]
+    picture = Group(head, *rests, *(line for target in plan.targets for line in _planned(target)), *tail)
     title = f"plan of {_safe(plan.job)}"
     console(to).print(Panel(picture, title=title, title_align="left", border_style="yellow"))
 
@@ -105,7 +106,13 @@ def show_certificate(certificate: Certificate) -> None:
     overall = certificate.outcome.overall
     console(sys.stdout).print(
         Panel(
-            Group(_head(certificate), _outcomes(certificate), _evidence(certificate), _limits(certificate)),
+            Group(
+                _head(certificate),
+                *_conditions(certificate),
+                _outcomes(certificate),
+                _evidence(certificate),
+                _limits(certificate),
+            ),
             title=f"certificate of erasure {_safe(certificate.certificate_id)}",
             subtitle=f"{overall}; shown, not checked: use `deleatur verify`",
             title_align="left",
@@ -123,6 +130,12 @@ def _head(certificate: Certificate) -> Text:
         f"planned    by {_safe(certificate.planner.name)} {_safe(certificate.planner.key_id[:19])}…\n"
         f"approved   by {_safe(approvers)} (threshold {certificate.approvals.threshold})"
     )
+
+
+def _conditions(certificate: Certificate) -> list[Text]:
+    """Show what the job rested on."""
+    sentences = [s for condition in certificate.conditions for s in condition.sentences]
+    return [Text(f"rests on   {printable(sentence.text)}") for sentence in sentences]
 
 
 def _outcomes(certificate: Certificate) -> Group:

@@ -2,6 +2,7 @@
 
 import json
 
+from deleatur.documents.gates import AnyGate, MapGate
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
 from deleatur.judge.sentences import LIMITS
 
@@ -9,6 +10,19 @@ from deleatur.judge.sentences import LIMITS
 def selected(rows: Selection | HeldRows | ArchivedTable) -> str:
     """Return a selection as one line, such as `customers where country = "Germany"`."""
     return rows.table + _where(rows.where)
+
+
+def gate_in_words(gate: AnyGate) -> str:
+    """Return what the job rests on as one line."""
+    match gate:
+        case MapGate():
+            left = ", ".join(f"{copy.place} ({copy.kind} of {copy.target})" for copy in gate.left)
+            unread = ", ".join(f"{place.place} ({place.state})" for place in gate.unverified)
+            return (
+                f"data map {gate.file}, sha256:{gate.digest[:16]}…: {gate.owners} owners attested, "
+                f"{gate.people} people{f'; nobody could read {unread}' if unread else ''}"
+                f"{f'; copies that stay: {left}' if left else ''}"
+            )
 
 
 def limit_text(name: str) -> str:

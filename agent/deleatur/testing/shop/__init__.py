@@ -10,11 +10,12 @@ from random import Random
 
 from deleatur.errors import Refused
 from deleatur.testing.shop.crm import write_crm
+from deleatur.testing.shop.declared import POLICY, declaration_text
 from deleatur.testing.shop.files import write_files
 from deleatur.testing.shop.job import job_text
 from deleatur.testing.shop.people import Person, people
 
-__all__ = ["Canary", "Shop", "build_shop", "shop_job"]
+__all__ = ["POLICY", "Canary", "Shop", "build_shop", "declaration_text", "shop_job"]
 
 _FEWEST = 40  # customers, so that every country has some that are erased and some are held
 _LARGE = 2000  # customers; with more, values may come twice: the ranges that belong to nobody are small
@@ -86,6 +87,11 @@ def _noting(persons: Iterable[Person], shown: list[Person], most: int) -> Iterat
         yield person
 
 
-def shop_job(shop: Shop, custodian_recipient: str) -> str:
-    """Return the text of the job.toml that closes `shop`; two keys must approve it."""
-    return job_text(shop.database, shop.files, custodian_recipient)
+def shop_job(
+    shop: Shop, custodian_recipient: str, *, datamap: Path | None = None, policy: Path | None = None
+) -> str:
+    """Return the text of the job.toml that closes `shop`; two keys must approve it.
+
+    Given both, it rests on a data map and on the shop's own policy.
+    """
+    return job_text(shop.database, shop.files, custodian_recipient, datamap, policy)

@@ -23,9 +23,14 @@ needles = 50000  # values to search for: enough for every one
 [custodian]
 name = "accounting-archive"
 recipient = {recipient}
-retain_until = "2036-12-31"
+retain_until = "2056-12-31"  # invoices of Chinese customers: thirty years
 """
-_INVOICES = """
+_MAPPED = """
+[datamap]
+file = {datamap}
+packs = [{policy}]
+"""
+_ARCHIVED = """
 [[target.archive]]  # accounting must keep invoices, not people
 table = "invoices"
 where = [{not_held}]
@@ -37,11 +42,31 @@ customer_id = {{ rule = "keyed-hash" }}
 issued_on = {{ rule = "keep" }}
 billed_to = {{ rule = "drop" }}
 tax_number = {{ rule = "mask" }}
-card = {{ rule = "keep-last-4" }}
+card = {{ rule = "mask" }}
 country = {{ rule = "keep" }}
 currency = {{ rule = "keep" }}
 net_cents = {{ rule = "keep" }}
 vat_cents = {{ rule = "keep" }}
+
+[[target.archive]]  # what was bought, for the books
+table = "orders"
+where = [{not_held}]
+[target.archive.columns]
+id = {{ rule = "keyed-hash" }}
+customer_id = {{ rule = "keyed-hash" }}
+ordered_on = {{ rule = "keep" }}
+status = {{ rule = "keep" }}
+card = {{ rule = "mask" }}
+ship_to = {{ rule = "drop" }}
+
+[[target.archive]]
+table = "order_lines"
+where = [{line_not_held}]
+[target.archive.columns]
+id = {{ rule = "drop" }}
+order_id = {{ rule = "keyed-hash" }}
+product_id = {{ rule = "keep" }}
+quantity = {{ rule = "keep" }}
 
 [[target.archive]]  # what went wrong, without who
 table = "complaints"
@@ -58,16 +83,23 @@ story = {{ rule = "drop" }}
 """
 
 
-def job_text(database: Path, files: Path, recipient: str) -> str:
+def job_text(database: Path, files: Path, recipient: str, datamap: Path | None, policy: Path | None) -> str:
     """Return the job.toml that takes a shop through the whole walk."""
+    mapped = ""
+    if datamap is not None and policy is not None:
+        mapped = _MAPPED.format(datamap=json.dumps(str(datamap)), policy=json.dumps(str(policy)))
     selections = "".join(f'\n[[target.select]]\ntable = "{table}"\n' for table in _TABLES)
     holds = "".join(_hold(table) for table in _TABLES)
     return (
         _HEAD.format(recipient=json.dumps(recipient))
+        + mapped
         + f'\n[[target]]\nid = "crm"\nurl = {json.dumps(_url("sqlite", database))}\n'
         + selections
         + holds
-        + _INVOICES.format(not_held=_of_complainants("customer_id", "not-within"))
+        + _ARCHIVED.format(
+            not_held=_of_complainants("customer_id", "not-within"),
+            line_not_held=_of_orders("not-within"),
+        )
         + f'\n[[target]]  # exports, spreadsheets, mails: none of it is the record\nid = "sales-folder"\n'
         f"url = {json.dumps(_url('file', files))}\n"
     )
@@ -77,14 +109,17 @@ def _hold(table: str) -> str:
     column = {"customers": "id", "order_lines": "order_id"}.get(table, "customer_id")
     condition = _of_complainants(column, "within")
     if table == "order_lines":
-        orders = (
-            f'{{ table = "orders", column = "id", where = [{_of_complainants("customer_id", "within")}] }}'
-        )
-        condition = f'{{ column = "order_id", operator = "within", within = {orders} }}'
+        condition = _of_orders("within")
     return (
         f'\n[[target.hold]]\nid = "open-complaint-{table.replace("_", "-")}"\n'
         f'reason = "the complaint is not settled"\ntable = "{table}"\nwhere = [{condition}]\n'
     )
+
+
+def _of_orders(operator: str) -> str:
+    """Return the condition that a line is (not) one of an order of a customer with an open complaint."""
+    orders = f'{{ table = "orders", column = "id", where = [{_of_complainants("customer_id", "within")}] }}'
+    return f'{{ column = "order_id", operator = "{operator}", within = {orders} }}'
 
 
 def _of_complainants(column: str, operator: str) -> str:

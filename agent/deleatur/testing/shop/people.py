@@ -43,10 +43,10 @@ _PLACES: dict[str, tuple[tuple[str, str, str], ...]] = {  # street, city, postco
         ("Türkenstraße", "München", "80799"),
     ),
     "US": (
-        ("Maple Avenue", "Portland, OR", "97201"),
-        ("Cedar Street", "Austin, TX", "78701"),
-        ("Lakeview Drive", "Chicago, IL", "60601"),
-        ("Harbor Road", "Boston, MA", "02108"),
+        ("Maple Avenue", "Sacramento, CA", "95814"),
+        ("Cedar Street", "San Diego, CA", "92101"),
+        ("Lakeview Drive", "Los Angeles, CA", "90012"),
+        ("Harbor Road", "San Francisco, CA", "94105"),
     ),
 }
 _DOMAINS = {"CN": "example.net", "DE": "example.org", "US": "example.com"}  # RFC 2606
