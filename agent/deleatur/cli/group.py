@@ -12,6 +12,8 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "discover": "Look at stores and write the data map, or compare two maps.",
     "attest": "Sign the part of a data map that belongs to you.",
     "map": "Say what is open in a data map, and draw it.",
+    "export": "Give one person all records of them, and nobody else's.",
+    "draft": "Draft the job that erases one person.",
     "plan": "Look at a job's targets without changing them, and write the plan.",
     "approve": "Sign a plan's digest.",
     "run": "Run an approved plan to its certificate.",

@@ -6,7 +6,6 @@ map holds counts, types and names of tables and columns, and no data.
 """
 
 import hashlib
-import os
 import secrets
 import socket
 from collections import Counter
@@ -19,7 +18,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from deleatur.desensitize.detectors import spans
 from deleatur.documents.codec import MAX_JOB, read_limited
 from deleatur.documents.datamap import Copy, DataMap, Declared, Jurisdiction, Place, Table, Unread
 from deleatur.documents.datamap import People as PeopleFound
@@ -27,6 +25,7 @@ from deleatur.documents.declared import Declaration, DeclaredPlace, Law, decode_
 from deleatur.documents.detection import Detector
 from deleatur.documents.job import Target
 from deleatur.documents.plan import PublicKey
+from deleatur.engine.naming import columns_of, is_value, shown, unique
 from deleatur.engine.opening import Registry, absolute
 from deleatur.engine.profile import SAMPLING, Profile
 from deleatur.engine.registry import scheme_of
@@ -41,8 +40,6 @@ from deleatur.trust.keys import load_public
 
 Tell = Callable[[str, int], None]  # place, records so far
 
-_SURE = 0.6  # confidence from which a text counts as data, so it is no name of a column
-_CUT = 200  # characters of a table's or column's name
 _LISTED = 1000  # things not read that a place names one by one; the rest is counted by reason
 LIMITS = (
     SAMPLING,
@@ -213,7 +210,7 @@ def _file(look: _Look, held: HeldFile) -> None:
     """Read one file; files of one form, such as mails or workbooks with the same columns, are one table."""
     try:
         with held.open() as stream:
-            for parsed in tables_of(stream, held.suffix, held.size, _is_value):
+            for parsed in tables_of(stream, held.suffix, held.size, is_value):
                 profile = _profile_of(look, parsed)
                 profile.add_file(held.unit, held.size, parsed.dialect)
                 _read(look, profile, parsed.rows)
@@ -226,7 +223,7 @@ def _file(look: _Look, held: HeldFile) -> None:
 
 
 def _profile_of(look: _Look, parsed: Parsed) -> Profile:
-    columns = _unique(parsed.columns)
+    columns = unique(parsed.columns)
     key = (parsed.kind, *columns)
     if key not in look.profiles:
         number = 1 + sum(known[0] == parsed.kind for known in look.profiles)
@@ -331,27 +328,3 @@ def _copies(declaration: Declaration, places: Sequence[str], people: People) -> 
 
 def _absolute(url: str, folder: Path) -> Target:
     return absolute(Target(id="discover", url=url), folder.absolute())
-
-
-def _is_value(text: str) -> bool:
-    return any(span.confidence >= _SURE for span in spans(text))
-
-
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names that can be shown, no two of them the same."""
-    taken: dict[str, None] = {}
-    for number, name in enumerate(names, 1):
-        text = shown(name) or f"column-{number}"
-        taken.setdefault(f"{text}-{number}" if text in taken else text)
-    return tuple(taken)
-
-
-def columns_of(held: HeldTable) -> tuple[str, ...]:
-    """Return the names of a table's columns as a map has them."""
-    return _unique([column.name for column in held.columns])
-
-
-def shown(name: str, longest: int = _CUT) -> str:
-    """Return a name of a store for a document: printable, UTF-8, cut."""
-    raw = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in raw)[:longest]

@@ -46,6 +46,11 @@ def normalised(kind: str, value: str) -> str:
     return plain if len(plain) >= 5 else ""
 
 
+def family(kind: str) -> str:
+    """Return what an identifier is compared among: a number is the same, whatever a column calls it."""
+    return "e-mail" if kind == "e-mail" else "mobile" if kind == "mobile-number" else "number"
+
+
 def _national(text: str) -> str:
     """Return the digits of a telephone number without the country's code and the trunk's 0."""
     digits = "".join(str(unicodedata.digit(c)) for c in text if c.isdigit())
@@ -130,8 +135,7 @@ class People:
         text = normalised(kind, value)
         if not text:
             return 0
-        family = "e-mail" if kind == "e-mail" else "mobile" if kind == "mobile-number" else "number"
-        content = f"{family}\0{text}".encode("utf-8", "surrogatepass")
+        content = f"{family(kind)}\0{text}".encode("utf-8", "surrogatepass")
         return int.from_bytes(hashlib.blake2b(content, key=self._key, digest_size=8).digest(), "big") or 1
 
     def _new(self) -> int:

@@ -14,9 +14,9 @@ from deleatur.documents.journal import Passed
 from deleatur.documents.place import Identity
 from deleatur.documents.plan import Plan
 from deleatur.documents.policy import Pack
-from deleatur.engine.discovery import columns_of, shown
 from deleatur.engine.gates.context import Context
 from deleatur.engine.mapping import attested, read_map, require_closed
+from deleatur.engine.naming import columns_of, shown
 from deleatur.engine.packs import read_document, shipped
 from deleatur.errors import Refused
 from deleatur.holding import HeldTable
