@@ -28,7 +28,8 @@ class Hold(Frozen, frozen=True):
 
 @hookspec
 def find_holds(plan: Plan) -> list[Hold]:
-    """Name every hold on what the plan erases. Asked before anything changes and before each step.
+    """Name every hold on what the plan erases. Asked before anything changes, before each step and at
+    each cursor.
 
     Any hold, and any error, stops the job: a hold service that cannot be asked is a hold.
     """

@@ -65,7 +65,7 @@ def is_job(block: str) -> bool:
 
 
 def is_settings(block: str) -> bool:
-    return "deleatur/agent/v1" in block or block.startswith(("[plugins]", "[keys]"))
+    return "deleatur/agent/v1" in block or block.startswith(("[plugins]", "[keys]", "[holds]"))
 
 
 def test_excerpts_are_completed_and_faults_are_seen() -> None:

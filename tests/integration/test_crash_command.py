@@ -55,7 +55,14 @@ def job(tmp_path: Path) -> JobDirectory:
     directory.path.mkdir()
     directory.write_once(directory.job, text.encode())
     agent = load_private(known.agent_key, SECRET)
-    approved = plan_job(directory, known.registry, planner=agent, approvers=known.approvers(), clock=now)
+    approved = plan_job(
+        directory,
+        known.registry,
+        planner=agent,
+        approvers=known.approvers(),
+        clock=now,
+        holds=known.holds(),
+    )
     for name in ("alice", "bob"):
         key = load_private(tmp_path / "keys" / f"{name}.key", SECRET)
         approve_job(directory, key, now, digest=approved.digest)

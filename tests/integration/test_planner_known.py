@@ -30,7 +30,12 @@ url = "{shelf.as_uri()}"
 """
     )
     plan_job(
-        job, bench.registry, planner=planner, approvers=[k.public for k in bench.approvers], clock=bench.clock
+        job,
+        bench.registry,
+        planner=planner,
+        approvers=[k.public for k in bench.approvers],
+        clock=bench.clock,
+        holds=bench.holds,
     )
     return job
 

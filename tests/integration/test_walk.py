@@ -170,14 +170,14 @@ def test_holds_and_broken_hold_services_stop_the_job_and_are_all_named(shop: Sho
 
 
 class LateHold:
-    """A hold that arrives after the first step."""
+    """A hold that arrives after the first step: asked in the run, before the step, at each of its cursors."""
 
     asked = 0
 
     @hookimpl
     def find_holds(self, plan: Plan) -> list[Hold]:
         self.asked += 1
-        return [Hold(id="late", reason="it arrived mid-run")] if self.asked == 3 else []
+        return [Hold(id="late", reason="it arrived mid-run")] if self.asked == 3 + len(PEOPLE) else []
 
 
 def test_a_hold_that_arrives_mid_run_stops_the_next_step_and_a_released_one_lets_it_go_on(shop: Shop) -> None:

@@ -12,17 +12,21 @@ from deleatur.documents.datamap import decode_datamap
 from deleatur.documents.declared import decode_declaration
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.destruction import decode_destruction
+from deleatur.documents.hold import decode_hold
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.documents.policy_rules import decode_policy
 from deleatur.documents.processors import decode_processors
 from deleatur.documents.vendors import decode_vendors
 from deleatur.errors import Malformed
+from deleatur.testing.finished import known_key
 from deleatur.testing.vectors import Vector, read_vector, read_vectors, vector_text
 from deleatur.trust.dsse import decode_envelope
 from deleatur.trust.folder import read_statement
+from deleatur.trust.register import read_register
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "spec"
+REGISTER_KEYS = [known_key(name, number).public for name, number in (("legal", 70), ("finance", 71))]
 DECODERS: dict[str, Callable[[Vector], object]] = {
     "job": lambda vector: decode_job(vector.document),
     "plan": lambda vector: decode_plan(vector.document),
@@ -30,6 +34,8 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "entry": lambda vector: decode_entry(vector.document),
     "datamap": lambda vector: decode_datamap(vector.document),
     "declared": lambda vector: decode_declaration(vector.document),
+    "hold": lambda vector: decode_hold(vector.document),
+    "register": lambda vector: read_register(vector.document, REGISTER_KEYS),
     "policy": lambda vector: decode_policy(vector.document),
     "vendors": lambda vector: decode_vendors(vector.document),
     "destruction": lambda vector: decode_destruction(vector.document),
@@ -46,6 +52,7 @@ FOLDERS = (
     "certificate",
     "datamap",
     "declared",
+    "hold",
     "policy",
     "vendors",
     "destruction",
@@ -67,6 +74,12 @@ def test_vector_is_decoded_as_its_header_says(vector: Vector) -> None:
         if vector.header["decoder"] == "journal":
             entries, sound = read_chain(vector.document, vector.header["plan"])
             assert (len(entries), sound) == (int(vector.header["entries"]), int(vector.header["sound"]))
+        if vector.header["decoder"] == "register":
+            register = read_register(vector.document, REGISTER_KEYS)
+            assert (len(register.lines), register.sound) == (
+                int(vector.header["entries"]),
+                int(vector.header["sound"]),
+            )
         assert found is not None
         return
     assert vector.header["expect"] == "malformed"

@@ -12,6 +12,7 @@ from pathlib import Path
 from certificate_vectors import certificate
 from datamap_vectors import datamap, declared
 from destruction_vectors import attested, destruction, processors, vendors
+from hold_vectors import hold, register
 from job_vectors import job_bad, job_good
 from journal_vectors import journal
 from making import Made
@@ -30,6 +31,8 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     destruction,
     processors,
     attested,
+    hold,
+    register,
     policy_good,
     policy_bad,
 )

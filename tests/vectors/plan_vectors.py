@@ -4,7 +4,15 @@ from making import Made, bad, swap
 from msgspec.structs import replace
 
 from deleatur.documents.codec import encode_json
-from deleatur.documents.gates import LeftCopy, MapGate, NotVerified
+from deleatur.documents.gates import (
+    HoldGate,
+    KnownHold,
+    KnownRegister,
+    LeftCopy,
+    MapGate,
+    NotVerified,
+    ReadFile,
+)
 from deleatur.documents.job import Condition, Policy, Selection, Target, Verification
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
@@ -77,6 +85,16 @@ GATE = MapGate(
     unverified=(NotVerified(place="mailbox", state="attested"),),
     left=(LeftCopy(target="shop", place="tape", kind="backup"),),
 )
+HELD = HoldGate(
+    register=KnownRegister(
+        file="/etc/deleatur/holds.jsonl",
+        head="5e" * 32,
+        entries=7,
+        holds=(KnownHold(id="case-7", matter="court-order", authority="a court", case="3 O 17/26"),),
+    ),
+    policies=(ReadFile(file="/etc/deleatur/matters.toml", digest="6f" * 32),),
+    matters=2,
+)
 RESTING = replace(PLAN, gates=(GATE,))
 
 
@@ -114,6 +132,8 @@ def plan() -> Made:
     )
     header = {"decoder": "plan", "expect": "ok", "comment": "it rests on a data map"}
     yield "plan/good-gate", vector_text(header, encode_json(RESTING))
+    header = {"decoder": "plan", "expect": "ok", "comment": "a register of holds, and open matters"}
+    yield "plan/good-gate-holds", vector_text(header, encode_json(replace(PLAN, gates=(GATE, HELD))))
     size = b'"size":4,"units"'
     for name, old, new, kind, place, comment in (
         (

@@ -87,6 +87,23 @@ place = "shop"
 table = "receipts"
 record_class = "voucher"
 purpose = "tax"
+
+[[matter]]
+id = "not-accepted"
+matter = "open-order"
+department = "after-sales"
+place = "sqlite:///srv/shop/crm.sqlite"
+table = "orders"
+where = [{ column = "accepted_on", operator = "is-null" }]
+spares = ["session"]
+
+[[matter.holds]]
+table = "customer"
+column = "id"
+by = "customer_id"
+
+[[matter.holds]]
+table = "orders"
 """.encode()
 SMALL = b"""\
 schema = "deleatur/policy/v1"
@@ -98,7 +115,47 @@ date = "2026-11-22"
 """
 
 
-FAULTS = (  # name, what stands in the sound policy, what stands there now, kind, place, comment
+FAULTS = (
+    (
+        "matter-of-no-place",
+        b'place = "sqlite:///srv/shop/crm.sqlite"',
+        b'place = "crm"',
+        "bad-value",
+        "$.matter[0].place",
+        "a name that no job uses",
+    ),
+    (
+        "matter-out-of-reach",
+        b'column = "id"\nby = "customer_id"\n',
+        b"",
+        "missing-key",
+        "$.matter[0].holds[0]",
+        "how does an order hold a customer?",
+    ),
+    (
+        "matter-by-nothing",
+        b'by = "customer_id"\n',
+        b"",
+        "missing-key",
+        "$.matter[0].holds[0]",
+        "a key of one table only",
+    ),
+    (
+        "matter-held-and-spared",
+        b'spares = ["session"]',
+        b'spares = ["customer"]',
+        "repeated",
+        "$.matter[0][2].table",
+        "held and spared",
+    ),
+    (
+        "matter-by-values-file",
+        b'operator = "is-null"',
+        b'operator = "in", values_from = "people.txt"',
+        "contradiction",
+        "$.matter[0].where[0].values_from",
+        "whose file, for which job?",
+    ),  # name, what stands in the sound policy, what stands there now, kind, place, comment
     (
         "unknown-key",
         b'kind = "law"',

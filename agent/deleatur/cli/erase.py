@@ -57,7 +57,14 @@ def command(
     planner = signing_key(known.agent_key, passphrase_file)
     approving = [signing_key(key, passphrase_file) for key in approver_keys]
     directory = write_short_job(job, url, authority)
-    approved = plan_job(directory, known.registry, planner=planner, approvers=known.approvers(), clock=now)
+    approved = plan_job(
+        directory,
+        known.registry,
+        planner=planner,
+        approvers=known.approvers(),
+        clock=now,
+        holds=known.holds(),
+    )
     show_plan(approved, sys.stderr if as_json else sys.stdout)
     confirm(approved.plan.job, approved.digest, None)
     for key in approving:

@@ -14,6 +14,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "map": "Say what is open in a data map, and draw it.",
     "export": "Give one person all records of them, and nobody else's.",
     "draft": "Draft the job that erases one person.",
+    "hold": "Place, release and list legal holds.",
     "plan": "Look at a job's targets without changing them, and write the plan.",
     "approve": "Sign a plan's digest.",
     "run": "Run an approved plan to its certificate.",

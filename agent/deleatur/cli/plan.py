@@ -34,7 +34,14 @@ def command(
     known = load_settings(settings)
     directory = job_directory(job)
     planner = signing_key(key or known.agent_key, passphrase_file)
-    approved = plan_job(directory, known.registry, planner=planner, approvers=known.approvers(), clock=now)
+    approved = plan_job(
+        directory,
+        known.registry,
+        planner=planner,
+        approvers=known.approvers(),
+        clock=now,
+        holds=known.holds(),
+    )
     if as_json:
         emit({"plan": str(directory.plan), "sha256": approved.digest, "id": approved.plan.id})
     else:

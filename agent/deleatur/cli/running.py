@@ -88,6 +88,7 @@ def walk(
             keys=signing,
             approvers=known.approvers(),
             clock=now,
+            holds=known.holds(),
             progress=progress,
             bytes_per_second=None if rate is None else rate * 1e6,
         )

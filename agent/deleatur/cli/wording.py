@@ -1,8 +1,9 @@
 """Say in words what a plan selects and where its claims end: an approver reads this, not the file."""
 
 import json
+from collections.abc import Iterator
 
-from deleatur.documents.gates import AnyGate, MapGate
+from deleatur.documents.gates import AnyGate, HoldGate, MapGate
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
 from deleatur.judge.sentences import LIMITS
 
@@ -23,12 +24,21 @@ def gate_in_words(gate: AnyGate) -> str:
                 f"{gate.people} people{f'; nobody could read {unread}' if unread else ''}"
                 f"{f'; copies that stay: {left}' if left else ''}"
             )
+        case HoldGate():
+            return "; ".join(_held(gate))
 
 
 def limit_text(name: str) -> str:
     """Return the vetted sentence of a limit, or its id where the sentence needs facts of the run."""
     text = LIMITS[name].text if name in LIMITS else name
     return name if "{" in text else text
+
+
+def _held(gate: HoldGate) -> Iterator[str]:
+    if (known := gate.register) is not None:
+        yield f"hold register {known.file}, {known.entries} entries, head sha256:{known.head[:16]}…"
+        yield from (f"on hold there: {h.id} ({h.matter}: {h.authority}, {h.case})" for h in known.holds)
+    yield from (f"matters of {policy.file}" for policy in gate.policies)
 
 
 def _where(conditions: tuple[Condition, ...]) -> str:

@@ -22,9 +22,19 @@ class Keys(Frozen, frozen=True):
     approvers: tuple[str, ...] = ()
 
 
+class Holds(Frozen, frozen=True):
+    """What holds in every job. Paths are relative to `deleatur.toml`."""
+
+    register: str | None = None  # the register of legal holds
+    policies: tuple[str, ...] = ()  # policy files whose `[[matter]]` are asked
+    keys: tuple[str, ...] = ()  # public; may place and release in the register
+    former: tuple[str, ...] = ()  # public; what they placed holds, what they released does not count
+
+
 class Agent(Frozen, frozen=True):
     """The whole file."""
 
     schema: Literal["deleatur/agent/v1"]
     keys: Keys
     plugins: Plugins = Plugins()
+    holds: Holds = Holds()

@@ -48,4 +48,37 @@ class MapGate(Gate, frozen=True, tag="datamap"):
     left: tuple[LeftCopy, ...]
 
 
-AnyGate = MapGate
+class KnownHold(Frozen, frozen=True):
+    """An open hold about a target of the job, whose rows the plan holds or does not select."""
+
+    id: Name
+    matter: Name
+    authority: Text
+    case: Text
+
+
+class KnownRegister(Frozen, frozen=True):
+    """The register of legal holds as it stood when the plan was made."""
+
+    file: Text  # absolute path
+    head: Digest  # sha256 hex of its last line
+    entries: Count
+    holds: tuple[KnownHold, ...]  # any other open hold about a target stops the job
+
+
+class ReadFile(Frozen, frozen=True):
+    """A file that a gate rests on."""
+
+    file: Text  # absolute path
+    digest: Digest  # sha256 hex
+
+
+class HoldGate(Gate, frozen=True, tag="holds"):
+    """What holds in every job of this agent: its register of legal holds, and its open matters."""
+
+    register: KnownRegister | None
+    policies: tuple[ReadFile, ...]  # whose matters stand in the targets' holds
+    matters: Count  # that are defined there
+
+
+AnyGate = MapGate | HoldGate

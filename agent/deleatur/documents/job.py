@@ -115,14 +115,15 @@ def conditions_of(target: Target) -> Iterator[Condition]:
     """Yield every condition of a target, those inside `within` included."""
     parts: list[Selection | HeldRows | ArchivedTable] = [*target.select, *target.hold, *target.archive]
     for part in parts:
-        yield from _nested(part.where)
+        yield from nested(part.where)
 
 
-def _nested(conditions: tuple[Condition, ...]) -> Iterator[Condition]:
+def nested(conditions: tuple[Condition, ...]) -> Iterator[Condition]:
+    """Yield conditions, each before those inside its `within`."""
     for condition in conditions:
         yield condition
         if condition.within is not None:
-            yield from _nested(condition.within.where)
+            yield from nested(condition.within.where)
 
 
 class Policy(Frozen, frozen=True):

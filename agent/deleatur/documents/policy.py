@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta
 
 from deleatur.documents.detection import Level
+from deleatur.documents.job import Condition
 from deleatur.documents.place import Frozen, Name, Text
 
 SCHEMA = "deleatur/policy/v1"
@@ -144,6 +145,27 @@ class Records(Frozen, frozen=True):
     purpose: Purpose | None = None
 
 
+class Reach(Frozen, frozen=True):
+    """How an open matter holds the rows of a table: by a key that both have, or as its own rows."""
+
+    table: Text
+    column: Text | None = None  # of this table; None: the rows of the matter itself
+    by: Text | None = None  # the column of the matter's table that has the same values
+
+
+class Matter(Frozen, frozen=True):
+    """When one department says that a matter is open, and which rows that holds, in one store."""
+
+    id: Name
+    matter: Word  # open-order, unpaid-receivable, dispute … as rules name it
+    department: Word  # whose word it is: a matter is closed only when every department says so
+    place: Text  # the URL of the store
+    table: Text  # in which the matter stands
+    holds: Annotated[tuple[Reach, ...], Meta(min_length=1)]
+    where: tuple[Condition, ...] = ()  # its rows that are open; none: every row that is there
+    spares: tuple[Text, ...] = ()  # tables that it knowingly does not hold
+
+
 class Pack(Frozen, frozen=True):
     """One policy file. `policy` names the struct of a job that counts approvals; this is the law's side."""
 
@@ -162,3 +184,4 @@ class Pack(Frozen, frozen=True):
     residency: tuple[Residency, ...] = ()
     apart: tuple[Apart, ...] = ()
     records: tuple[Records, ...] = ()
+    matter: tuple[Matter, ...] = ()

@@ -4,22 +4,26 @@ A rule that names what nobody knows would never speak, and records would go that
 misspelt class, source or date is refused, never skipped.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import pairwise
 
 from deleatur.documents.codec import decode_toml
 from deleatur.documents.datamap import LEVELS
+from deleatur.documents.job import nested
 from deleatur.documents.policy import (
     CATEGORIES,
     CLASSES,
     DispositionRule,
+    Matter,
     Pack,
     Protection,
 )
-from deleatur.documents.rules import Fault, raise_all, twice
+from deleatur.documents.rules import Fault, faults_of_conditions, raise_all, twice
 
 MAX_POLICY = 1 << 20  # bytes, as a job
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://?[^ ]")
 _NEEDS = {"archive": "retention", "hold": "matters", "erase-now": "after"}
 
 
@@ -46,6 +50,9 @@ def faults_of_policy(pack: Pack) -> Iterator[Fault]:
     yield from _protection(pack)
     yield from twice((r.jurisdiction for r in pack.residency), "$.residency", "jurisdiction")
     yield from twice((f"{r.place} {r.table}" for r in pack.records), "$.records", "table")
+    yield from twice((m.id for m in pack.matter), "$.matter", "id")
+    for n, matter in enumerate(pack.matter):
+        yield from _matter(matter, f"$.matter[{n}]")
 
 
 def _sources(pack: Pack) -> Iterator[Fault]:
@@ -114,6 +121,25 @@ def _rule(rule: DispositionRule, where: str) -> Iterator[Fault]:
         yield Fault("missing-key", where, "a rule that says hold needs the matters that keep it open")
     if (kept := rule.retention) is not None and kept.years == "permanent" and kept.suspended_by:
         yield Fault("contradiction", f"{where}.retention", "what is kept for ever has no end to suspend")
+
+
+def _matter(matter: Matter, where: str) -> Iterator[Fault]:
+    yield from faults_of_conditions(matter.where, f"{where}.where")
+    yield from twice([*(r.table for r in matter.holds), *matter.spares], where, "table")
+    if not _URL.match(matter.place):
+        what = "name the store by its absolute URL, as jobs do: another name would hold nothing"
+        yield Fault("bad-value", f"{where}.place", what)
+    for n, reach in enumerate(matter.holds):
+        if (reach.column is None) != (reach.by is None):
+            what = "`column` and `by` go together: the two columns that have the same values"
+            yield Fault("missing-key", f"{where}.holds[{n}]", what)
+        elif reach.column is None and reach.table != matter.table:
+            what = f"say by which `column` and `by` a row of {matter.table} holds one of {reach.table}"
+            yield Fault("missing-key", f"{where}.holds[{n}]", what)
+    for n, condition in enumerate(nested(matter.where)):
+        if condition.values_from is not None:
+            what = "a matter is the same for every job, so it has no values file; place a hold instead"
+            yield Fault("contradiction", f"{where}.where[{n}].values_from", what)
 
 
 def _protection(pack: Pack) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import SplitResult, urlsplit
 
-from deleatur.documents.gates import AnyGate
+from deleatur.documents.gates import AnyGate, MapGate
 from deleatur.documents.job import ArchivedTable, Condition, Job, Rule, Target, Value
 from deleatur.documents.plan import Plan
 from deleatur.errors import Malformed
@@ -105,7 +105,7 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
 
 
 def _gate(gate: AnyGate, targets: Collection[str], where: str) -> Iterator[Fault]:
-    for n, copy in enumerate(gate.left):
+    for n, copy in enumerate(gate.left if isinstance(gate, MapGate) else ()):
         if copy.target not in targets:
             yield Fault("contradiction", f"{where}.left[{n}].target", "no target of the plan has this id")
 
@@ -130,10 +130,10 @@ def _target(target: Target, where: str) -> Iterator[Fault]:
     yield from twice((h.id for h in target.hold), f"{where}.hold", "id")
     yield from twice((a.table for a in target.archive), f"{where}.archive", "table")
     for n, selection in enumerate(target.select):
-        yield from _conditions(selection.where, f"{where}.select[{n}].where")
+        yield from faults_of_conditions(selection.where, f"{where}.select[{n}].where")
     for n, hold in enumerate(target.hold):
         yield from personal_text(hold.reason, f"{where}.hold[{n}].reason")
-        yield from _conditions(hold.where, f"{where}.hold[{n}].where")
+        yield from faults_of_conditions(hold.where, f"{where}.hold[{n}].where")
     for n, table in enumerate(target.archive):
         yield from _archive(table, f"{where}.archive[{n}]")
 
@@ -168,7 +168,7 @@ def _archive(table: ArchivedTable, where: str) -> Iterator[Fault]:
         yield Fault("missing-key", f"{where}.columns", "every column needs a rule, and there is none")
     for column, rule in table.columns.items():
         yield from _rule(rule, f"{where}.columns.{column[:80]}")
-    yield from _conditions(table.where, f"{where}.where")
+    yield from faults_of_conditions(table.where, f"{where}.where")
 
 
 def _rule(rule: Rule, where: str) -> Iterator[Fault]:
@@ -180,7 +180,8 @@ def _rule(rule: Rule, where: str) -> Iterator[Fault]:
             yield Fault("contradiction", f"{where}.{key}", f"only {' and '.join(rules)} takes `{key}`")
 
 
-def _conditions(conditions: Iterable[Condition], where: str) -> Iterator[Fault]:
+def faults_of_conditions(conditions: Iterable[Condition], where: str) -> Iterator[Fault]:
+    """Find every condition that is not complete, says two things or names a person."""
     for n, condition in enumerate(conditions):
         yield from _condition(condition, f"{where}[{n}]")
 
@@ -199,7 +200,7 @@ def _condition(condition: Condition, where: str) -> Iterator[Fault]:
     for n, value in enumerate(condition.values or ()):
         yield from _literal(value, f"{where}.values[{n}]")
     if condition.within is not None:
-        yield from _conditions(condition.within.where, f"{where}.within.where")
+        yield from faults_of_conditions(condition.within.where, f"{where}.within.where")
 
 
 def _literal(value: Value, where: str) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from threading import Thread
 
 import pluggy
 
@@ -14,13 +15,15 @@ from deleatur.engine.registry import require_trusted
 from deleatur.errors import Refused
 
 GROUP = "deleatur.hooks"
+PATIENCE = 30.0  # seconds; whoever is asked for a hold and is silent longer holds
 _TYPE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+|[a-z][a-z0-9]*")
 
 
 class Hooks:
     """The registered hook plugins."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._pluggy = pluggy.PluginManager(hooks.PROJECT)
         self._pluggy.add_hookspecs(hooks)
         self.failures: list[str] = []  # observers that failed, by name and class of error
@@ -62,12 +65,25 @@ class Hooks:
         return tuple(asked)
 
     def _ask(self, name: str, plugin: object, plan: Plan) -> list[str]:
+        """Ask one plugin in a thread of its own: an answer that comes too late is never looked at."""
         others = [p for p in self._pluggy.get_plugins() if p is not plugin]
-        try:
-            answers = self._pluggy.subset_hook_caller("find_holds", others)(plan=plan)
-            return [f"{h.id} ({h.reason})" for answer in answers for h in answer]
-        except Exception as error:  # noqa: BLE001 - any failure of a hold service is a hold
-            return [f"{name} could not be asked ({type(error).__name__}), which counts as a hold"]
+        answered: list[list[str]] = []
+
+        def ask() -> None:
+            try:
+                answers = self._pluggy.subset_hook_caller("find_holds", others)(plan=plan)
+                answered.append([f"{h.id} ({h.reason})" for answer in answers for h in answer])
+            except Exception as error:  # noqa: BLE001 - any failure of a hold service is a hold
+                answered.append(
+                    [f"{name} could not be asked ({type(error).__name__}), which counts as a hold"]
+                )
+
+        asking = Thread(target=ask, name=f"find_holds {name}", daemon=True)
+        asking.start()
+        asking.join(self._patience)
+        if not answered:
+            return [f"{name} did not answer within {self._patience:g} s, which counts as a hold"]
+        return answered[0]
 
     def on_event(self, entry: Entry) -> None:
         """Tell every observer; remember the ones that fail, and go on."""

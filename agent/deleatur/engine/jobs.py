@@ -20,6 +20,8 @@ from deleatur.documents.plan import Plan, PublicKey, Software
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.gates import Context, plan_gates
+from deleatur.engine.gates.holds import require_gate
+from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.looking import Progress
 from deleatur.engine.opening import (
@@ -104,6 +106,7 @@ def plan_job(
     planner: SigningKey,
     approvers: Sequence[PublicKey],
     clock: Clock,
+    holds: HoldSources,
 ) -> Approved:
     """Look at every target without changing it, and write the plan.
 
@@ -118,16 +121,23 @@ def plan_job(
         if directory.plan.exists():
             raise Refused(f"{directory.path} has a plan already; a new plan needs a new job directory")
         key = make_digest_key(directory)
-        seen = []
+        held = holds.read()
+        seen, reasons = [], list[str]()
         for asked in job.target:
-            target = absolute(asked, directory.path)
+            target, why = held.widen(job.name, absolute(asked, directory.path))
+            if why:
+                reasons += why
+                continue
             kind, pin = registry(scheme_of(target.url))
             known = secrets_for(target, key, directory.path)
             backend = kind.open(target, known)
             try:
+                reasons += held.require_tables(job.name, target, backend)
                 seen.append(Seen(target, backend.inspect(), pin, values_digest(known)))
             finally:
                 backend.close()
+        if reasons:
+            raise Refused("; ".join(reasons))
         plan = planning(
             job,
             seen,
@@ -139,7 +149,8 @@ def plan_job(
         )
         opener = Opener(registry, directory, key, bytes_per_second=None)
         gates = plan_gates(job, plan, Context(directory.path, clock, opener, plan.targets))
-        plan = replace(plan, gates=gates)
+        hold_gate = held.gate(job.name, plan.targets)
+        plan = replace(plan, gates=gates if hold_gate is None else (*gates, hold_gate))
         written = Approved(plan, encode_json(plan))
         decode_plan(written.content)
         directory.plan_signature.unlink(missing_ok=True)  # of an attempt that was cut short
@@ -180,6 +191,7 @@ def run_job(
     approvers: Sequence[PublicKey],
     clock: Clock,
     progress: Progress,
+    holds: HoldSources,
     bytes_per_second: float | None = None,
 ) -> Approved:
     """Take an approved job to its certificate, from wherever it stands.
@@ -192,6 +204,7 @@ def run_job(
         approvers: whose approvals this agent accepts; what a plan says of itself is not enough.
         clock: tells the time.
         progress: is told how far it is.
+        holds: where this agent looks for what holds in every job.
         bytes_per_second: the most that an erase may do on average (rows where a target has rows).
 
     Raises:
@@ -208,6 +221,7 @@ def run_job(
             _require_trusted(approved.plan, approvers)
             _require_known_planner(approved.plan, [*(key.public for key in keys), *approvers])
             _require_same_job(directory, approved.plan)
+            require_gate(approved.plan, holds)
         crew = Crew(
             opener=Opener(
                 registry,
@@ -220,6 +234,7 @@ def run_job(
             approved_by=tuple(key_id(k) for k in counted),
             clock=clock,
             progress=progress,
+            holds=holds,
         )
         Walk(directory, approved.plan, approved.content, crew).run()
         return approved

@@ -1,5 +1,7 @@
 """The agent's settings: which code and which keys this installation trusts."""
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +9,9 @@ from deleatur.backend import Backend
 from deleatur.documents.agent import Agent
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
 from deleatur.documents.plan import PluginPin, PublicKey
+from deleatur.engine.holding import HoldSources
 from deleatur.engine.reading import decoding
+from deleatur.engine.register import HoldRegister
 from deleatur.engine.registry import backend_class
 from deleatur.errors import Refused
 from deleatur.trust.keys import load_public
@@ -33,7 +37,23 @@ class Settings:
 
     def approvers(self) -> tuple[PublicKey, ...]:
         """Return the public keys whose approvals count."""
-        return tuple(load_public(self.folder / p) for p in self.agent.keys.approvers)
+        return self._public(self.agent.keys.approvers)
+
+    def register(self) -> HoldRegister | None:
+        """Return the hold register; None if this agent has none."""
+        holds = self.agent.holds
+        if holds.register is None:
+            return None
+        path = Path(os.path.normpath(self.folder / holds.register))
+        return HoldRegister(path, self._public(holds.keys), self._public(holds.former))
+
+    def holds(self) -> HoldSources:
+        """Return where this agent looks for what holds in every job."""
+        policies = (Path(os.path.normpath(self.folder / name)) for name in self.agent.holds.policies)
+        return HoldSources(self.register(), tuple(policies))
+
+    def _public(self, paths: Iterable[str]) -> tuple[PublicKey, ...]:
+        return tuple(load_public(self.folder / path) for path in paths)
 
 
 def load_settings(path: Path | None) -> Settings:

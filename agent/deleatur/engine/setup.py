@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deleatur.documents.agent import Agent
+from deleatur.documents.agent import Agent, Holds
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
 from deleatur.documents.plan import PublicKey
+from deleatur.documents.toml import encode_toml
 from deleatur.engine.directory import sync_directory, write_all
 from deleatur.engine.settings import NAME
 from deleatur.errors import Refused
@@ -74,7 +75,8 @@ def _add(folder: Path, path: str, key: PublicKey) -> None:
     agent = decode_toml(read_limited(settings, MAX_JOB), Agent)
     if key.spki in {load_public(folder / p).spki for p in agent.keys.approvers}:
         raise Refused(f"the key {key_id(key)} may approve already")
-    _write(settings, _toml(agent.keys.agent, (*agent.keys.approvers, path), agent.plugins.trusted))
+    content = _toml(agent.keys.agent, (*agent.keys.approvers, path), agent.plugins.trusted)
+    _write(settings, content + _others(agent))
 
 
 def _toml(agent: str, approvers: tuple[str, ...], trusted: tuple[str, ...]) -> bytes:
@@ -87,6 +89,11 @@ def _toml(agent: str, approvers: tuple[str, ...], trusted: tuple[str, ...]) -> b
         "[plugins]\n"
         f"trusted = [{_strings(trusted)}]  # distributions whose code may run\n"
     ).encode()
+
+
+def _others(agent: Agent) -> bytes:
+    """Return the sections that an owner added by hand."""
+    return b"" if agent.holds == Holds() else f"\n[holds]\n{encode_toml(agent.holds)}".encode()
 
 
 def _strings(items: tuple[str, ...]) -> str:

@@ -23,6 +23,8 @@ from deleatur.engine import looking
 from deleatur.engine.chronicle import Chronicle, Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.gates import Context, pass_gate
+from deleatur.engine.gates.holds import HoldWatch
+from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.opening import Opener, identity_digest
 from deleatur.engine.selftest import selftest
@@ -44,6 +46,7 @@ class Crew:
     approved_by: tuple[str, ...]  # key ids of the approvals that count, checked by the caller
     clock: Clock
     progress: looking.Progress
+    holds: HoldSources
 
 
 class Walk:
@@ -56,6 +59,7 @@ class Walk:
         self.plan_digest = hashlib.sha256(plan_bytes).hexdigest()
         self.crew = crew
         self.targets = {t.id: t for t in plan.targets}
+        self.watch = HoldWatch(plan, crew.holds)
         self.found = looking.Findings()  # what this run's last scan with hits saw, for the residue report
 
     def run(self) -> None:
@@ -223,10 +227,7 @@ class Walk:
         target = self.targets[step.target]
         state = self.progress.step(step)
         self._check_archives()
-        if not state.begun:
-            for gate in self.plan.gates:
-                self._note(pass_gate(gate, self._context()))
-            self._note(j.Unheld(asked=self.crew.hooks.find_holds(self.plan)))
+        self._ask()
         done = after.done if after is not None else 0
         with self.crew.opener.fresh(target) as (backend, look):
             if not self.progress.begun(self.plan, target.id):
@@ -242,11 +243,36 @@ class Walk:
                 self._note(j.Advanced(step=step.id, position=cursor.position, done=cursor.done))
                 done = cursor.done
                 self.crew.progress(step.action, target.id, done, target.size)
+                self._ask_again()
         self._note(j.Erased(step=step.id, done=done))
+
+    def _ask(self) -> None:
+        """Ask every gate and every hold plugin, and enter that none objects."""
+        self.watch.changed()
+        for gate in self.plan.gates:
+            self._note(pass_gate(gate, self._context()))
+        self._note(j.Unheld(asked=self.crew.hooks.find_holds(self.plan)))
+
+    def _ask_again(self) -> None:
+        """Ask at a cursor whether a hold arrived: it stops the next batch."""
+        if self.watch.changed():
+            for gate in self.watch.gates:
+                self._note(pass_gate(gate, self._context()))
+        self.crew.hooks.find_holds(self.plan)
 
     def _context(self) -> Context:
         untouched = tuple(t for t in self.plan.targets if not self.progress.begun(self.plan, t.id))
-        return Context(self.directory.path, self.crew.clock, self.crew.opener, untouched)
+        unfinished = {s.target for s in self.plan.steps if self.progress.step(s).erased is None}
+        return Context(
+            self.directory.path,
+            self.crew.clock,
+            self.crew.opener,
+            untouched,
+            pending=tuple(t for t in self.plan.targets if t.id in unfinished),
+            job=self.plan.job,
+            holds=self.crew.holds,
+            passed=tuple(e.event for e in self.chronicle.entries if isinstance(e.event, j.Passed)),
+        )
 
     def _compare(self, step: Step) -> None:
         target = self.targets[step.target]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from deleatur.documents import certificate as c
-from deleatur.documents.gates import AnyGate, MapGate
+from deleatur.documents.gates import AnyGate, HoldGate, MapGate
 from deleatur.documents.journal import Passed
 from deleatur.judge.sentences import claim, limit, limit_sentence
 
@@ -37,6 +37,12 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
     match gate:
         case MapGate():
             yield claim("gate-datamap", at=at, digest=passed.digest, owners=gate.owners)
+        case HoldGate():
+            counted = dict(passed.counts)
+            if gate.register is not None:
+                yield claim("gate-holds", at=at, digest=passed.digest, open=counted.get("open", 0))
+            if gate.policies:
+                yield claim("gate-matters", at=at, matters=gate.matters)
 
 
 def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:

@@ -110,6 +110,8 @@ class History:
             return
         if isinstance(gate, MapGate) and event.digest != gate.digest:
             self.reasons.append(f"{event.gate}: another one than planned let the job through")
+        if (before := self.passed.get(event.gate)) and _fewer(before[0], event):
+            self.reasons.append(f"{event.gate}: rests on less than it did before")
         self.passed[event.gate] = event, at
         self._open.add(event.gate)
 
@@ -176,6 +178,11 @@ class History:
                 return target, target.steps[name]
         self.reasons.append(f"the journal speaks of a step {name} that the plan does not have")
         return None, None
+
+
+def _fewer(before: j.Passed, now: j.Passed) -> bool:
+    """Say whether a register that only grows has fewer entries than it had."""
+    return dict(now.counts).get("entries", 0) < dict(before.counts).get("entries", 0)
 
 
 def history(plan: Plan, plan_digest: str, entries: Sequence[j.Entry]) -> History:

@@ -67,6 +67,14 @@ CLAIMS = {
         "The job rested on the data map with the digest {digest}: at {at} every part was attested by its "
         "owner (owners: {owners}). The map shows what was looked at, it is no list of all that exists."
     ),
+    "gate-holds": (
+        "At {at} the register of legal holds, as it stood with the digest {digest}, named nothing that was "
+        "still to be erased (open holds: {open}). A hold that nobody placed was not known."
+    ),
+    "gate-matters": (
+        "At {at} the policies that say which matters are open were those of the plan (definitions: "
+        "{matters}); rows of which the target itself said so stayed."
+    ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 

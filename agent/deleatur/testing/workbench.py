@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from deleatur.backend import Backend
 from deleatur.documents.plan import PluginPin, PublicKey
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.jobs import Approved, approve_job, plan_job, read_plan, run_job
 from deleatur.engine.registry import backend_class
@@ -40,6 +41,7 @@ class Workbench:
         self.agent = signing_key("agent", 1)
         self.approvers = (signing_key("alice", 2), signing_key("bob", 3))
         self.hooks = Hooks()
+        self.holds = HoldSources()
         self._installed: dict[str, tuple[type[Backend], PluginPin]] = {}
         self._ticks = 0
 
@@ -71,6 +73,7 @@ class Workbench:
             planner=self.agent,
             approvers=[k.public for k in self.approvers],
             clock=self.clock,
+            holds=self.holds,
         )
 
     def approve(self, directory: JobDirectory, keys: Sequence[SigningKey] | None = None) -> None:
@@ -87,6 +90,7 @@ class Workbench:
             keys=[self.agent],
             approvers=[k.public for k in self.approvers],
             clock=self.clock,
+            holds=self.holds,
             progress=lambda _phase, _target, _done, _total: None,
         )
 

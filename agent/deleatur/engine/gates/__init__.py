@@ -3,12 +3,13 @@
 One module a gate. A gate that is closed raises `Refused`; what it let through is a `Passed`.
 """
 
-from deleatur.documents.gates import AnyGate, MapGate
+from deleatur.documents.gates import AnyGate, HoldGate, MapGate
 from deleatur.documents.job import Job
 from deleatur.documents.journal import Passed
 from deleatur.documents.plan import Plan
 from deleatur.engine.gates.context import Context
 from deleatur.engine.gates.datamap import pass_map, plan_map
+from deleatur.engine.gates.holds import pass_holds
 
 
 def plan_gates(job: Job, plan: Plan, context: Context) -> tuple[AnyGate, ...]:
@@ -32,6 +33,8 @@ def pass_gate(gate: AnyGate, context: Context) -> Passed:
     match gate:
         case MapGate():
             return pass_map(gate, context)
+        case HoldGate():
+            return pass_holds(gate, context)
 
 
 __all__ = ["Context", "pass_gate", "plan_gates"]

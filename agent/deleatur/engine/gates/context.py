@@ -1,10 +1,12 @@
-"""What a gate may look at: the job's folder, the day, and the targets that no step has changed yet."""
+"""What a gate may look at: the job's folder, the day, its targets, and what the journal says of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from deleatur.documents.journal import Passed
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.chronicle import Clock
+from deleatur.engine.holding import HoldSources
 from deleatur.engine.opening import Opener
 
 
@@ -16,3 +18,7 @@ class Context:
     clock: Clock
     opener: Opener
     untouched: tuple[PlannedTarget, ...]  # that no step of the job has begun to change
+    pending: tuple[PlannedTarget, ...] = ()  # that still have something to be erased
+    job: str = ""  # its name
+    holds: HoldSources = field(default_factory=HoldSources)
+    passed: tuple[Passed, ...] = ()  # each time that a gate let this job through

@@ -1,0 +1,84 @@
+"""Put what holds in every job into the targets of one: open matters and legal holds. Pure.
+
+Rules kept: silence is refused: a selected table that a matter of its store neither holds nor spares
+stops the plan, and so does a hold that cannot be told by rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from deleatur.documents.hold import Hold
+from deleatur.documents.job import Condition, HeldRows, Target, Within
+from deleatur.documents.policy import Matter, Reach
+from deleatur.judge.holds import concerns_place, held_tables, same_table
+
+
+@dataclass(frozen=True)
+class Widened:
+    """The rows that a target must keep besides its own holds, and every reason why that does not do."""
+
+    rows: tuple[HeldRows, ...]
+    reasons: tuple[str, ...]
+
+
+def matters_of(target: Target, path: str, matters: Sequence[Matter]) -> Widened:
+    """Return the rows of a target that open matters hold.
+
+    Args:
+        target: with an absolute URL.
+        path: its path with links resolved; "" where it is none of this host.
+        matters: of the operator's policies.
+    """
+    rows: list[HeldRows] = []
+    reasons: list[str] = []
+    for matter in matters:
+        if not concerns_place(matter.place, None, target.url, path):
+            continue
+        if not target.select:
+            reasons.append(
+                f"{target.id}: goes as a whole, and {matter.id} could not hold a row of it; select rows"
+            )
+        for table in dict.fromkeys(s.table for s in target.select):
+            found = _held(matter, table)
+            if found is None and not any(same_table(table, spared) for spared in matter.spares):
+                reasons.append(
+                    f"{target.id}: the matter {matter.id} does not say how it reaches {table}; "
+                    "name it under holds or spares"
+                )
+            elif found is not None:
+                rows.append(found)
+    return Widened(tuple(rows), tuple(reasons))
+
+
+def _held(matter: Matter, table: str) -> HeldRows | None:
+    for number, reach in enumerate(matter.holds, 1):
+        if same_table(reach.table, table):
+            return HeldRows(
+                id=f"{matter.id[:60]}.{number}",
+                reason=f"{matter.matter}, as {matter.department} says",
+                table=table,
+                where=_where(matter, reach),
+            )
+    return None
+
+
+def _where(matter: Matter, reach: Reach) -> tuple[Condition, ...]:
+    if reach.column is None or reach.by is None:
+        return matter.where
+    within = Within(table=matter.table, column=reach.by, where=matter.where)
+    return (Condition(column=reach.column, operator="within", within=within),)
+
+
+def rows_of(hold: Hold, where: tuple[Condition, ...], target: Target) -> Iterator[HeldRows]:
+    """Yield what a hold on rows keeps in each selected table that it may mean.
+
+    `where` are its conditions with absolute names of the values files.
+    """
+    tables = held_tables(hold.scope, target)
+    for number, table in enumerate(tables, 1):
+        yield HeldRows(
+            id=hold.id if len(tables) == 1 else f"{hold.id[:60]}.{number}",
+            reason=f"{hold.matter}: {hold.authority}, {hold.case}"[:4096],
+            table=table,
+            where=where,
+        )
