@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deleatur.documents.attested import AttestedDestruction, AttestedProcessors
 from deleatur.documents.carriers import LETTERS, TECHNIQUES, largest_area
@@ -28,6 +30,7 @@ from deleatur.trust.dsse import IN_TOTO, seal
 from deleatur.trust.keys import SigningKey
 from deleatur.trust.record import ENVELOPE, look_at_record, sign_record, verify_record
 
+FILES = ("destruction.toml", "vendors.toml", "evidence/hall-2.mp4", "evidence/serials.jpg", ENVELOPE)
 PARTIES = (SHREDCO, ALICE, BOB)
 TRUSTED = [key.public for key in PARTIES]
 
@@ -213,6 +216,22 @@ def test_an_expired_vendor_does_not_pass_even_if_all_have_signed(tmp_path: Path)
     old, new = (hashlib.sha256(text.encode()).hexdigest().encode() for text in (VENDORS, vendors))
     (bad / ENVELOPE).write_bytes(seal(body.replace(old, new), IN_TOTO, list(PARTIES)))
     assert "was not valid on 2026-11-20" in invalid(bad)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(FILES), place=st.integers(0), bit=st.integers(0, 7))
+def test_no_changed_bit_of_any_file_is_accepted(sound: Path, name: str, place: int, bit: int) -> None:
+    path = sound / name
+    content = path.read_bytes()
+    signed = content.partition(b'"keyid"')[0]  # of an envelope; a key id is a hint, and signs nothing
+    changed = bytearray(content)
+    changed[place % len(signed)] ^= 1 << bit
+    path.write_bytes(changed)
+    try:
+        with pytest.raises(Invalid):
+            verify_record(sound, TRUSTED, 3)
+    finally:
+        path.write_bytes(content)
 
 
 def test_links_and_strange_files_are_refused(folder: Path, tmp_path: Path) -> None:

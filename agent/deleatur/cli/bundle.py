@@ -14,9 +14,9 @@ _FILE = click.Path(path_type=Path, exists=True)
 @click.command("bundle")
 @job_argument
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--map", "maps", multiple=True, type=_FILE, help="A data map; its attestations go with it.")
-@click.option("--policy", "policies", multiple=True, type=_FILE, help="A policy file.")
-@click.option("--notices", multiple=True, type=_FILE, help="A file or folder: letters, delivery logs.")
+@click.option(
+    "--add", "added", multiple=True, type=_FILE, help="A further file or folder: letters, delivery logs."
+)
 @click.option(
     "--key",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -28,15 +28,13 @@ _FILE = click.Path(path_type=Path, exists=True)
 def command(
     job: Path,
     folder: Path,
-    maps: tuple[Path, ...],
-    policies: tuple[Path, ...],
-    notices: tuple[Path, ...],
+    added: tuple[Path, ...],
     key: Path | None,
     settings: Path | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Write FOLDER for someone who asks: certificate, records of destruction, and what you name.
+    """Write FOLDER for someone who asks: certificate, records of destruction, map, policies, what you add.
 
     It verifies elsewhere, without network and without the job: `deleatur verify FOLDER`, or the
     commands in its VERIFY.txt.
@@ -46,9 +44,7 @@ def command(
     from deleatur.engine.settings import load_settings
 
     signer = signing_key(key or load_settings(settings).agent_key, passphrase_file)
-    made = bundle_job(
-        job_directory(job), folder, maps=maps, policies=policies, notices=notices, key=signer, clock=now
-    )
+    made = bundle_job(job_directory(job), folder, added=added, key=signer, clock=now)
     if as_json:
         emit({"bundle": str(folder), "sha256": made.sha256, "files": made.files})
         return

@@ -1,11 +1,17 @@
-"""Gather what a bundle of a job holds: its certificate, its records of destruction, and what is named."""
+"""Gather what a bundle of a job holds: its certificate, its records of destruction, and what it rested on."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from deleatur.documents.codec import MAX_PLAN
+from deleatur.documents.datamap import MAX_DATAMAP
+from deleatur.documents.decode import decode_job, decode_plan
+from deleatur.documents.gates import MapGate
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.mapping import SUFFIX
+from deleatur.engine.reading import decoding, read_plain
 from deleatur.errors import Refused
 from deleatur.trust.bundle import VerifiedBundle, write_bundle
 from deleatur.trust.keys import SigningKey
@@ -13,28 +19,20 @@ from deleatur.trust.untrusted import UntrustedFolder
 
 
 def bundle_job(
-    directory: JobDirectory,
-    folder: Path,
-    *,
-    maps: Sequence[Path],
-    policies: Sequence[Path],
-    notices: Sequence[Path],
-    key: SigningKey,
-    clock: Clock,
+    directory: JobDirectory, folder: Path, *, added: Sequence[Path], key: SigningKey, clock: Clock
 ) -> VerifiedBundle:
     """Write the bundle of a job and verify it.
 
     Args:
         directory: of the job; its certificate is there, or at least one record of destruction.
         folder: where the bundle is written.
-        maps: data maps; the attestations beside each go with it.
-        policies: policy files.
-        notices: files or folders: letters, delivery logs.
+        added: further files and folders: letters, delivery logs, consents.
         key: that signs the bundle.
         clock: tells the time.
 
     Raises:
-        Refused: there is nothing to show, two files would have one name, or one is not there.
+        Refused: there is nothing to show, what the job rested on is gone, or two files would have one name.
+        Malformed: the job or its plan does not follow its specification.
         Invalid: the certificate or a record does not verify, or there is a link.
     """
     sources: dict[str, Path] = {}
@@ -43,27 +41,53 @@ def bundle_job(
             _add(sources, inside.name, inside)
     if not sources:
         raise Refused(f"there is neither a certificate nor a record of destruction in {directory.path}")
-    if directory.plan_signature.is_file():
-        sources[f"job/{directory.plan_signature.name}"] = directory.plan_signature
-    for one in maps:
-        _add(sources, f"map/{one.name}", one)
-        attested = one.with_name(one.name + SUFFIX)
-        if attested.is_dir():
-            _add(sources, f"map/{attested.name}", attested)
-    for kind, named in (("policy", policies), ("notices", notices)):
-        for one in named:
-            _add(sources, f"{kind}/{one.name}", one)
-    at = f"{clock():%Y-%m-%dT%H:%M:%SZ}"
-    return write_bundle(folder, sources, key, at)
+    if directory.certificate.is_dir():
+        _add_job(sources, directory)
+    for one in added:
+        _add(sources, f"added/{one.name}", one)
+    return write_bundle(folder, sources, key, f"{clock():%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _add_job(sources: dict[str, Path], directory: JobDirectory) -> None:
+    """Add the job as it was asked, its planner's signature, and what its gates rested on."""
+    content = directory.read_job()
+    for path in (directory.job, directory.plan_signature):
+        _add(sources, f"job/{path.name}", path)
+    with decoding("plan.json"):
+        plan = decode_plan(read_plain(directory.certificate / "plan.json", MAX_PLAN))
+    with decoding("job.toml"):
+        job = decode_job(content)
+    if hashlib.sha256(content).hexdigest() != plan.job_digest:
+        raise Refused("job.toml is not the job that was planned; put that one back")
+    for gate in plan.gates:
+        if isinstance(gate, MapGate):
+            _add_map(sources, gate)
+    for name in job.datamap.packs if job.datamap is not None else ():
+        _add(sources, f"policy/{Path(name).name}", directory.path / name)
+
+
+def _add_map(sources: dict[str, Path], gate: MapGate) -> None:
+    """Add the data map that a plan rested on, with the attestations of its owners."""
+    path = Path(gate.file)
+    try:
+        digest = hashlib.sha256(read_plain(path, MAX_DATAMAP)).hexdigest()
+    except FileNotFoundError:
+        raise Refused(f"the data map {path} that the job rested on is gone; put it back") from None
+    if digest != gate.digest:
+        raise Refused(f"the data map {path} is not the one that the job rested on; put that one back")
+    _add(sources, f"map/{path.name}", path)
+    attested = path.with_name(path.name + SUFFIX)
+    if attested.is_dir():
+        _add(sources, f"map/{attested.name}", attested)
 
 
 def _add(sources: dict[str, Path], name: str, path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         found = {f"{name}/{inner}": path / inner for inner in UntrustedFolder(path).names()}
     elif path.is_file() and not path.is_symlink():
         found = {name: path}
     else:
-        raise Refused(f"{path} is no file and no folder")
+        raise Refused(f"{path} is no file and no folder; nothing was bundled")
     if sources.keys() & found.keys():
         raise Refused(f"two files would be called {name} in the bundle; rename one")
     sources |= found

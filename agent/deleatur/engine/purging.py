@@ -43,7 +43,7 @@ def purge_job(directory: JobDirectory, clock: Clock) -> Purged:
             raise Refused(f"the records in {directory.path} are kept until {last}; purge them after that day")
         trash.mkdir(mode=0o700, exist_ok=True)
         removed = []
-        for path in _written(directory):  # the certificate last: while it is there, it can be asked
+        for path in written_by_jobs(directory):  # the certificate last: while it is there, it can be asked
             if path.exists():
                 path.rename(trash / path.name)
                 removed.append(path.name)
@@ -56,7 +56,7 @@ def purge_job(directory: JobDirectory, clock: Clock) -> Purged:
     return Purged(last, tuple(removed), tuple(left))
 
 
-def _written(directory: JobDirectory) -> tuple[Path, ...]:
+def written_by_jobs(directory: JobDirectory) -> tuple[Path, ...]:
     """Return everything that a job writes, in the order in which it goes."""
     return (
         directory.spool,

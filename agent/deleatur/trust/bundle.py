@@ -84,27 +84,36 @@ def write_bundle(folder: Path, sources: Mapping[str, Path], key: SigningKey, at:
         raise Refused(f"{len(odd)} file names cannot stand in a list of digests; rename them")
     temporary = folder.with_name(f".{folder.name}.new")
     if os.path.lexists(temporary):
-        shutil.rmtree(temporary)  # of an attempt that was cut short; refuses a symbolic link
+        shutil.rmtree(temporary)  # of an attempt that was killed; refuses a symbolic link
     temporary.mkdir(mode=0o700)
+    try:
+        verified = _fill(temporary, sources, key, at)
+        temporary.rename(folder)
+    finally:
+        if os.path.lexists(temporary):
+            shutil.rmtree(temporary)
+    _sync(folder.parent)
+    return verified
+
+
+def _fill(folder: Path, sources: Mapping[str, Path], key: SigningKey, at: str) -> VerifiedBundle:
+    """Write everything into a new folder, flush it, and verify what stands there."""
     for name, source in sources.items():
-        (temporary / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(source, temporary / name, follow_symlinks=False)
-    inside = UntrustedFolder(temporary)
-    parts = _parts(temporary, inside.names(), None)
+        (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(source, folder / name, follow_symlinks=False)
+    inside = UntrustedFolder(folder)
+    parts = _parts(folder, inside.names(), None)
     named = named_keys([key.public, *parts.keys()])
-    _write_all(temporary, {f"keys/{name}.pub": public_pem(public) for name, public in named.items()})
+    _write_all(folder, {f"keys/{name}.pub": public_pem(public) for name, public in named.items()})
     names = {public.spki: name for name, public in named.items()}
-    text = bundle_instructions(key.public, _signers(temporary, parts), names)
-    _write_all(temporary, {VERIFY: text.encode()})
+    text = bundle_instructions(key.public, _signers(folder, parts), names)
+    _write_all(folder, {VERIFY: text.encode()})
     listed = {name: inside.measure(name).sha256 for name in inside.names()}
     manifest = "".join(f"{digest}  {name}\n" for name, digest in sorted(listed.items())).encode()
     body = _statement(parts, key.public, at, manifest)
-    _write_all(temporary, {MANIFEST: manifest, ENVELOPE: seal(body, IN_TOTO, [key])})
-    verified = verify_bundle(temporary, [key.public, *parts.keys()], 1)
-    _sync_all(temporary)
-    temporary.rename(folder)
-    _sync(folder.parent)
-    return verified
+    _write_all(folder, {MANIFEST: manifest, ENVELOPE: seal(body, IN_TOTO, [key])})
+    _sync_all(folder)
+    return verify_bundle(folder, [key.public, *parts.keys()], 1)
 
 
 def verify_bundle(where: Path, trusted: Sequence[PublicKey], threshold: int) -> VerifiedBundle:
@@ -138,6 +147,7 @@ def verify_bundle(where: Path, trusted: Sequence[PublicKey], threshold: int) -> 
     names = [name for name in folder.names() if name not in (MANIFEST, ENVELOPE)]
     _require_listed(folder, names, manifest)
     parts = _parts(where, names, trusted)
+    _require_map(parts, manifest)
     again = _statement(parts, maker, said.made_at, manifest)
     if again != body:
         raise Invalid(f"the bundle does not say what is in it: {first_difference(body, again)}")
@@ -188,6 +198,15 @@ def _parts(where: Path, names: Sequence[str], trusted: Sequence[PublicKey] | Non
     if len(jobs) > 1:
         raise Invalid(f"its parts belong to different jobs: {', '.join(sorted(jobs))}")
     return _Parts(tuple(certificates), tuple(found))
+
+
+def _require_map(parts: _Parts, manifest: bytes) -> None:
+    """Ask that a job which rested on a data map is shown with that very map."""
+    for one in parts.certificates:
+        for condition in one.certificate.conditions:
+            line = f"{condition.digest.sha256}  map/".encode()
+            if condition.gate == "datamap" and line not in manifest:
+                raise Invalid("the data map that the certificate names is not in the bundle")
 
 
 @contextmanager

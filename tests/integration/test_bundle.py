@@ -1,19 +1,24 @@
 """Bundles and the end of keeping: what is shown elsewhere, and what may be removed when."""
 
+import base64
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
+from deleatur.documents.declared import decode_declaration
 from deleatur.engine.bundling import bundle_job
 from deleatur.engine.directory import JobDirectory
-from deleatur.engine.purging import purge_job
+from deleatur.engine.discovery import Request, discover
+from deleatur.engine.mapping import attest_map, write_map
+from deleatur.engine.purging import purge_job, written_by_jobs
 from deleatur.errors import Invalid, Refused
 from deleatur.testing.destroyed import (
     ALICE,
@@ -25,42 +30,69 @@ from deleatur.testing.destroyed import (
     write_destruction,
     write_processors,
 )
-from deleatur.testing.finished import AGENT, SECOND_AGENT, finished
+from deleatur.testing.workbench import Workbench, signing_key
 from deleatur.trust.bundle import ENVELOPE, MANIFEST, VerifiedBundle, verify_bundle
 from deleatur.trust.dsse import IN_TOTO, seal
-from deleatur.trust.folder import write_certificate
-from deleatur.trust.keys import SigningKey
+from deleatur.trust.keys import SigningKey, public_pem
 from deleatur.trust.kinds import kind_of
 from deleatur.trust.record import sign_record
 from deleatur.trust.verification import verify
 
-JOB = finished()
 MAKER = CAROL
-KEYS = [key.public for key in (AGENT, ALICE, CAROL)]
-MAP = 'schema = "deleatur/datamap/v1"\n'
+LAST, AFTER = "2036-11-22", "2036-11-23"  # of the certificate: ten years, and the day after
+IT = signing_key("it", 11)
+BENCH_AGENT = signing_key("agent", 1)
+KEYS = [key.public for key in (BENCH_AGENT, ALICE, CAROL)]
+DECLARED = """
+schema = "deleatur/declared/v1"
+[[owner]]
+name = "it"
+key = "it.pub"
+[[place]]
+url = "file:shelf"
+id = "shelf"
+owner = "it"
+jurisdiction = [{ code = "DE", reason = "seat" }]
+"""
+PACK = """
+schema = "deleatur/policy/v1"
+id = "own"
+version = "1"
+title = "Our own rules: none"
+jurisdiction = "any"
+date = "2026-11-22"
+"""
+ASKED = """
+schema = "deleatur/job/v1"
+name = "shelf"
+reason = "other"
+authority = "a test"
+requested_by = "tester"
+[datamap]
+file = "../datamap.toml"
+packs = ["../own.toml"]
+[[target]]
+id = "shelf"
+url = "file:../shelf"
+"""
 
 
 def clock(day: str) -> Callable[[], datetime]:
     return lambda: datetime.fromisoformat(day).replace(tzinfo=UTC)
 
 
-def a_job(path: Path) -> JobDirectory:
-    """A job that ended: a certificate, a record of destruction and one of processors."""
-    path.mkdir()
-    directory = JobDirectory(path)
-    directory.job.write_text('schema = "deleatur/job/v1"\n')
-    directory.plan.write_bytes(JOB.plan_bytes)
-    directory.journal.write_bytes(JOB.journal_bytes)
-    directory.plan_signature.write_bytes(b"{}")
-    write_certificate(
-        directory.certificate,
-        plan_bytes=JOB.plan_bytes,
-        journal_bytes=JOB.journal_bytes,
-        approvals=JOB.approvals,
-        keys=[AGENT, SECOND_AGENT],
-        issued_at="2026-03-01T12:00:00Z",
-        certificate_id="certificate-0001",
-    )
+def a_job(home: Path) -> JobDirectory:
+    """A job that ended, on a data map: with a record of destruction and one of processors."""
+    (home / "shelf").mkdir()
+    (home / "shelf" / "list.csv").write_text("mail\n" + "".join(f"{n}@mail.example.org\n" for n in range(9)))
+    (home / "it.pub").write_bytes(public_pem(IT.public))
+    (home / "own.toml").write_text(PACK)
+    bench = Workbench(home)
+    declaration = decode_declaration(DECLARED.encode())
+    request = Request((), date(2026, 11, 22), "2026-11-22T10:00:00Z", declaration, home)
+    write_map(home / "datamap.toml", discover(request, bench.registry))
+    attest_map(home / "datamap.toml", "it", IT, bench.clock)
+    directory = bench.whole(ASKED)
     directory.records.mkdir()
     yard = write_destruction(directory.records / "yard")
     for key in (SHREDCO, ALICE, BOB):
@@ -71,38 +103,29 @@ def a_job(path: Path) -> JobDirectory:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> JobDirectory:
-    return a_job(tmp_path_factory.mktemp("made") / "job")
+    return a_job(tmp_path_factory.mktemp("made"))
 
 
 @pytest.fixture
 def job(made: JobDirectory, tmp_path: Path) -> JobDirectory:
+    """A copy of the job; its map stays where it was."""
     shutil.copytree(made.path, tmp_path / "job")
+    shutil.copy(made.path.parent / "own.toml", tmp_path)
     return JobDirectory(tmp_path / "job")
 
 
 def bundled(
-    directory: JobDirectory, folder: Path, key: SigningKey = MAKER, **named: list[Path]
+    directory: JobDirectory, folder: Path, added: Sequence[Path] = (), key: SigningKey = MAKER
 ) -> VerifiedBundle:
-    asked = {"maps": [], "policies": [], "notices": [], **named}
-    return bundle_job(directory, folder, key=key, clock=clock("2026-12-24T10:00:00"), **asked)
+    return bundle_job(directory, folder, added=added, key=key, clock=clock("2026-12-24T10:00:00"))
 
 
 @pytest.fixture(scope="module")
 def sound(made: JobDirectory, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("bundle")
-    (home / "datamap.toml").write_text(MAP)
-    (home / "datamap.toml.attested").mkdir()
-    (home / "datamap.toml.attested" / "it-1.dsse.json").write_text("{}")
-    (home / "own.toml").write_text("# our policy\n")
     (home / "letters").mkdir()
     (home / "letters" / "delivery log.csv").write_text("id,when\n")
-    bundled(
-        made,
-        home / "shown",
-        maps=[home / "datamap.toml"],
-        policies=[home / "own.toml"],
-        notices=[home / "letters"],
-    )
+    bundled(made, home / "shown", [home / "letters"])
     return home / "shown"
 
 
@@ -125,7 +148,7 @@ def invalid(folder: Path, keys: list | None = None, threshold: int = 1) -> str:
 def test_a_bundle_verifies_elsewhere_with_everything_in_it(shown: Path) -> None:
     checked = verify_bundle(shown, KEYS, 3)
     (certificate,) = checked.bundle.certificates
-    assert (certificate.id, certificate.retain_until) == ("certificate-0001", "2036-03-01")
+    assert certificate.retain_until == LAST
     processors, yard = checked.bundle.records
     assert (processors.id, processors.state, processors.assurance) == (
         "processors-2026",
@@ -133,14 +156,18 @@ def test_a_bundle_verifies_elsewhere_with_everything_in_it(shown: Path) -> None:
         "A0",
     )
     assert (yard.id, yard.assurance, yard.days_late) == ("yard-2026-11-20", "A1", 14)
-    for name in ("map/datamap.toml", "map/datamap.toml.attested/it-1.dsse.json", "policy/own.toml"):
-        assert (shown / name).is_file()
-    assert (shown / "notices" / "letters" / "delivery log.csv").is_file()
-    assert (shown / "job" / "plan.dsse.json").is_file()
+    names = {str(path.relative_to(shown)) for path in shown.rglob("*")}
+    assert names >= {"map/datamap.toml", "map/datamap.toml.attested/it-1.dsse.json", "job/job.toml"}
+    assert names >= {
+        "job/plan.dsse.json",
+        "policy/own.toml",
+        "added/letters/delivery log.csv",
+        "certificate/journal.jsonl",
+    }
 
 
 def test_its_parts_verify_by_themselves(shown: Path) -> None:
-    assert verify(shown / "certificate", [AGENT.public], 1, None).evidence
+    assert verify(shown / "certificate", [BENCH_AGENT.public], 1, None).evidence
     assert kind_of(shown) == "bundle"
     assert kind_of(shown / "records" / "yard") == "record"
     assert kind_of(shown / "certificate") == "certificate"
@@ -158,7 +185,7 @@ def test_a_folder_that_could_be_two_things_is_none(shown: Path) -> None:
     "name",
     [
         "map/datamap.toml",
-        "policy/own.toml",
+        "job/job.toml",
         "VERIFY.txt",
         "keys/carol.pub",
         "records/yard/evidence/hall-2.mp4",
@@ -170,17 +197,15 @@ def test_a_changed_file_is_named(shown: Path, name: str) -> None:
 
 
 def test_a_missing_and_an_added_file_are_named(shown: Path) -> None:
-    (shown / "policy" / "own.toml").rename(shown / "policy" / "other.toml")
-    assert "policy/other.toml is there, and not in the list" in invalid(shown)
-    (shown / "policy" / "other.toml").unlink()
-    assert "policy/own.toml is in the list, and missing" in invalid(shown)
+    (shown / "job" / "more.toml").write_text("")
+    assert "job/more.toml is there, and not in the list" in invalid(shown)
+    (shown / "job" / "more.toml").unlink()
+    (shown / "job" / "job.toml").unlink()
+    assert "job/job.toml is in the list, and missing" in invalid(shown)
 
 
 def relisted(shown: Path, key: SigningKey = MAKER) -> None:
     """List the files anew and sign the list: a maker who changed what was bundled."""
-    import base64
-    import hashlib
-
     names = sorted(
         str(path.relative_to(shown))
         for path in shown.rglob("*")
@@ -207,10 +232,10 @@ def test_a_maker_cannot_leave_out_a_record_and_still_name_it(shown: Path) -> Non
 
 
 def test_every_part_is_signed_by_a_key_that_came_another_way(shown: Path) -> None:
-    assert "signed by no key that you named" in invalid(shown, [AGENT.public, ALICE.public])
+    assert "signed by no key that you named" in invalid(shown, [BENCH_AGENT.public, ALICE.public])
     assert "0 of the 1 signatures" in invalid(shown, [CAROL.public, ALICE.public])  # the certificate
-    assert "0 of the 1 signatures" in invalid(shown, [CAROL.public, AGENT.public])  # the yard
-    stranger = [key.public for key in (AGENT, ALICE, CAROL, SHREDCO)]
+    assert "0 of the 1 signatures" in invalid(shown, [CAROL.public, BENCH_AGENT.public])  # the yard
+    stranger = [key.public for key in (BENCH_AGENT, ALICE, CAROL, SHREDCO)]
     assert verify_bundle(shown, stranger, 4)
     with pytest.raises(Refused, match="cannot be checked"):
         verify_bundle(shown, [CAROL.public], 2)
@@ -222,8 +247,8 @@ def test_a_maker_who_did_not_sign_is_not_named(shown: Path) -> None:
 
 
 def test_links_are_refused(shown: Path, tmp_path: Path) -> None:
-    (shown / "policy" / "own.toml").unlink()
-    (shown / "policy" / "own.toml").symlink_to(tmp_path)
+    (shown / "job" / "job.toml").unlink()
+    (shown / "job" / "job.toml").symlink_to(tmp_path)
     assert "not a plain file" in invalid(shown)
 
 
@@ -231,7 +256,7 @@ def test_what_does_not_verify_is_not_bundled(job: JobDirectory, tmp_path: Path) 
     (job.records / "yard" / "destruction.toml").write_text("")
     with pytest.raises(Invalid, match=r"records/yard: .*destruction\.toml was changed"):
         bundled(job, tmp_path / "shown")
-    assert not (tmp_path / "shown").exists()
+    assert sorted(os.listdir(tmp_path)) == ["job", "own.toml"]
     shutil.rmtree(job.records / "yard")
     write_destruction(job.records / "yard")
     with pytest.raises(Invalid, match=r"record\.dsse\.json is missing"):
@@ -239,6 +264,28 @@ def test_what_does_not_verify_is_not_bundled(job: JobDirectory, tmp_path: Path) 
     sign_record(job.records / "yard", SHREDCO, AT)
     with pytest.raises(Invalid, match="not signed by alice, bob"):
         bundled(job, tmp_path / "shown")
+
+
+def test_the_map_that_the_job_rested_on_is_shown_or_nothing(tmp_path: Path) -> None:
+    job = a_job(tmp_path)
+    content = (tmp_path / "datamap.toml").read_text()
+    (tmp_path / "datamap.toml").write_text(content + "# later\n")
+    with pytest.raises(Refused, match="is not the one that the job rested on"):
+        bundled(job, tmp_path / "shown")
+    (tmp_path / "datamap.toml").unlink()
+    with pytest.raises(Refused, match="is gone"):
+        bundled(job, tmp_path / "shown")
+    (tmp_path / "datamap.toml").write_text(content)
+    asked = job.job.read_text()
+    job.job.write_text(asked + "# later\n")
+    with pytest.raises(Refused, match="not the job that was planned"):
+        bundled(job, tmp_path / "shown")
+
+
+def test_a_maker_cannot_leave_out_the_map(shown: Path) -> None:
+    shutil.rmtree(shown / "map")
+    relisted(shown)
+    assert "the data map that the certificate names is not in the bundle" in invalid(shown)
 
 
 def test_the_record_of_another_job_is_not_bundled(job: JobDirectory, tmp_path: Path) -> None:
@@ -261,20 +308,21 @@ def test_nothing_is_overwritten_and_nothing_is_no_bundle(job: JobDirectory, tmp_
     odd = tmp_path / "a\nb.toml"
     odd.write_text("")
     with pytest.raises(Refused, match="cannot stand in a list"):
-        bundled(job, tmp_path / "other", policies=[odd])
+        bundled(job, tmp_path / "other", [odd])
     twice = [tmp_path / "x" / "own.toml", tmp_path / "y" / "own.toml"]
     for path in twice:
         path.parent.mkdir()
         path.write_text("")
-    with pytest.raises(Refused, match=r"two files would be called policy/own\.toml"):
-        bundled(job, tmp_path / "other", policies=twice)
+    with pytest.raises(Refused, match=r"two files would be called added/own\.toml"):
+        bundled(job, tmp_path / "other", twice)
 
 
 def test_a_bundle_that_was_cut_short_is_made_again(job: JobDirectory, tmp_path: Path) -> None:
-    (tmp_path / ".shown.new" / "map").mkdir(parents=True)
-    (tmp_path / ".shown.new" / "map" / "old").write_text("old")
+    (tmp_path / ".shown.new" / "old").mkdir(parents=True)
+    (tmp_path / ".shown.new" / "old" / "file").write_text("old")
     bundled(job, tmp_path / "shown")
-    assert not (tmp_path / "shown" / "map").exists()
+    assert not (tmp_path / "shown" / "old").exists()
+    assert sorted(os.listdir(tmp_path)) == ["job", "own.toml", "shown"]
     assert verify_bundle(tmp_path / "shown", KEYS, 1)
 
 
@@ -311,8 +359,8 @@ def test_stock_programs_alone_check_a_bundle(shown: Path) -> None:
 
 def test_younger_records_are_not_purged_and_the_date_is_named(job: JobDirectory) -> None:
     before = sorted(path for path in job.path.rglob("*"))
-    for day in ("2026-12-24", "2031-11-21", "2036-03-01"):
-        with pytest.raises(Refused, match="kept until 2036-03-01") as caught:
+    for day in ("2026-12-24", "2031-11-21", LAST):
+        with pytest.raises(Refused, match=f"kept until {LAST}") as caught:
             purge_job(job, clock(day))
         assert caught.value.exit_code == 4
     assert sorted(path for path in job.path.rglob("*")) == before
@@ -320,12 +368,13 @@ def test_younger_records_are_not_purged_and_the_date_is_named(job: JobDirectory)
 
 def test_after_the_last_day_of_all_the_records_go(job: JobDirectory) -> None:
     (job.path / "note.txt").write_text("not of the job")
-    done = purge_job(job, clock("2036-03-02"))
-    assert done.last_day == "2036-03-01"
+    done = purge_job(job, clock(AFTER))
+    assert done.last_day == LAST
     assert set(done.removed) == {
         "job.toml",
         "plan.json",
         "plan.dsse.json",
+        "approvals",
         "journal.jsonl",
         "records",
         "certificate",
@@ -335,11 +384,16 @@ def test_after_the_last_day_of_all_the_records_go(job: JobDirectory) -> None:
 
 
 def test_a_job_of_which_all_was_written_by_jobs_goes_as_a_whole(job: JobDirectory) -> None:
-    assert purge_job(job, clock("2036-03-02")).left == ()
+    assert purge_job(job, clock(AFTER)).left == ()
     assert not job.path.exists()
 
 
-@pytest.mark.parametrize(("years", "last"), [(3, "2036-03-01"), (12, "2038-11-20")])
+def test_everything_that_a_job_writes_is_known_to_purge(made: JobDirectory) -> None:
+    named = {path for name, path in vars(made).items() if isinstance(path, Path) and name != "path"}
+    assert set(written_by_jobs(made)) == named
+
+
+@pytest.mark.parametrize(("years", "last"), [(3, LAST), (12, "2038-11-20")])
 def test_the_later_of_certificate_and_record_counts(job: JobDirectory, years: int, last: str) -> None:
     shutil.rmtree(job.records)
     job.records.mkdir()
@@ -357,8 +411,8 @@ def test_the_later_of_certificate_and_record_counts(job: JobDirectory, years: in
 def test_a_record_of_two_years_is_refused(job: JobDirectory) -> None:
     """Requirement 68: three years at least, and no document can ask for less."""
     shutil.rmtree(job.certificate)
-    for path in (job.plan, job.journal):
-        path.unlink()
+    job.plan.unlink()
+    job.journal.unlink()
     shutil.rmtree(job.records / "yard")
     with pytest.raises(Refused, match="kept until 2029-11-18"):
         purge_job(job, clock("2028-11-22"))
@@ -394,6 +448,6 @@ def test_a_purge_that_was_cut_short_goes_on(job: JobDirectory, monkeypatch: pyte
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            purge_job(job, clock("2036-03-02"))
-    purge_job(job, clock("2036-03-02"))
+            purge_job(job, clock(AFTER))
+    purge_job(job, clock(AFTER))
     assert not job.path.exists()
