@@ -187,9 +187,10 @@ def _custody(record: Destruction) -> Iterator[str]:
             yield f"handover {n} names {_few(strange)}, which no item is"
     if any(later.at < earlier.at for earlier, later in pairwise(record.handover)):
         yield "the handovers are not in the order of their times"
+    named = [(h, frozenset(h.serials) or pieces) for h in record.handover]
     open_ends: dict[str, set[str]] = {}
     for serial in sorted(pieces):
-        way = [h for h in record.handover if not h.serials or serial in h.serials]
+        way = [handover for handover, serials in named if serial in serials]
         if any(later.giver != earlier.taker for earlier, later in pairwise(way)):
             open_ends.setdefault("the chain of custody is broken at", set()).add(serial)
         elif not way or way[-1].taker != record.by:
@@ -217,8 +218,9 @@ def _accounted(record: Destruction) -> Iterator[str]:
 def _effect(record: Destruction, treatment: Treatment) -> Iterator[str]:
     """Ask whether a technique does anything to these carriers, and whether it bears its level."""
     carriers: dict[Carrier, list[str]] = {}
+    treated = set(treatment.serials)
     for item in record.item:
-        if item.serial in treatment.serials:
+        if item.serial in treated:
             carriers.setdefault(item.carrier, []).append(item.serial)
     for carrier, serials in carriers.items():
         if treatment.technique not in TECHNIQUES[carrier]:
