@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from deleatur.documents.attested import decode_attested, decode_bundle
+from deleatur.documents.chain import links
 from deleatur.documents.datamap import decode_datamap
 from deleatur.documents.declared import decode_declaration
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.destruction import decode_destruction
 from deleatur.documents.hold import decode_hold
 from deleatur.documents.journal import decode_entry, read_chain
+from deleatur.documents.ledger import decode_ledger_entry
 from deleatur.documents.policy_rules import decode_policy
 from deleatur.documents.processors import decode_processors
 from deleatur.documents.vendors import decode_vendors
@@ -31,6 +33,10 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "job": lambda vector: decode_job(vector.document),
     "plan": lambda vector: decode_plan(vector.document),
     "journal": lambda vector: read_chain(vector.document, vector.header["plan"]),
+    "ledger": lambda vector: [
+        *links(vector.document.splitlines(keepends=True), vector.header["plan"], decode_ledger_entry)
+    ],
+    "ledger-entry": lambda vector: decode_ledger_entry(vector.document),
     "entry": lambda vector: decode_entry(vector.document),
     "datamap": lambda vector: decode_datamap(vector.document),
     "declared": lambda vector: decode_declaration(vector.document),
@@ -49,6 +55,7 @@ FOLDERS = (
     "job",
     "plan",
     "journal",
+    "ledger",
     "certificate",
     "datamap",
     "declared",

@@ -15,15 +15,19 @@ from destruction_vectors import attested, destruction, processors, vendors
 from hold_vectors import hold, register
 from job_vectors import job_bad, job_good
 from journal_vectors import journal
+from ledger_vectors import ledger
 from making import Made
+from notice_vectors import job_notice
 from plan_vectors import plan
 from policy_vectors import policy_bad, policy_good
 
 MAKERS: tuple[Callable[[], Made], ...] = (
     job_good,
     job_bad,
+    job_notice,
     plan,
     journal,
+    ledger,
     certificate,
     datamap,
     declared,

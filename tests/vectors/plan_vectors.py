@@ -10,10 +10,13 @@ from deleatur.documents.gates import (
     KnownRegister,
     LeftCopy,
     MapGate,
+    NoticeGate,
     NotVerified,
     ReadFile,
+    WithoutNotice,
 )
-from deleatur.documents.job import Condition, Policy, Selection, Target, Verification
+from deleatur.documents.job import Condition, Policy, Recipients, Selection, Target, Verification
+from deleatur.documents.ledger import LetterDigest
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
 from deleatur.testing.vectors import vector_text
@@ -96,6 +99,24 @@ HELD = HoldGate(
     matters=2,
 )
 RESTING = replace(PLAN, gates=(GATE,))
+NOTICE = NoticeGate(
+    folder="/srv/notice",
+    digest="8" * 64,
+    entries=9,
+    sealed_by="MCow",
+    days=30,
+    packs=("default",),
+    cut_off="2026-12-23",
+    last_told="2026-11-22T03:04:02.000Z",
+    opens="2026-12-24T12:00:00Z",
+    letters=(LetterDigest(language="de", digest="9" * 64),),
+    recipients=(Recipients(target="shop", table="Customer", subject="CustomerId", email="Email"),),
+    undelivered="except",
+    told=3,
+    unreached=1,
+    replied=0,
+)
+UNTOLD = WithoutNotice(reason="found and destroyed at once", digest="a" * 64, days=30)
 
 
 def _gates() -> Made:
@@ -120,6 +141,22 @@ def _gates() -> Made:
     ):
         yield bad(f"plan/{name}", kind, place, comment, swap(text, old, new))
     twice = encode_json(replace(PLAN, gates=(GATE, GATE)))
+    notice = encode_json(replace(PLAN, gates=(NOTICE,)))
+    header = {"decoder": "plan", "expect": "ok"}
+    yield "plan/good-notice", vector_text(header | {"comment": "people were told"}, notice)
+    none = encode_json(replace(PLAN, gates=(UNTOLD,)))
+    yield "plan/good-without-notice", vector_text(header | {"comment": "nobody was told, as decided"}, none)
+    yield bad(
+        "plan/gate-other-recipients",
+        "contradiction",
+        "$.gates[0].recipients[0].target",
+        "people of what?",
+        swap(
+            notice,
+            b'"target":"shop","table":"Customer","subject"',
+            b'"target":"shed","table":"Customer","subject"',
+        ),
+    )
     yield bad("plan/gate-twice", "repeated", "$.gates[1].kind", "which one counts?", twice)
 
 

@@ -15,6 +15,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "export": "Give one person all records of them, and nobody else's.",
     "draft": "Draft the job that erases one person.",
     "hold": "Place, release and list legal holds.",
+    "notice": "Tell people before their records go, and keep the evidence of it.",
     "plan": "Look at a job's targets without changing them, and write the plan.",
     "approve": "Sign a plan's digest.",
     "run": "Run an approved plan to its certificate.",

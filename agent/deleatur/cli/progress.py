@@ -9,7 +9,7 @@ from deleatur.cli.output import console, note, size
 from deleatur.engine.looking import Progress
 
 EVERY = 5.0  # seconds between two plain lines of one phase
-_OF_ROWS = frozenset({"rewrite"})  # phases that count rows; all others count bytes
+_COUNTED = {"rewrite": "rows", "notify": "letters"}  # what phases count; all others count bytes
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def _said(phase: str, done: int, total: int, rate: float) -> str:
 
 
 def _amount(phase: str, count: int) -> str:
-    return f"{count} rows" if phase in _OF_ROWS else size(count)
+    return f"{count} {_COUNTED[phase]}" if phase in _COUNTED else size(count)
 
 
 @contextmanager

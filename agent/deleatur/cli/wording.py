@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from deleatur.documents.gates import AnyGate, HoldGate, MapGate
+from deleatur.documents.gates import AnyGate, HoldGate, MapGate, NoticeGate, WithoutNotice
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
 from deleatur.judge.sentences import LIMITS
 
@@ -26,6 +26,15 @@ def gate_in_words(gate: AnyGate) -> str:
             )
         case HoldGate():
             return "; ".join(_held(gate))
+        case NoticeGate():
+            erased = f"; {gate.unreached} whom no letter reached go all the same" if gate.unreached else ""
+            return (
+                f"notice {gate.folder}, sha256:{gate.digest[:16]}…: {gate.told} people told, the last at "
+                f"{gate.last_told}, {gate.replied} wrote back and are held{erased}; {gate.days} days and "
+                f"until {gate.cut_off}, so nothing goes before {gate.opens}"
+            )
+        case WithoutNotice():
+            return f"no notice: nobody is told, and policies ask for {gate.days} days; reason: {gate.reason}"
 
 
 def limit_text(name: str) -> str:

@@ -6,7 +6,9 @@ before every step; each time that it lets the job through is an entry of the jou
 
 from typing import ClassVar, Literal
 
-from deleatur.documents.place import Code, CopyKind, Count, Digest, Frozen, Name, Text
+from deleatur.documents.job import Recipients
+from deleatur.documents.ledger import Day, LetterDigest
+from deleatur.documents.place import Code, CopyKind, Count, Digest, Frozen, Instant, Moment, Name, Text
 
 
 class Gate(Frozen, frozen=True, tag_field="kind"):
@@ -81,4 +83,32 @@ class HoldGate(Gate, frozen=True, tag="holds"):
     matters: Count  # that are defined there
 
 
-AnyGate = MapGate | HoldGate
+class NoticeGate(Gate, frozen=True, tag="notice"):
+    """People were told, in time, and who wrote back is held."""
+
+    folder: Text  # absolute path of the notice
+    digest: Digest  # sha256 hex of the first `entries` lines of its ledger
+    entries: Count
+    sealed_by: Text  # base64 of the SubjectPublicKeyInfo whose seal ends the ledger
+    days: Count  # that people have, by the strictest policy or the job
+    packs: tuple[Text, ...]  # ids of the policies that say so
+    cut_off: Day
+    last_told: Instant | None  # by the ledger; None: nobody could be told
+    opens: Moment  # nothing may go before
+    letters: tuple[LetterDigest, ...]
+    recipients: tuple[Recipients, ...]
+    undelivered: Literal["hold", "except"]
+    told: Count  # people of the selection
+    unreached: Count  # people of the selection whom no letter reached; 0 if those are held
+    replied: Count  # people who wrote back; none of them is selected
+
+
+class WithoutNotice(Gate, frozen=True, tag="without-notice"):
+    """Nobody was told, and those who approve decide that it shall be so."""
+
+    reason: Text
+    digest: Digest  # sha256 hex of the reason
+    days: Count  # that people should have had
+
+
+AnyGate = MapGate | HoldGate | NoticeGate | WithoutNotice

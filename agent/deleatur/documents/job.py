@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from deleatur.documents.ledger import Day, Language
 from deleatur.documents.place import MAX_INTEGER, Code, Frozen, Text
 from deleatur.documents.place import Name as Name
 
@@ -152,6 +153,52 @@ class Mapped(Frozen, frozen=True):
     leaves: tuple[Name, ...] = ()  # places of the map that hold a copy, and are knowingly left
 
 
+class Letter(Frozen, frozen=True):
+    """What a letter in one language says; a template puts the four parts into order."""
+
+    language: Language
+    sender: Text
+    reason: Text  # part 1: why the records go
+    erased: Text  # part 2: which records; `cut_off` says when
+    method: Text  # part 2: how
+    export: Text  # part 3: how to get a copy before
+    contact: Text  # part 3: where to object, and to write by the cut-off day
+    template: Text | None = None  # a file of the operator's own, relative to the job's directory
+
+
+class Recipients(Frozen, frozen=True):
+    """A table that says who is told, and the columns that say where."""
+
+    target: Name
+    table: Text
+    subject: Text  # the column that tells one person from another
+    name: Text | None = None
+    language: Text | None = None  # of a language tag or a country
+    email: Text | None = None
+    phone: Text | None = None
+    postal: tuple[Text, ...] = ()
+    app: Text | None = None
+    where: tuple[Condition, ...] = ()  # needed where the target selects nothing from this table
+
+
+class Notice(Frozen, frozen=True):
+    """How people are told before their records go. Paths are relative to the job's directory."""
+
+    folder: Text  # of the notice's key and ledger; it may serve a job that is planned anew
+    cut_off: Day  # the last day to write back
+    letter: Annotated[tuple[Letter, ...], Meta(min_length=1)]  # the first for who has no other language
+    recipients: Annotated[tuple[Recipients, ...], Meta(min_length=1)]
+    mail_from: Text | None = None  # the address that letters come from
+    packs: tuple[Text, ...] = ()  # policies of the operator's own, beside those that ship
+    days: Annotated[int, Meta(ge=0, le=366)] = 0  # if longer than the policies ask
+    undelivered: Literal["hold", "except"] = "hold"  # records of whom no letter reached
+
+    @property
+    def held(self) -> str:
+        """The `values_from` file of those who wrote back, and of those whom no letter reached."""
+        return f"{self.folder.rstrip('/')}/held.txt"
+
+
 class Job(Frozen, frozen=True):
     """The whole request."""
 
@@ -167,3 +214,5 @@ class Job(Frozen, frozen=True):
     verification: Verification = Verification()
     custodian: Custodian | None = None
     datamap: Mapped | None = None
+    notice: Notice | None = None
+    without_notice: Text | None = None  # why nobody is told: printed in the certificate

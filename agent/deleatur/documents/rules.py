@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import SplitResult, urlsplit
 
-from deleatur.documents.gates import AnyGate, MapGate
-from deleatur.documents.job import ArchivedTable, Condition, Job, Rule, Target, Value
+from deleatur.documents.gates import AnyGate, MapGate, NoticeGate
+from deleatur.documents.job import ArchivedTable, Condition, Job, Notice, Recipients, Rule, Target, Value
 from deleatur.documents.plan import Plan
 from deleatur.errors import Malformed
 
@@ -74,6 +74,7 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     if job.policy.approvals == 1 and not all(_scheme(t.url) in SINGLE_APPROVAL_SCHEMES for t in job.target):
         what = "one approval is enough for files and single devices only, so ask for two"
         yield Fault("approvals", "$.policy.approvals", what)
+    yield from _told(job)
     for key in ("confidence", "max_bad_fraction"):
         if float(getattr(job.verification, key)) == 0:
             yield Fault("bad-value", f"$.verification.{key}", f"{key} must be above 0")
@@ -105,9 +106,17 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
 
 
 def _gate(gate: AnyGate, targets: Collection[str], where: str) -> Iterator[Fault]:
-    for n, copy in enumerate(gate.left if isinstance(gate, MapGate) else ()):
-        if copy.target not in targets:
-            yield Fault("contradiction", f"{where}.left[{n}].target", "no target of the plan has this id")
+    named: tuple[tuple[str, Iterable[str]], ...] = ()
+    match gate:
+        case MapGate():
+            named = (("left", [copy.target for copy in gate.left]),)
+        case NoticeGate():
+            named = (("recipients", [part.target for part in gate.recipients]),)
+    for key, ids in named:
+        for n, name in enumerate(ids):
+            if name not in targets:
+                what = "no target of the plan has this id"
+                yield Fault("contradiction", f"{where}.{key}[{n}].target", what)
 
 
 def raise_all(faults: Sequence[Fault]) -> None:
@@ -169,6 +178,49 @@ def _archive(table: ArchivedTable, where: str) -> Iterator[Fault]:
     for column, rule in table.columns.items():
         yield from _rule(rule, f"{where}.columns.{column[:80]}")
     yield from faults_of_conditions(table.where, f"{where}.where")
+
+
+def _told(job: Job) -> Iterator[Fault]:
+    if job.without_notice is not None:
+        yield from personal_text(job.without_notice, "$.without_notice")
+        if job.notice is not None:
+            yield Fault(
+                "contradiction", "$.without_notice", "the job says how people are told: leave one out"
+            )
+        if job.policy.approvals < 2:
+            yield Fault("approvals", "$.policy.approvals", "to tell nobody takes two approvals")
+    if job.notice is not None:
+        yield from _notice(job.notice, {t.id: t for t in job.target})
+
+
+def _notice(notice: Notice, targets: dict[str, Target]) -> Iterator[Fault]:
+    yield from real_date(notice.cut_off, "$.notice.cut_off")
+    yield from twice((x.language for x in notice.letter), "$.notice.letter", "language")
+    pairs = (f"{r.target} {r.table}" for r in notice.recipients)
+    yield from twice(pairs, "$.notice.recipients", "table")
+    for n, recipients in enumerate(notice.recipients):
+        where = f"$.notice.recipients[{n}]"
+        if not any((recipients.email, recipients.phone, recipients.postal, recipients.app)):
+            yield Fault("missing-key", where, "no column says where these people are written to")
+        if recipients.email is not None and notice.mail_from is None:
+            yield Fault("missing-key", "$.notice.mail_from", "letters by e-mail need a sender's address")
+        if recipients.target not in targets:
+            yield Fault("contradiction", f"{where}.target", "no target of the job has this id")
+        else:
+            yield from _recipients(recipients, targets[recipients.target], notice.held, where)
+
+
+def _recipients(recipients: Recipients, target: Target, held: str, where: str) -> Iterator[Fault]:
+    selected = not target.select or recipients.table in {s.table for s in target.select}
+    if selected and recipients.where:
+        yield Fault("contradiction", f"{where}.where", "the target's own selection says who is told")
+    if not selected and not recipients.where:
+        yield Fault("missing-key", where, "nothing is selected from this table: say with `where` who is told")
+    yield from faults_of_conditions(recipients.where, f"{where}.where")
+    holds = (c for h in target.hold if h.table == recipients.table for c in h.where)
+    if target.select and selected and held not in {c.values_from for c in holds}:
+        what = f"who writes back must be held: hold rows of this table whose subject is in {held[:200]}"
+        yield Fault("no-hold", where, what)
 
 
 def _rule(rule: Rule, where: str) -> Iterator[Fault]:

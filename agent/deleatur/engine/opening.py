@@ -10,11 +10,14 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from msgspec.structs import replace
 
 from deleatur.backend import Backend, Secrets
 from deleatur.documents.codec import encode_json
-from deleatur.documents.job import Target, conditions_of
+from deleatur.documents.job import ArchivedTable, Target, conditions_of
 from deleatur.documents.place import Inspection
 from deleatur.documents.plan import PlannedTarget, PluginPin
 from deleatur.engine.decorators import retrying, throttled
@@ -127,6 +130,19 @@ class Opener:
         backend = self._decorated(kind.open(planned.target, known))
         try:
             yield backend, same_identity(backend, planned)
+        finally:
+            backend.close()
+
+    def rows(self, planned: PlannedTarget, wanted: ArchivedTable) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a planned target that meet the conditions of `wanted`, every column of them.
+
+        The caller has opened it `fresh` just before: that says whether it is the planned one.
+        """
+        kind, _ = self._registry(scheme_of(planned.target.url))
+        asked = replace(planned.target, archive=(wanted,))
+        backend = kind.open(asked, secrets_for(asked, self.key, self._directory.path))
+        try:
+            yield from backend.records(wanted.table)
         finally:
             backend.close()
 

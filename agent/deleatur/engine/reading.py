@@ -27,7 +27,7 @@ def read_plain(path: Path, limit: int) -> bytes:
         Refused: it is a link, a pipe, a device or a directory.
         Malformed: it is larger than `limit`.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         if os.fstat(file.fileno()).st_size > limit:
             raise _too_large(path, limit)
         content = bytearray()
@@ -48,7 +48,7 @@ def read_journal(path: Path) -> bytes:
     """
     parts: list[bytes] = []
     unbroken = total = 0
-    with _opened(path) as file:
+    with opened(path) as file:
         while part := file.read(_CHUNK):
             unbroken = len(part) - part.rfind(b"\n") - 1 + (unbroken if b"\n" not in part else 0)
             total += len(part)
@@ -78,7 +78,13 @@ def decoding(document: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[Any]]:
+def opened(path: Path) -> Iterator[IO[Any]]:
+    """Open a plain file for unbuffered reading, through no link.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        Refused: it is a link, a pipe, a device or a directory.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -22,7 +22,7 @@ from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.engine import looking
 from deleatur.engine.chronicle import Chronicle, Clock
 from deleatur.engine.directory import JobDirectory
-from deleatur.engine.gates import Context, pass_gate
+from deleatur.engine.gates import Context, close_gate, pass_gate
 from deleatur.engine.gates.holds import HoldWatch
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
@@ -347,9 +347,11 @@ class Walk:
             raise Invalid("the journal speaks of another certificate than the one in this job's directory")
 
     def _destroy_secrets(self) -> None:
-        """Destroy the spool, its key and the digest key; harmless to do twice."""
+        """Destroy the spool, its key, the digest key and what gates keep secret; harmless to do twice."""
         Spool.destroy_at(self.directory.spool, self.plan.id)
         destroy_file(self.directory.digest_key)
+        for gate in self.plan.gates:
+            close_gate(gate)
 
 
 def certificate_id(plan_digest: str) -> str:

@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from deleatur.documents import certificate as c
-from deleatur.documents.gates import AnyGate, HoldGate, MapGate
+from deleatur.documents.gates import AnyGate, HoldGate, MapGate, NoticeGate, WithoutNotice
 from deleatur.documents.journal import Passed
+from deleatur.judge.finding import plain
 from deleatur.judge.sentences import claim, limit, limit_sentence
+
+PEOPLE = "people"  # of whom an exception speaks that is about no target
 
 
 def condition(gate: AnyGate, passed: Passed, at: str) -> c.Condition:
@@ -43,6 +46,17 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
                 yield claim("gate-holds", at=at, digest=passed.digest, open=counted.get("open", 0))
             if gate.policies:
                 yield claim("gate-matters", at=at, matters=gate.matters)
+        case NoticeGate():
+            yield claim(
+                "gate-notice",
+                at=at,
+                digest=passed.digest,
+                told=gate.told,
+                last=gate.last_told or "no time",
+                days=gate.days,
+                cut_off=gate.cut_off,
+                replied=gate.replied,
+            )
 
 
 def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:
@@ -51,3 +65,8 @@ def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:
             case MapGate():
                 for place in gate.unverified:
                     yield place.place, limit_sentence(f"place-{place.state}", place=place.place)
+            case NoticeGate():
+                if gate.unreached:
+                    yield PEOPLE, limit_sentence("people-not-reached", count=gate.unreached)
+            case WithoutNotice():
+                yield PEOPLE, limit_sentence("people-not-told", days=gate.days, reason=plain(gate.reason))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deleatur.documents import journal as j
-from deleatur.documents.gates import AnyGate, MapGate
+from deleatur.documents.gates import AnyGate, HoldGate
 from deleatur.documents.place import Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused, Residue
@@ -108,7 +108,7 @@ class History:
         if gate is None:
             self.reasons.append(f"the journal speaks of a gate {event.gate} that the plan does not have")
             return
-        if isinstance(gate, MapGate) and event.digest != gate.digest:
+        if not isinstance(gate, HoldGate) and event.digest != gate.digest:
             self.reasons.append(f"{event.gate}: another one than planned let the job through")
         if (before := self.passed.get(event.gate)) and _fewer(before[0], event):
             self.reasons.append(f"{event.gate}: rests on less than it did before")

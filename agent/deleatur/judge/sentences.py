@@ -75,6 +75,12 @@ CLAIMS = {
         "At {at} the policies that say which matters are open were those of the plan (definitions: "
         "{matters}); rows of which the target itself said so stayed."
     ),
+    "gate-notice": (
+        "People were told before: at {at} the ledger with the digest {digest} named everybody concerned "
+        "who could be reached (people: {told}, the last at {last}). {days} days and the cut-off day "
+        "{cut_off} were over, and what belongs to those who wrote back was held (people: {replied}). That a "
+        "letter was taken over or delivered does not show that it was read."
+    ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 
@@ -209,6 +215,18 @@ LIMITS = {
         "exception",
         "not-erased",
         "The data map knows a copy that this job left, as its plan says: {place} ({kind}).",
+    ),
+    "people-not-reached": Limit(
+        "exception",
+        "not-told",
+        "No letter reached some people whose records were erased all the same, as the plan says (people: "
+        "{count}).",
+    ),
+    "people-not-told": Limit(
+        "exception",
+        "not-told",
+        "The people concerned were not told before, where policies ask for {days} days; those who approved "
+        "the plan decided so, because: {reason}",
     ),
     "place-attested": Limit(
         "boundary",

@@ -3,13 +3,17 @@
 One module a gate. A gate that is closed raises `Refused`; what it let through is a `Passed`.
 """
 
-from deleatur.documents.gates import AnyGate, HoldGate, MapGate
+from pathlib import Path
+
+from deleatur.documents.gates import AnyGate, HoldGate, MapGate, NoticeGate, WithoutNotice
 from deleatur.documents.job import Job
 from deleatur.documents.journal import Passed
 from deleatur.documents.plan import Plan
 from deleatur.engine.gates.context import Context
 from deleatur.engine.gates.datamap import pass_map, plan_map
 from deleatur.engine.gates.holds import pass_holds
+from deleatur.engine.gates.notice import pass_notice, pass_without_notice, plan_notice, plan_without_notice
+from deleatur.engine.notices.folder import NoticeFolder, close_notice
 
 
 def plan_gates(job: Job, plan: Plan, context: Context) -> tuple[AnyGate, ...]:
@@ -21,6 +25,10 @@ def plan_gates(job: Job, plan: Plan, context: Context) -> tuple[AnyGate, ...]:
     gates: list[AnyGate] = []
     if job.datamap is not None:
         gates.append(plan_map(job, job.datamap, plan, context))
+    if job.notice is not None:
+        gates.append(plan_notice(job, plan, context))
+    if job.without_notice is not None:
+        gates.append(plan_without_notice(job, job.without_notice, context))
     return tuple(gates)
 
 
@@ -35,6 +43,16 @@ def pass_gate(gate: AnyGate, context: Context) -> Passed:
             return pass_map(gate, context)
         case HoldGate():
             return pass_holds(gate, context)
+        case NoticeGate():
+            return pass_notice(gate, context)
+        case WithoutNotice():
+            return pass_without_notice(gate)
 
 
-__all__ = ["Context", "pass_gate", "plan_gates"]
+def close_gate(gate: AnyGate) -> None:
+    """Destroy what a gate keeps secret, when the job has its certificate; harmless to do twice."""
+    if isinstance(gate, NoticeGate):
+        close_notice(NoticeFolder(Path(gate.folder)))
+
+
+__all__ = ["Context", "close_gate", "pass_gate", "plan_gates"]

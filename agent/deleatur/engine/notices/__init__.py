@@ -1,0 +1,1 @@
+"""Notices: tell people before their records go, and keep the evidence of it."""
