@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import quote
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
 from deleatur.cli.group import deleatur
@@ -27,20 +27,19 @@ PASSPHRASE = b"correct horse"
 
 
 @dataclass(frozen=True)
-class Office:
-    """A folder with settings, a map that its owner attested, and the shop."""
+class Desk:
+    """A folder with settings, where commands are run as a person runs them."""
 
     folder: Path
-    shop: Shop
 
-    @property
-    def map(self) -> str:
-        return str(self.folder / "datamap.toml")
+    def invoke(self, *arguments: str, typed: str = "") -> Result:
+        """Run a command and return what became of it."""
+        env = {"DELEATUR_SETTINGS": str(self.folder / "deleatur.toml")}
+        return CliRunner(env=env).invoke(deleatur, arguments, input=typed, standalone_mode=False)
 
     def run(self, *arguments: str, code: int = 0, typed: str = "") -> str:
-        """Run a command as a person does; return what it prints, or its refusal."""
-        env = {"DELEATUR_SETTINGS": str(self.folder / "deleatur.toml")}
-        result = CliRunner(env=env).invoke(deleatur, arguments, input=typed, standalone_mode=False)
+        """Run a command; return what it prints, or its refusal."""
+        result = self.invoke(*arguments, typed=typed)
         if code:
             assert isinstance(result.exception, DeleaturError), (result.output, result.exception)
             assert result.exception.exit_code == code
@@ -53,17 +52,33 @@ class Office:
         path.write_text(text, "utf-8")
         return str(path)
 
+
+@dataclass(frozen=True)
+class Office(Desk):
+    """A desk with a map that its owner attested, and the shop."""
+
+    shop: Shop
+
+    @property
+    def map(self) -> str:
+        return str(self.folder / "datamap.toml")
+
     def customer(self, number: int) -> dict[str, str]:
         with closing(sqlite3.connect(self.shop.database)) as connection:
             connection.row_factory = sqlite3.Row
             return dict(connection.execute("SELECT * FROM customers WHERE id = ?", (number,)).fetchone())
 
 
-def make_office(folder: Path) -> Office:
-    shop = build_shop(folder / "shop", customers=CUSTOMERS)
+def make_desk(folder: Path) -> Desk:
     generate(folder, "it", "ed25519", PASSPHRASE)
     (folder / "pass").write_bytes(PASSPHRASE)
     (folder / "deleatur.toml").write_text('schema = "deleatur/agent/v1"\n[keys]\nagent = "it.key"\n')
+    return Desk(folder)
+
+
+def make_office(folder: Path) -> Office:
+    shop = build_shop(folder / "shop", customers=CUSTOMERS)
+    make_desk(folder)
     (folder / "mailbox.pdf").write_bytes(b"a statement")
     declared = folder / "declared.toml"
     declared.write_text(

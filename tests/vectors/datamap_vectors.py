@@ -224,6 +224,14 @@ def datamap() -> Made:
             b"count = 2001",
         ),
         (
+            "more-minors",
+            "contradiction",
+            "$.place[0].table[0].field[0].minors",
+            "more values than records looked at",
+            b"[[place.table.field.finding]]",
+            b"minors = 2001\n\n[[place.table.field.finding]]",
+        ),
+        (
             "id-twice",
             "repeated",
             "$.declared",
@@ -308,6 +316,14 @@ def declared() -> Made:
             b"[[copy]]\nsource",
             b'[[declared]]\nid = "mailbox"\nwhat = "x"\nowner = "it"\n'
             b'evidence = "y"\nlevel = "core"\n\n[[copy]]\nsource',
+        ),
+        (
+            "table-twice",
+            "repeated",
+            "$.place[0].table[1].name",
+            "one table twice",
+            b'jurisdiction = [{ code = "DE", reason = "seat of the company" }]\n',
+            b'table = [{ name = "chats", source = "support" }, { name = "chats", source = "orders" }]\n',
         ),
         (
             "copy-to-nowhere",

@@ -225,7 +225,8 @@ def _place(place: Place) -> Iterator[str]:
 
 def _fields(table: Table) -> Iterator[str]:
     files = f", {table.files} files" if table.files else ""
-    yield f"<h3>{escape(table.name)} ({escape(table.kind)}): {table.records} records{files}</h3>"
+    source = f", from {escape(table.source)}" if table.source else ""
+    yield f"<h3>{escape(table.name)} ({escape(table.kind)}): {table.records} records{files}{source}</h3>"
     if table.totals:
         t = table.totals
         yield (
@@ -239,6 +240,8 @@ def _fields(table: Table) -> Iterator[str]:
 
 def _field(field: Field) -> str:
     types = "; ".join(f"{f.type} {f.count} of {f.of} (confidence {f.confidence})" for f in field.finding)
+    if field.minors:
+        types += f"; minor {field.minors}"
     cells = (escape(types or field.type), escape(field.stored_as), escape(field.references))
     return (
         f'<tr><td>{escape(field.name)}</td><td><span class="level {field.level}">{field.level}</span></td>'

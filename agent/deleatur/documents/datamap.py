@@ -44,6 +44,7 @@ class Field(Frozen, frozen=True):
     type: Kind = "other"
     stored_as: Text = "text"  # the store's own word for its type
     references: str = ""  # "table.column" that it points to
+    minors: Count = 0  # values, of those sampled, that speak of somebody under age
     finding: tuple[TypeCount, ...] = ()
 
 
@@ -68,6 +69,7 @@ class Table(Frozen, frozen=True):
     bytes: Count = 0
     units: tuple[Text, ...] = ()  # "inode-17", the first few; never a file's name
     dialect: str = ""  # encoding and delimiter
+    source: str = ""  # where these records came from, if not where the place's do
     totals: Totals | None = None
     field: tuple[Field, ...] = ()
 
@@ -229,6 +231,8 @@ def _faults_of_place(place: Place, where: str) -> Iterator[Fault]:
         if total is not None and total.all != total.active + total.dormant + total.undated:
             yield Fault("contradiction", f"{here}.totals", "active, dormant and undated do not add up to all")
         for m, field in enumerate(table.field):
+            if field.minors > table.sampled:
+                yield Fault("contradiction", f"{here}.field[{m}].minors", "more values than records sampled")
             for k, finding in enumerate(field.finding):
                 if finding.count > finding.of:
                     at = f"{here}.field[{m}].finding[{k}]"

@@ -24,6 +24,13 @@ class Law(Frozen, frozen=True):
     reason: Text
 
 
+class DeclaredTable(Frozen, frozen=True):
+    """What the owner says of one table of a place, or of the files of one form, by the map's name of it."""
+
+    name: Text
+    source: Text
+
+
 class DeclaredPlace(Frozen, frozen=True):
     """What the owner of a place that is read says of it."""
 
@@ -37,6 +44,7 @@ class DeclaredPlace(Frozen, frozen=True):
     encrypted: Literal["yes", "no", "unknown"] | None = None
     encryption: str = ""
     access: tuple[Text, ...] = ()
+    table: tuple[DeclaredTable, ...] = ()
 
 
 class Unreachable(Frozen, frozen=True):
@@ -98,6 +106,8 @@ def faults_of_declaration(declaration: Declaration) -> Iterator[Fault]:
     yield from twice((p.url for p in declaration.place), "$.place", "url")
     yield from twice((p.id for p in declaration.place), "$.place", "id")
     yield from twice((d.id for d in declaration.declared), "$.declared", "id")
+    for n, place in enumerate(declaration.place):
+        yield from twice((t.name for t in place.table), f"$.place[{n}].table", "name")
     known = {o.name for o in declaration.owner}
     owned = [(f"$.place[{n}]", p.owner) for n, p in enumerate(declaration.place)]
     owned += [(f"$.declared[{n}]", d.owner) for n, d in enumerate(declaration.declared)]

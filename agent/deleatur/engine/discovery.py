@@ -178,9 +178,18 @@ def _place(
         encryption=said.encryption if said and said.encryption else contents.encryption,
         access=(*contents.access, *(f"declared: {line}" for line in (said.access if said else ()))),
         jurisdiction=_laws(said.jurisdiction) if said and said.jurisdiction else _judged(look),
-        table=tuple(look.tables),
+        table=tuple(_sourced(look.tables, said)),
         unread=_unread(look.unread),
     )
+
+
+def _sourced(tables: Sequence[Table], said: DeclaredPlace | None) -> Iterator[Table]:
+    """Yield the tables with the sources that their owner named."""
+    sources = {table.name: table.source for table in said.table} if said else {}
+    if said and (strangers := sorted(sources.keys() - {table.name for table in tables})):
+        raise Refused(f"{said.id} has no table {strangers[0]}; its source cannot be declared")
+    for table in tables:
+        yield replace(table, source=sources.get(table.name, ""))
 
 
 def _lost(base: Place, said: DeclaredPlace | None) -> Place:
@@ -200,6 +209,7 @@ def _table(look: _Look, held: HeldTable) -> None:
         linked=True,
         rule=look.request.rule,
         detectors=look.request.detectors,
+        as_of=look.request.as_of,
     )
     _read(look, profile, held.read())
     stored = [shown(c.stored_as) for c in held.columns]
@@ -234,6 +244,7 @@ def _profile_of(look: _Look, parsed: Parsed) -> Profile:
             linked=parsed.linked,
             rule=look.request.rule,
             detectors=look.request.detectors,
+            as_of=look.request.as_of,
         )
     return look.profiles[key]
 

@@ -152,7 +152,7 @@ def _table(number: int, part: Part) -> ExportedTable:
         kind=part.table.kind,
         records=len(part.rows),
         file=file_of(number, part.place.id, part.table.name),
-        source=part.place.source,
+        source=part.table.source or part.place.source,
         field=tuple(map(field_of, part.table.field)),
     )
 

@@ -6,13 +6,14 @@ number of records, but for the index of people.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date
 from itertools import islice
 from typing import Any
 
-from deleatur.desensitize.detectors import classify, spans
+from deleatur.desensitize.detectors import classify, minors, spans
 from deleatur.documents.datamap import Field, Table, TypeCount
 from deleatur.documents.detection import Detector, Level
-from deleatur.judge.activity import Activity
+from deleatur.judge.activity import Activity, day_of
 from deleatur.judge.datamap import LEVELS
 from deleatur.judge.jurisdiction import COUNTRY_COLUMNS, code_of
 from deleatur.judge.people import LINKING, People
@@ -41,6 +42,7 @@ class Profile:
         *,
         linked: bool,
         rule: Activity | None,
+        as_of: date,
         detectors: Sequence[Detector] = (),
     ) -> None:
         self.name, self.kind, self.columns, self.linked = name, kind, tuple(columns), linked
@@ -48,6 +50,8 @@ class Profile:
         self.units: list[str] = []
         self.dialects: dict[str, None] = {}
         self.countries: dict[str, Counter[str]] = {}
+        self._as_of = as_of
+        self._minors = [0] * len(columns)
         self._detectors = detectors
         self._rule = rule if rule and rule.table == name and rule.column in columns else None
         self._activity: Counter[bool | None] = Counter()
@@ -108,6 +112,9 @@ class Profile:
             self._counts[number][finding.type] += finding.count
             self._levels[finding.type] = finding.level
             self._confidence[number][finding.type] += round(finding.confidence * finding.count * 1000)
+            if finding.type == "date-of-birth":
+                dates = finding.count >= _MAIN * len(filled)
+                self._minors[number] += sum(_of_a_minor(value, self._as_of, dates=dates) for value in values)
 
     def _links(self) -> list[tuple[int, str]]:
         """Return the columns of identifiers that belong to one person, each with its usual type."""
@@ -150,6 +157,7 @@ class Profile:
                     level=max(levels, key=LEVELS.index),
                     stored_as=stored_as[number] if number < len(stored_as) and stored_as[number] else "text",
                     references=references[number] if number < len(references) else "",
+                    minors=self._minors[number],
                     finding=found,
                 )
             )
@@ -188,6 +196,14 @@ class Profile:
 def _address(text: str) -> bool:
     """Say whether a long value is one address and no sentence with an address in it."""
     return "@" in text and any(s.type == "e-mail" and s.end - s.start >= 0.8 * len(text) for s in spans(text))
+
+
+def _of_a_minor(value: Any, on: date, *, dates: bool) -> bool:
+    """Say whether a date of birth in a column of such, or what a text says, is of somebody under age."""
+    day = day_of(value) if dates and len(str(value)) <= _LONG else None
+    if day is not None:
+        return minors(day, on)
+    return isinstance(value, str) and bool(minors(value, on))
 
 
 def _share(thousandths: int, count: int) -> str:

@@ -15,6 +15,9 @@ from deleatur.documents.place import Frozen, Name
 from deleatur.errors import Refused
 
 LEVELS: tuple[Level, ...] = ("public", "internal", "sensitive", "core")
+_EMPTY = frozenset(
+    {"a symbolic link, which is not followed", "a fifo", "a socket"}
+)  # reasons of the file backend
 _SHOWN = 5  # open items that one line names; the rest is counted
 
 
@@ -22,7 +25,9 @@ _SHOWN = 5  # open items that one line names; the rest is counted
 class OpenItem:
     """One reason why no plan may rest on the map. `blocks`: only an attestation or a person closes it."""
 
-    kind: Literal["no-owner", "unattested", "difference", "unread", "jurisdiction", "count", "attested-only"]
+    kind: Literal[
+        "no-owner", "unattested", "difference", "unread", "jurisdiction", "count", "attested-only", "minors"
+    ]
     where: str  # the id of a place, an owner or a difference
     what: str
     blocks: bool = True
@@ -79,9 +84,10 @@ def owners_of(datamap: DataMap) -> tuple[str, ...]:
 def open_items(datamap: DataMap, attested: Collection[str]) -> tuple[OpenItem, ...]:
     """Return everything that is open; `attested` names the owners whose signature over their part holds.
 
-    What blocks comes first. Declared places are listed for ever, as attested and not verified.
+    What blocks comes first, then what speaks of minors. Declared places are listed for ever, as attested
+    and not verified.
     """
-    items = [*_blocking(datamap, attested)]
+    items = [*_blocking(datamap, attested), *_minors(datamap)]
     for declared in datamap.declared:
         words = {"attested": "attested, not verified", "lost": "lost", "unverifiable": "unverifiable"}
         what = f"{declared.id} is {words[declared.state]} by {declared.owner}"
@@ -104,6 +110,51 @@ def gate(datamap: DataMap, attested: Collection[str]) -> None:
     if blocking:
         more = f"; and {len(blocking) - _SHOWN} more" if len(blocking) > _SHOWN else ""
         raise Refused(f"the data map is open: {'; '.join(blocking[:_SHOWN])}{more}")
+
+
+def tables_from(datamap: DataMap, source: str) -> tuple[tuple[Place, Table], ...]:
+    """Return the tables whose records came from `source`: their own, or else that of their place.
+
+    Raises:
+        Refused: nothing in the map came from there.
+    """
+    found = [(p, t, t.source or p.source) for p in datamap.place for t in p.table]
+    chosen = tuple((p, t) for p, t, said in found if said.casefold() == source.casefold())
+    if not chosen:
+        known = ", ".join(sorted({said for _, _, said in found} - {""})) or "none"
+        raise Refused(f"no table of the data map came from {source!r}; its sources: {known}")
+    return chosen
+
+
+def above(datamap: DataMap, most: Level) -> Iterator[str]:
+    """Name everything that holds more than `most`, or that may: what nobody read or explained.
+
+    Links, pipes and sockets hold no data. An explained difference over unread things is their owner's word.
+    """
+    explained = {d.id for d in datamap.difference if d.explanation}
+    for place in datamap.place:
+        for table in place.table:
+            for field in table.field:
+                if LEVELS.index(field.level) > LEVELS.index(most):
+                    types = ", ".join(f"{f.type} {f.count}" for f in field.finding)
+                    where = f" in {', '.join(table.units)}" if table.units else ""
+                    yield f"{place.id}/{table.name}.{field.name} is {field.level} ({types}){where}"
+        for unread in place.unread if f"unread-{place.id}" not in explained else ():
+            if unread.reason not in _EMPTY:
+                yield f"{place.id}: {unread.unit} was not read ({unread.reason})"
+    for declared in datamap.declared:
+        if LEVELS.index(declared.level) > LEVELS.index(most):
+            yield f"{declared.id} is declared as {declared.level}"
+
+
+def _minors(datamap: DataMap) -> Iterator[OpenItem]:
+    for place in datamap.place:
+        for table in place.table:
+            for field in table.field:
+                if field.minors:
+                    what = f"{place.id}, {table.name}.{field.name} speaks of minors in {field.minors} of "
+                    what += f"{table.sampled} records that were classified"
+                    yield OpenItem("minors", place.id, what, blocks=False)
 
 
 def _blocking(datamap: DataMap, attested: Collection[str]) -> Iterator[OpenItem]:
