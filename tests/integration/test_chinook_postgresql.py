@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from deleatur.api import HeldTable, Target
 from deleatur.archive.age import new_identity
 from deleatur.archive.package import open_archive
+from deleatur.cli.group import deleatur
+from deleatur.documents.datamap import decode_datamap
 from deleatur.testing.workbench import Workbench
+from deleatur.trust.keys import generate
 from deleatur.trust.verification import verify
-from deleatur_plugins.postgresql import PostgresqlBackend
 
 from ..postgresql_server import RunningServer, running_server
 
@@ -189,21 +191,20 @@ def test_a_country_is_mapped_archived_and_erased(chinook: RunningServer, tmp_pat
 
 @pytest.mark.root
 @pytest.mark.data
-def test_the_map_has_the_right_types_and_counts(chinook: RunningServer) -> None:
-    backend = PostgresqlBackend.open(Target(id="t", url=chinook.url(DATABASE)), {"digest-key": bytes(32)})
-    contents = backend.contents()
-    tables = {h.name: h for h in contents.holdings if isinstance(h, HeldTable)}
-    assert {name: table.rows for name, table in tables.items()} == COUNTS
-    types = {c.name: (c.stored_as, c.references) for c in tables["invoice"].columns}
-    assert types == {
-        "invoice_id": ("integer", ""),
-        "customer_id": ("integer", "customer.customer_id"),
-        "invoice_date": ("timestamp without time zone", ""),
-        "billing_address": ("character varying(70)", ""),
-        "billing_city": ("character varying(40)", ""),
-        "billing_state": ("character varying(40)", ""),
-        "billing_country": ("character varying(40)", ""),
-        "billing_postal_code": ("character varying(10)", ""),
-        "total": ("numeric(10,2)", ""),
-    }
-    backend.close()
+def test_the_map_has_the_right_types_and_counts(chinook: RunningServer, tmp_path: Path) -> None:
+    generate(tmp_path, "it", "ed25519", b"correct horse")
+    (tmp_path / "deleatur.toml").write_text('schema = "deleatur/agent/v1"\n[keys]\nagent = "it.key"\n')
+    path = tmp_path / "datamap.toml"
+    words = ["discover", chinook.url(DATABASE), "--out", str(path)]
+    result = CliRunner(env={"DELEATUR_SETTINGS": str(tmp_path / "deleatur.toml")}).invoke(deleatur, words)
+    assert result.exit_code == 0, result.output
+    content = path.read_bytes()
+    (place,) = decode_datamap(content).place
+    assert {table.name: table.records for table in place.table} == COUNTS
+    fields = {(t.name, f.name): f for t in place.table for f in t.field}
+    assert fields["invoice", "customer_id"].stored_as == "integer"
+    assert fields["invoice", "customer_id"].references == "customer.customer_id"
+    assert fields["invoice", "total"].stored_as == "numeric(10,2)"
+    assert fields["customer", "email"].stored_as == "character varying(60)"
+    assert fields["customer", "email"].type == "e-mail"
+    assert found(content, personal_values(chinook)) == []

@@ -63,7 +63,15 @@ def surfaces_of(server: Server | None) -> tuple[Surface, ...]:
             reach="scannable",
             paths=tuple(map(str, (server.data, *outside))),
         ),
+        *_messages(server),
         below,
         *elsewhere,
         *((flash,) if system.flash else ()),
     )
+
+
+def _messages(server: Server) -> tuple[Surface, ...]:
+    """Name the log of messages where it is not in the data directory: searched, and never changed."""
+    if server.messages is None:
+        return ()
+    return (Surface(name="server log", reach="scannable", paths=(str(server.messages),)),)

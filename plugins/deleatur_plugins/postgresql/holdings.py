@@ -62,7 +62,7 @@ def _table(content: Content, schema: Schema, table: Table) -> HeldTable:
     }
     return HeldTable(
         name=table.name,
-        kind=table.kind,
+        kind=table.kind.replace(" ", "-"),
         columns=tuple(
             Column(name=c.name, stored_as=c.declared, references=points.get(c.name, ""))
             for c in table.columns.values()

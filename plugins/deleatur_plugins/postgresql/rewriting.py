@@ -82,7 +82,7 @@ class Rewriting:
         for oid, paths in self._server.files(connection, oids).items():
             pending.files[str(oid)] = str(paths[0])
             for path in paths:
-                _add(pending, path)
+                self._add(pending, path)
         pending.write(self._server.data)
 
     def _rewrite(self) -> None:
@@ -139,7 +139,7 @@ class Rewriting:
                 connection.execute(f"ANALYZE {table.qualified}".encode(), ())
             pending = read_pending(self._server.data)
             for name in ("pg_stat_tmp/pgss_query_texts.stat", "pg_stat/pg_stat_statements.stat"):
-                _add(pending, self._server.data / name)
+                self._add(pending, self._server.data / name)
             found = connection.execute(
                 "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
                 "WHERE e.extname = 'pg_stat_statements'"
@@ -156,6 +156,20 @@ class Rewriting:
                 connection.execute(f"VACUUM FULL pg_catalog.{name}".encode(), ())
             connection.execute("CHECKPOINT")
 
+    def _add(self, pending: Pending, path: Path) -> None:
+        """Note the blocks of one file, under a folder of its file system that outlives the table."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            device = os.fstat(fd).st_dev
+            roots = (self._server.data, *self._server.tablespaces())
+            folder = next((root for root in roots if root.stat().st_dev == device), path.parent)
+            pending.add_blocks(folder, blocks_of(fd))
+        finally:
+            os.close(fd)
+
     def _reclaim(self) -> None:
         """Overwrite every block that was given back."""
         pending = read_pending(self._server.data)
@@ -166,17 +180,6 @@ class Rewriting:
             finally:
                 os.close(fd)
         nothing_pending(self._server.data)
-
-
-def _add(pending: Pending, path: Path) -> None:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        pending.add_blocks(path.parent, blocks_of(fd))
-    finally:
-        os.close(fd)
 
 
 def _cluster(connection: "psycopg.Connection[Any]", table: Table) -> None:

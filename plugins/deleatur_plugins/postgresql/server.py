@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Denial, Unsupported, blocks_of
+from deleatur.api import Denial, Refused, Unsupported, blocks_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,6 +35,7 @@ class Server:
 
     data: Path  # its data directory
     log: Path  # of the write-ahead log
+    messages: Path | None  # where its messages go, when that is a file or folder outside of `data`
 
     def files(self, connection: "psycopg.Connection[Any]", oids: list[int]) -> dict[int, list[Path]]:
         """Return the files of tables by relation, those of their indexes and long values included."""
@@ -77,7 +78,24 @@ def server_of(connection: "psycopg.Connection[Any]") -> Server | Denial:
             blocks_of(file.fileno())
         except Unsupported as error:
             return _denied(str(error))
-    return Server(data=data, log=log)
+    return Server(data=data, log=log, messages=_messages(connection, data))
+
+
+def _messages(connection: "psycopg.Connection[Any]", data: Path) -> Path | None:
+    """Return where the server writes messages: they quote statements, and values of refused rows."""
+    ((collected, folder),) = connection.execute(
+        "SELECT current_setting('logging_collector'), current_setting('log_directory')"
+    ).fetchall()
+    if collected == "on":
+        path = Path(os.path.realpath(data / str(folder)))
+    else:
+        leader = (data / "postmaster.pid").read_text("ascii").split("\n", 1)[0]
+        try:
+            path = Path(os.path.realpath(f"/proc/{int(leader)}/fd/2"))
+        except ValueError:
+            raise Refused("the server's postmaster.pid does not begin with its process id") from None
+    reached = path.is_dir() or path.is_file()
+    return path if reached and not path.is_relative_to(data) else None
 
 
 def _denied(reason: str) -> Denial:

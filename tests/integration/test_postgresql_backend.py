@@ -1,0 +1,426 @@
+"""What the postgresql backend refuses, what it cannot see, and what a kill leaves: on a real server."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deleatur.api import Condition, HeldRows, Refused, Selection, Target, Transient, Unsupported, Within
+from deleatur.errors import Residue
+from deleatur.testing.trial import steps_of
+from deleatur.testing.workbench import Workbench
+from deleatur.trust.verification import verify
+from deleatur_plugins.postgresql import PostgresqlBackend
+
+from ..postgresql_server import RunningServer, running_server
+
+KEY = {"digest-key": bytes(range(32))}
+(REWRITE,) = steps_of("rewrite-and-reclaim", "t")
+(DELETE,) = steps_of("delete-rows", "t")
+EVERYBODY = (Selection(table="person", where=(Condition(column="leaves", operator="=", value=True),)),)
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningServer]:
+    settings = {
+        "max_prepared_transactions": "2",
+        "wal_level": "logical",
+        "shared_preload_libraries": "pg_stat_statements",
+    }
+    with running_server(settings=settings, megabytes=120) as server:
+        server.run("CREATE EXTENSION pg_stat_statements SCHEMA public")
+        yield server
+
+
+@pytest.fixture
+def database(server: RunningServer) -> Iterator[str]:
+    """A database of its own with a table of forty people, half of whom leave."""
+    name = f"d{uuid.uuid4().hex[:8]}"
+    server.run(f"CREATE DATABASE {name}")
+    server.run(
+        "CREATE EXTENSION pg_stat_statements",
+        "CREATE TABLE person (id int PRIMARY KEY, leaves boolean, name text, memo text)",
+        "INSERT INTO person SELECT n, n % 2 = 0, md5(n::text || random()), md5(random()::text) "
+        "FROM generate_series(1, 40) n",
+        "ANALYZE person",
+        "CHECKPOINT",
+        database=name,
+    )
+    yield name
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def opened(server: RunningServer, database: str, **fields: object) -> PostgresqlBackend:
+    target = Target(id="t", url=server.url(database), **{"select": EVERYBODY, **fields})
+    return PostgresqlBackend.open(target, KEY)
+
+
+def blockers(server: RunningServer, database: str) -> str:
+    with closing(opened(server, database)) as backend:
+        return "\n".join(backend.inspect().blockers)
+
+
+def values(server: RunningServer, database: str, where: str = "leaves") -> list[bytes]:
+    shown = server.run(f"SELECT name FROM person WHERE {where} ORDER BY id", database=database)
+    return [name.encode() for (name,) in shown]
+
+
+def job_text(server: RunningServer, database: str, *, device: bool = True, user: str = "postgres") -> str:
+    return f"""
+schema = "deleatur/job/v1"
+name = "leavers"
+reason = "retention-expired"
+authority = "policy 3"
+requested_by = "legal"
+
+[verification]
+device = {str(device).lower()}
+
+[[target]]
+id = "people"
+url = "{server.url(database, user)}"
+
+[[target.select]]
+table = "person"
+where = [{{ column = "leaves", operator = "=", value = true }}]
+"""
+
+
+# --- blockers: named before anything changes
+
+
+def test_an_idle_snapshot_is_refused_by_its_process(server: RunningServer, database: str) -> None:
+    assert blockers(server, database) == ""
+    with server.connect(database) as other:
+        other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT count(*) FROM person")
+        pid = other.info.backend_pid
+        for _ in range(30):
+            found = blockers(server, database)
+            if found:
+                break
+            server.run("SELECT pg_sleep(0.1)")
+        assert f"process {pid} has a transaction open" in found
+        with closing(opened(server, database)) as backend, pytest.raises(Refused, match=f"process {pid} "):
+            next(backend.erase(REWRITE, None))
+    assert len(values(server, database)) == 20
+
+
+def test_a_snapshot_that_comes_after_the_deletion_is_waited_for(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur_plugins.postgresql.rewriting._PATIENCE", 0.3)
+    going = values(server, database)
+    with server.connect(database) as other, closing(opened(server, database)) as backend:
+        other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT 1")
+        cursors = backend.erase(REWRITE, None)
+        deleted = next(cursors)
+        assert deleted.position == "deleted 20"
+        with pytest.raises(Transient, match=f"process {other.info.backend_pid} still sees"):
+            next(cursors)
+        other.execute("ROLLBACK")
+        assert [c.position for c in backend.erase(REWRITE, deleted)][-1] == "reclaimed 20"
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+
+
+def test_what_keeps_or_copies_rows_is_named(server: RunningServer, database: str) -> None:
+    server.run("SELECT pg_create_physical_replication_slot('forgotten', true)")
+    server.run(
+        "CREATE TABLE audit (was text)",
+        "CREATE FUNCTION copy() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO public.audit VALUES (old.name); RETURN old; END'",
+        "CREATE TRIGGER keep_copy BEFORE DELETE ON person FOR EACH ROW EXECUTE FUNCTION copy()",
+        "CREATE VIEW names AS SELECT name FROM person",
+        "CREATE MATERIALIZED VIEW copies AS SELECT * FROM names",
+        "BEGIN",
+        "SELECT count(*) FROM person",
+        "PREPARE TRANSACTION 'left over'",
+        database=database,
+    )
+    try:
+        found = blockers(server, database)
+    finally:
+        server.run("SELECT pg_drop_replication_slot('forgotten')")
+        server.run("ROLLBACK PREPARED 'left over'", database=database)
+    assert "the replication slot 'forgotten'" in found
+    assert "the trigger 'keep_copy' acts when rows of 'person'" in found
+    assert "the materialized view 'copies' holds copies of rows of 'person'" in found
+    assert "the prepared transaction 'left over'" in found
+    assert len(found.splitlines()) == 4
+
+
+def test_rows_that_refer_to_those_that_go_are_counted(server: RunningServer, database: str) -> None:
+    server.run(
+        "CREATE TABLE letter (id int PRIMARY KEY, person int REFERENCES person ON DELETE CASCADE)",
+        "INSERT INTO letter SELECT n, n FROM generate_series(1, 10) n",
+        database=database,
+    )
+    assert "5 rows of 'letter' refer by 'letter_person_fkey'" in blockers(server, database)
+    assert "ON DELETE cascade would act on them" in blockers(server, database)
+
+
+def test_missing_rights_are_the_grants_to_run(server: RunningServer, database: str) -> None:
+    server.run("CREATE ROLE clerk LOGIN")
+    server.run("GRANT SELECT ON pg_stat_statements, pg_stat_statements_info TO clerk", database=database)
+    try:
+        target = Target(id="t", url=server.url(database, "clerk"), select=EVERYBODY)
+        with closing(PostgresqlBackend.open(target, KEY)) as backend:
+            with pytest.raises(Refused) as caught:
+                backend.inspect()
+            wanted = str(caught.value).partition("run: ")[2].split("; ")
+            assert wanted == [f'GRANT {r} ON "public"."person" TO clerk' for r in ("SELECT", "DELETE")]
+            server.run(*wanted, database=database)
+            assert backend.inspect().size == 20
+            server.run("ALTER TABLE person ENABLE ROW LEVEL SECURITY", database=database)
+            with pytest.raises(Refused):
+                backend.inspect()
+    finally:
+        server.run("DROP OWNED BY clerk", database=database)
+        server.run("DROP ROLE clerk")
+
+
+def test_tables_that_rows_cannot_be_told_apart_in_are_refused(server: RunningServer, database: str) -> None:
+    server.run(
+        "CREATE TABLE bare (name text)",
+        "CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (9)",
+        database=database,
+    )
+    reasons = {"bare": "no primary key", "parted": "is a partitioned table", "part": "partition or an heir"}
+    for name, reason in reasons.items():
+        with (
+            closing(opened(server, database, select=(Selection(table=name),))) as backend,
+            pytest.raises(Refused, match=reason),
+        ):
+            backend.inspect()
+
+
+# --- deletion
+
+
+def test_a_circle_of_foreign_keys_goes_in_one_statement(server: RunningServer, database: str) -> None:
+    server.run(
+        "CREATE TABLE boss (id int PRIMARY KEY, person int REFERENCES person, above int REFERENCES boss)",
+        "ALTER TABLE person ADD boss int REFERENCES boss ON DELETE RESTRICT",
+        "INSERT INTO boss SELECT n, n, nullif(n - 2, 0) FROM generate_series(2, 40, 2) n",
+        "UPDATE person SET boss = id WHERE leaves",
+        database=database,
+    )
+    leaving = Within(table="person", column="id", where=EVERYBODY[0].where)
+    bosses = Selection(table="boss", where=(Condition(column="person", operator="within", within=leaving),))
+    with closing(opened(server, database, select=(*EVERYBODY, bosses))) as backend:
+        assert {u.name: u.size for u in backend.inspect().units} == {"table boss": 20, "table person": 20}
+        assert backend.inspect().blockers == ()
+        assert [c.position for c in backend.erase(REWRITE, None)][-1] == "reclaimed 40"
+    assert server.run("SELECT count(*) FROM boss", database=database) == [(0,)]
+    assert server.run("SELECT count(*) FROM person", database=database) == [(20,)]
+
+
+def test_names_and_values_are_never_read_as_sql(server: RunningServer, database: str) -> None:
+    nasty = "a\"b%s 'c;--"
+    quoted = '"' + nasty.replace('"', '""') + '"'
+    with server.connect(database) as connection:
+        connection.execute(f"CREATE TABLE {quoted} (id int PRIMARY KEY, {quoted} char(20))".encode())
+        connection.execute(
+            f"INSERT INTO {quoted.replace('%', '%%')} VALUES (1, %s), (2, 'other name')".encode(),
+            ("' OR true --",),
+        )
+    condition = Condition(column=nasty, operator="in", values=("' OR true --", "%s"))
+    with closing(opened(server, database, select=(Selection(table=nasty, where=(condition,)),))) as backend:
+        (unit,) = backend.inspect().units
+        assert unit.size == 1
+        places = list(backend.sample(None, bytes(32)))
+        assert [backend.probe(p) for p in places] == [b"' OR true --"]
+        list(backend.erase(REWRITE, None))
+    with closing(opened(server, database, select=(Selection(table=nasty),))) as backend:
+        assert [backend.probe(p) for p in places] == [None]
+        assert backend.inspect().size == 1
+
+
+def test_a_hold_outlasts_every_selection(server: RunningServer, database: str) -> None:
+    held = HeldRows(
+        id="open", reason="r", table="person", where=(Condition(column="id", operator="<=", value=4),)
+    )
+    kept = values(server, database, "leaves AND id <= 4")
+    with closing(opened(server, database, hold=(held,))) as backend:
+        inspection = backend.inspect()
+        assert [u.size for u in inspection.held] == [2]
+        assert inspection.size == 18
+        list(backend.erase(REWRITE, None))
+    assert values(server, database) == kept
+
+
+def test_a_value_of_another_type_is_refused_and_never_quoted(server: RunningServer, database: str) -> None:
+    secret = "Mallory Secret"
+    where = (Condition(column="id", operator="=", value=secret),)
+    with (
+        closing(opened(server, database, select=(Selection(table="person", where=where),))) as backend,
+        pytest.raises(Refused, match="does not fit the type") as caught,
+    ):
+        backend.inspect()
+    assert secret not in str(caught.value)
+
+
+# --- below the interface
+
+
+def test_statistics_and_texts_of_statements_go_too(server: RunningServer, database: str) -> None:
+    going = values(server, database)
+    server.run(f"COPY (SELECT 1 WHERE '{going[0].decode()}' <> '') TO '/dev/null'", database=database)
+    server.run("CHECKPOINT")
+    texts = server.data / "pg_stat_tmp" / "pgss_query_texts.stat"
+    assert going[0] in texts.read_bytes(), "the control of this test"
+    with closing(opened(server, database)) as backend:
+        list(backend.erase(REWRITE, None))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert server.run("SHOW wal_recycle") == [("on",)]
+    leftovers = [p.name for p in server.data.rglob(".deleatur*")]
+    assert leftovers == []
+
+
+def test_compressed_long_values_end_inconclusive(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    server.run(
+        "UPDATE person SET name = id::text, memo = repeat(md5(id::text || 'salt'), 200)",
+        "VACUUM FULL person",
+        "CHECKPOINT",
+        database=database,
+    )
+    bench = Workbench(tmp_path)
+    job = bench.whole(job_text(server, database, device=False))
+    verification = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification[0]
+    assert verification.verdict == "INCONCLUSIVE"
+    assert server.run("SELECT count(*) FROM person WHERE leaves", database=database) == [(0,)]
+
+
+def test_without_the_servers_files_the_assurance_falls(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    server.run("CREATE ROLE clerk LOGIN")
+    server.run("GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO clerk", database=database)
+    try:
+        target = Target(id="t", url=server.url(database, "clerk"), select=EVERYBODY)
+        with closing(PostgresqlBackend.open(target, KEY)) as backend:
+            inspection = backend.inspect()
+            assert [o.technique for o in inspection.offers] == ["delete-rows"]
+            assert {s.reach for s in inspection.surfaces} == {"out-of-reach"}
+            assert "no superuser" in inspection.denials[0].reason
+            with pytest.raises(Unsupported):
+                next(backend.erase(REWRITE, None))
+        bench = Workbench(tmp_path)
+        job = bench.whole(job_text(server, database, user="clerk", device=False))
+        verification = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification[0]
+        assert verification.verdict == "INCONCLUSIVE"
+        assert server.run("SELECT count(*) FROM person", database=database) == [(20,)]
+    finally:
+        server.run("DROP OWNED BY clerk", database=database)
+        server.run("DROP ROLE clerk")
+
+
+def test_a_rewrite_that_is_left_out_is_found_out(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur_plugins.postgresql.rewriting._cluster", lambda *_: None)
+    bench = Workbench(tmp_path)
+    with pytest.raises(Residue):
+        bench.whole(job_text(server, database))
+
+
+def test_a_value_in_the_servers_log_is_residue_until_somebody_removes_it(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    (first, *_) = values(server, database)
+    with server.connect(database) as connection, pytest.raises(psycopg.errors.DivisionByZero):
+        connection.execute(f"SELECT 1 / 0 -- {first.decode()}".encode())
+    log = server.sockets / "log"
+    assert first in log.read_bytes(), "the control of this test"
+    bench = Workbench(tmp_path)
+    job = bench.job(job_text(server, database, device=False))
+    bench.plan(job)
+    bench.approve(job)
+    with pytest.raises(Residue):
+        bench.run(job)
+    (report,) = job.path.glob("residue-*.json")
+    assert "in server log" in report.read_text()
+    log.write_bytes(b"")
+    bench.run(job)
+    checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
+    assert checked.verification[0].verdict == "CLEAN"
+
+
+# --- kills
+
+
+def kill_server(server: RunningServer) -> None:
+    """Kill the server and all of its processes at once, as a failing host would."""
+    leader = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+    children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+    for pid in (leader, *map(int, children)):
+        os.kill(pid, signal.SIGKILL)
+    for pid in (leader, *map(int, children)):
+        while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+            continue
+    # where nobody waits for the dead, as in a container, the server takes its old self for alive
+    for left in (server.data / "postmaster.pid", *server.sockets.glob(".s.PGSQL*")):
+        left.unlink()
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_server_killed_at_any_cursor_ends_at_the_same_zero(
+    server: RunningServer, database: str, at: int
+) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with closing(opened(server, database)) as backend:
+        cursors = backend.erase(REWRITE, None)
+        last = [next(cursors) for _ in range(at + 1)][-1]
+    kill_server(server)
+    server.start()
+    for again in (last, None):  # the journal may have lost the last cursor, never more
+        with closing(opened(server, database)) as backend:
+            list(backend.erase(REWRITE, again))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
+    assert server.run("SHOW wal_recycle") == [("on",)]
+    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+
+
+def test_no_connection_is_an_error_that_may_pass(server: RunningServer) -> None:
+    target = Target(id="t", url="postgresql:///nowhere?host=/nonexistent", select=EVERYBODY)
+    with closing(PostgresqlBackend.open(target, KEY)) as backend, pytest.raises(Transient):
+        backend.inspect()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:secret@host/db",
+        "postgresql://host/db?password=secret",
+        "postgresql://host",
+        "postgresql://host:port/db",
+        "postgresql://one,two/db",
+        "postgresql://host/db#x",
+    ],
+)
+def test_a_url_that_says_too_much_or_too_little_is_refused(url: str) -> None:
+    with pytest.raises(Refused) as caught:
+        PostgresqlBackend.open(Target(id="t", url=url, select=EVERYBODY), KEY)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_driver_is_loaded_when_it_is_needed() -> None:
+    code = "import sys, deleatur_plugins.postgresql; sys.exit('psycopg' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
