@@ -161,7 +161,9 @@ def test_a_large_shop_has_three_orders_a_customer_and_is_sound(tmp_path: Path) -
     assert rows(large, "SELECT count(*) FROM orders") == [(3 * (3000 - len(large.ghosts)),)]
     assert rows(large, "PRAGMA foreign_key_check") == []
     assert rows(large, "PRAGMA integrity_check") == [("ok",)]
-    assert {canary.kind for canary in large.canaries} == {"email"}
+    assert {canary.kind for canary in large.canaries} == {"email", "id_number", "phone", "card"}
+    for column in ("email", "id_number", "phone"):
+        assert rows(large, f"SELECT count(*) - count(DISTINCT {column}) FROM customers") == [(0,)]
     raw = large.database.read_bytes()
     assert all(canary.value.encode() in raw for canary in large.canaries)
 

@@ -1,7 +1,7 @@
 """Customers of the shop, in China, Germany and the United States: invented, and the same for one seed.
 
 In a small shop no value of a kind stands inside another one, so a value that is found again names one
-person. A large one needs more values than such ranges hold: there names and numbers may come twice.
+person. A large one needs more values than such ranges hold: there names and addresses come twice.
 """
 
 from collections.abc import Callable, Iterator
@@ -97,12 +97,24 @@ class _Unique:
 
 def people(random: Random, count: int, *, large: bool = False) -> Iterator[Person]:
     """Yield `count` customers, one after the other."""
-    draw: _Draw = _as_drawn if large else _Unique().draw
+    draw: _Draw = _Distinct().draw if large else _Unique().draw
     return (_person(random, draw, number, large=large) for number in range(1, count + 1))
 
 
-def _as_drawn(_kind: str, make: Callable[[], str]) -> str:
-    return make()
+class _Distinct:
+    """Draws numbers until one is new; names and addresses may come twice."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, set[str]] = {"id_number": set(), "phone": set(), "card": set()}
+
+    def draw(self, kind: str, make: Callable[[], str]) -> str:
+        taken = self._taken.get(kind)
+        value = make()
+        while taken is not None and value in taken:
+            value = make()
+        if taken is not None:
+            taken.add(value)
+        return value
 
 
 def _person(random: Random, draw: _Draw, number: int, *, large: bool) -> Person:
