@@ -98,6 +98,7 @@ _INSERTS = {  # in the order of the foreign keys
     "complaints": "INSERT INTO complaints VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
 }
 _Rows = dict[str, list[tuple[object, ...]]]
+_FIRST_ORDER = 50_000_000  # longer than any invoice's number, so that neither stands in the other
 _BATCH = 10_000  # customers whose rows are in memory at once
 _WRITERS = 20  # in a large shop one of so many wrote messages
 _GHOSTS = 8  # customers deleted years ago, by a plain DELETE
@@ -168,7 +169,7 @@ def _add_customer(rows: _Rows, person: Person, random: Random, *, large: bool) -
 
 def _add_order(rows: _Rows, person: Person, number: int, random: Random, *, large: bool) -> int:
     on = (_OPENED + timedelta(days=random.randrange(_DAYS))).isoformat()
-    order = 10 * person.number + number
+    order = _FIRST_ORDER + 10 * person.number + number
     status = random.choice(("paid", "shipped", "delivered"))
     rows["orders"].append((order, person.number, on, status, person.card, person.address))
     total = 0
