@@ -1,5 +1,6 @@
 """A job that rests on a data map: each way in which the map does not hold stops it, with one line."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -8,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from deleatur.cli.wording import gate_in_words
 from deleatur.documents.declared import decode_declaration
+from deleatur.documents.gates import MapGate
+from deleatur.documents.place import Identity
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.discovery import Request, discover
 from deleatur.engine.jobs import read_plan
-from deleatur.engine.mapping import attest_map, write_map
+from deleatur.engine.mapping import attest_map, read_map, write_map
 from deleatur.errors import DeleaturError, Refused
+from deleatur.judge.mapped import Standing, strangers
 from deleatur.testing.workbench import Workbench, signing_key
 from deleatur.trust.keys import public_pem
 from deleatur.trust.verification import verify
@@ -51,12 +56,14 @@ to = "tape"
 kind = "backup"
 reason = "weekly"
 """
-JOB = """
+HEAD = """
 schema = "deleatur/job/v1"
 name = "people"
 reason = "other"
 authority = "a test"
 requested_by = "tester"
+"""
+JOB = f"""{HEAD}
 [datamap]
 file = "../datamap.toml"
 laws = ["DE"]
@@ -224,10 +231,64 @@ def test_a_new_column_a_new_table_and_an_unmapped_place(mapped: House) -> None:
 
 
 def test_another_store_at_the_same_place(mapped: House) -> None:
-    content = (mapped.folder / "crm.sqlite").read_bytes()
-    (mapped.folder / "aside.sqlite").write_bytes(content)
+    datamap = read_map(mapped.file)
+    crm = next(place for place in datamap.place if place.id == "crm")
+    there = Identity(kind=crm.kind, fields=crm.identity)
+    assert strangers(datamap, [Standing("people", crm.url, there, {})]) == []
+    moved = Identity(kind=crm.kind, fields=(*crm.identity[:-1], (crm.identity[-1][0], "another")))
+    (told,) = strangers(datamap, [Standing("people", crm.url, moved, {})])
+    assert told == "people: not the store that the data map found at this place; map it again"
+
+
+def test_a_database_that_was_rebuilt_is_the_same_store(mapped: House) -> None:
+    (mapped.folder / "aside.sqlite").write_bytes((mapped.folder / "crm.sqlite").read_bytes())
     (mapped.folder / "aside.sqlite").replace(mapped.folder / "crm.sqlite")
-    assert "not the store that the data map found" in refused_plan(mapped)
+    assert mapped.approved().plan.exists()
+
+
+def test_a_lowered_level_needs_two_who_see_it(mapped: House) -> None:
+    text = mapped.file.read_text()
+    assert text.count('level = "sensitive"') >= 1
+    lowered = re.sub(r'(name = "mail"\nlevel = )"sensitive"', r'\1"internal"', text)
+    assert lowered != text
+    mapped.file.write_text(lowered)
+    mapped.attest("it")
+    directory = mapped.approved()
+    (gate,) = (g for g in read_plan(directory).plan.gates if isinstance(g, MapGate))
+    assert [(f.table, f.field, f.type, f.level) for f in gate.lowered] == [
+        ("people", "mail", "e-mail", "internal")
+    ]
+    assert "levels below those of their types: people.mail (e-mail: internal)" in gate_in_words(gate)
+    files = (
+        HEAD
+        + '[policy]\napprovals = 1\n[datamap]\nfile = "../datamap.toml"\nlaws = ["DE"]\nleaves = ["crm"]\n'
+    )
+    job = mapped.bench.job(files + '[[target]]\nid = "tape"\nurl = "file:../tape"\n', "alone")
+    assert "csv-1.mail (e-mail) to internal: 2 must approve that" in refused(lambda: mapped.bench.plan(job))
+
+
+def test_each_country_has_a_plan_of_its_own(house: House) -> None:
+    house.sql("ALTER TABLE people ADD COLUMN country TEXT")
+    house.sql(
+        "UPDATE people SET country = "
+        "CASE id % 3 WHEN 0 THEN 'Germany' WHEN 1 THEN 'China' ELSE 'California' END"
+    )
+    house.map(DECLARED.replace('{ code = "CN"', '{ code = "US-CA", reason = "shop" }, { code = "CN"'))
+    house.attest()
+    places = {"DE": "Germany", "CN": "China", "US-CA": "California"}
+    for code, country in places.items():
+        where = f'where = [{{ column = "country", operator = "=", value = "{country}" }}]\n'
+        directory = house.bench.job(JOB.replace('"DE"', f'"{code}"') + where, f"job-{code}")
+        house.bench.plan(directory)
+        plan = read_plan(directory).plan
+        house.bench.approve(directory)
+        house.bench.run(directory)
+        (gate,) = (g for g in plan.gates if isinstance(g, MapGate))
+        assert gate.laws == (code,)
+        with closing(sqlite3.connect(house.folder / "crm.sqlite")) as connection:
+            left = {c for (c,) in connection.execute("SELECT DISTINCT country FROM people")}
+        places_left = [*places.values()][[*places].index(code) + 1 :]
+        assert left == set(places_left)
 
 
 def test_what_a_policy_forbids_is_refused_before_anybody_approves(mapped: House) -> None:

@@ -87,6 +87,7 @@ GATE = MapGate(
     packs=("eu-gdpr 2026.1",),
     unverified=(NotVerified(place="mailbox", state="attested"),),
     left=(LeftCopy(target="shop", place="tape", kind="backup"),),
+    lowered=(),
 )
 HELD = HoldGate(
     register=KnownRegister(

@@ -18,11 +18,13 @@ def gate_in_words(gate: AnyGate) -> str:
     match gate:
         case MapGate():
             left = ", ".join(f"{copy.place} ({copy.kind} of {copy.target})" for copy in gate.left)
+            lower = ", ".join(f"{f.table}.{f.field} ({f.type}: {f.level})" for f in gate.lowered)
             unread = ", ".join(f"{place.place} ({place.state})" for place in gate.unverified)
             return (
                 f"data map {gate.file}, sha256:{gate.digest[:16]}…: {gate.owners} owners attested, "
                 f"{gate.people} people{f'; nobody could read {unread}' if unread else ''}"
                 f"{f'; copies that stay: {left}' if left else ''}"
+                f"{f'; levels below those of their types: {lower}' if lower else ''}"
             )
         case HoldGate():
             return "; ".join(_held(gate))

@@ -6,6 +6,7 @@ before every step; each time that it lets the job through is an entry of the jou
 
 from typing import ClassVar, Literal
 
+from deleatur.documents.detection import Level
 from deleatur.documents.job import Recipients
 from deleatur.documents.ledger import Day, LetterDigest
 from deleatur.documents.place import Code, CopyKind, Count, Digest, Frozen, Instant, Moment, Name, Text
@@ -37,6 +38,16 @@ class LeftCopy(Frozen, frozen=True):
     kind: CopyKind
 
 
+class Lowered(Frozen, frozen=True):
+    """A field of the map whose level is lower than that of its type: only two approvers may decide so."""
+
+    place: Name
+    table: Text
+    field: Text
+    type: Text
+    level: Level
+
+
 class MapGate(Gate, frozen=True, tag="datamap"):
     """The data map that names every target, closed and attested by all its owners."""
 
@@ -48,6 +59,7 @@ class MapGate(Gate, frozen=True, tag="datamap"):
     packs: tuple[Text, ...]  # "id version" of each policy that was asked
     unverified: tuple[NotVerified, ...]
     left: tuple[LeftCopy, ...]
+    lowered: tuple[Lowered, ...]  # of the targets
 
 
 class KnownHold(Frozen, frozen=True):

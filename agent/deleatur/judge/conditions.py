@@ -65,6 +65,18 @@ def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:
             case MapGate():
                 for place in gate.unverified:
                     yield place.place, limit_sentence(f"place-{place.state}", place=place.place)
+                for field in gate.lowered:
+                    name = plain(f"{field.table}.{field.field}")
+                    yield (
+                        field.place,
+                        limit_sentence(
+                            "level-lowered",
+                            field=name,
+                            place=field.place,
+                            level=field.level,
+                            type=plain(field.type),
+                        ),
+                    )
             case NoticeGate():
                 if gate.unreached:
                     yield PEOPLE, limit_sentence("people-not-reached", count=gate.unreached)

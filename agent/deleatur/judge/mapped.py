@@ -10,8 +10,9 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from deleatur.documents.datamap import DataMap, Place
-from deleatur.documents.gates import LeftCopy, MapGate, NotVerified
+from deleatur.documents.datamap import LEVELS, DataMap, Place
+from deleatur.documents.detection import Level
+from deleatur.documents.gates import LeftCopy, Lowered, MapGate, NotVerified
 from deleatur.documents.job import Job, Mapped
 from deleatur.documents.place import Identity
 from deleatur.documents.policy import Pack
@@ -20,6 +21,7 @@ from deleatur.judge.datamap import gate as require_closed
 from deleatur.judge.datamap import owners_of
 from deleatur.judge.lint import narrowed, remarks_on_job, remarks_on_map
 
+MIN_TO_LOWER = 2  # approvals of a plan that rests on a lower level than the type's: requirement 12
 Columns = Mapping[str, tuple[str, ...]]  # of each table, as they are shown in a map
 
 
@@ -43,6 +45,7 @@ def map_gate(
     file: str,
     digest: str,
     on_date: date,
+    levels: Mapping[str, Level],
 ) -> MapGate:
     """Return the gate of a job that rests on `datamap`.
 
@@ -55,6 +58,7 @@ def map_gate(
         file: where the map lies.
         digest: SHA-256 (hex) of the map.
         on_date: the day of the plan.
+        levels: the level of each type of personal data.
 
     Raises:
         Refused: anything forbids it; all reasons in one line.
@@ -64,10 +68,12 @@ def map_gate(
         raise ValueError("a job without a data map has no such gate")  # the engine asks for one that has
     require_closed(datamap, attested)
     left = tuple(_left(job, datamap))
+    lowered = tuple(_lowered(datamap, standing, levels))
     reasons = [
         *strangers(datamap, standing),
         *_forgotten(said, datamap, left),
         *_narrowing(said, datamap, standing),
+        *_alone(job, lowered),
         *_forbidden(job, said, datamap, standing, packs, on_date),
     ]
     if reasons:
@@ -85,6 +91,7 @@ def map_gate(
             *(NotVerified(place=p.id, state="lost" if p.state == "lost" else "unverifiable") for p in lost),
         ),
         left=left,
+        lowered=lowered,
     )
 
 
@@ -131,6 +138,33 @@ def _forgotten(said: Mapped, datamap: DataMap, left: Sequence[LeftCopy]) -> Iter
     for name in said.leaves:
         if name not in known:
             yield f"datamap.leaves names {name}, and the data map does not"
+
+
+def _lowered(
+    datamap: DataMap, standing: Sequence[Standing], levels: Mapping[str, Level]
+) -> Iterator[Lowered]:
+    urls = {now.url for now in standing}
+    for place in (p for p in datamap.place if p.url in urls):
+        for table in place.table:
+            for field in table.field:
+                usual = levels.get(field.type)
+                if usual is not None and LEVELS.index(field.level) < LEVELS.index(usual):
+                    yield Lowered(
+                        place=place.id,
+                        table=table.name,
+                        field=field.name,
+                        type=field.type,
+                        level=field.level,
+                    )
+
+
+def _alone(job: Job, lowered: Sequence[Lowered]) -> Iterator[str]:
+    if lowered and job.policy.approvals < MIN_TO_LOWER:
+        field = lowered[0]
+        yield (
+            f"the data map lowers {field.table}.{field.field} ({field.type}) to {field.level}: "
+            f"{MIN_TO_LOWER} must approve that"
+        )
 
 
 def _narrowing(said: Mapped, datamap: DataMap, standing: Sequence[Standing]) -> Iterator[str]:

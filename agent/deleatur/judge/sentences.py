@@ -228,6 +228,12 @@ LIMITS = {
         "The people concerned were not told before, where policies ask for {days} days; those who approved "
         "the plan decided so, because: {reason}",
     ),
+    "level-lowered": Limit(
+        "boundary",
+        "not-probed",
+        "The data map gives the field {field} of {place} the level {level}, lower than its type {type} has; "
+        "who approved the plan decided so.",
+    ),
     "place-attested": Limit(
         "boundary",
         "not-probed",

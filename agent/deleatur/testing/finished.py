@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
-from deleatur.documents.gates import AnyGate, LeftCopy, MapGate, NotVerified
+from deleatur.documents.gates import AnyGate, LeftCopy, Lowered, MapGate, NotVerified
 from deleatur.documents.job import ArchivedTable, Custodian, Policy, Rule, Selection, Target, Verification
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
@@ -104,6 +104,7 @@ def a_map() -> MapGate:
             NotVerified(place="laptop-4", state="lost"),
         ),
         left=(LeftCopy(target="crm", place="backup", kind="backup"),),
+        lowered=(Lowered(place="crm", table="customers", field="email", type="e-mail", level="internal"),),
     )
 
 

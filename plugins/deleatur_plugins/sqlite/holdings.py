@@ -41,7 +41,7 @@ def contents_of(files: Files) -> Contents:
                 ("engine", "sqlite"),
                 ("path", str(files.path)),
                 ("filesystem", system.uuid),
-                ("inode", str(status.st_ino)),
+                # No inode: a rebuild, ours or another's, swaps the file, and it is the same database.
             ),
         ),
         encrypted=encrypted,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from deleatur.desensitize.detectors.types import TYPES
 from deleatur.documents.codec import read_limited
 from deleatur.documents.datamap import MAX_DATAMAP
 from deleatur.documents.gates import MapGate
@@ -41,6 +42,7 @@ def plan_map(job: Job, said: Mapped, plan: Plan, context: Context) -> MapGate:
         file=str(file),
         digest=_digest(file),
         on_date=context.clock().date(),
+        levels={name: kind.level for name, kind in TYPES.items()},
     )
 
 
