@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from deleatur.documents.codec import encode_json
 from deleatur.documents.gates import (
+    FollowGate,
     HoldGate,
     KnownHold,
     KnownRegister,
@@ -99,6 +100,9 @@ HELD = HoldGate(
     policies=(ReadFile(file="/etc/deleatur/matters.toml", digest="6f" * 32),),
     matters=2,
 )
+FOLLOWS = FollowGate(
+    file="/srv/jobs/shop/certificate/certificate.dsse.json", digest="4d" * 32, job="shop", held=2
+)
 RESTING = replace(PLAN, gates=(GATE,))
 NOTICE = NoticeGate(
     folder="/srv/notice",
@@ -170,8 +174,12 @@ def plan() -> Made:
     )
     header = {"decoder": "plan", "expect": "ok", "comment": "it rests on a data map"}
     yield "plan/good-gate", vector_text(header, encode_json(RESTING))
-    header = {"decoder": "plan", "expect": "ok", "comment": "a register of holds, and open matters"}
-    yield "plan/good-gate-holds", vector_text(header, encode_json(replace(PLAN, gates=(GATE, HELD))))
+    header = {
+        "decoder": "plan",
+        "expect": "ok",
+        "comment": "a map, a job that it goes on with, a register of holds and open matters",
+    }
+    yield "plan/good-gate-holds", vector_text(header, encode_json(replace(PLAN, gates=(GATE, FOLLOWS, HELD))))
     size = b'"size":4,"units"'
     for name, old, new, kind, place, comment in (
         (

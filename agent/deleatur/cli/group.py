@@ -16,6 +16,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "draft": "Draft the job that erases one person.",
     "hold": "Place, release and list legal holds.",
     "notice": "Tell people before their records go, and keep the evidence of it.",
+    "cycle": "Draft what finished jobs left on hold and is free now, for approval.",
     "plan": "Look at a job's targets without changing them, and write the plan.",
     "approve": "Sign a plan's digest.",
     "run": "Run an approved plan to its certificate.",

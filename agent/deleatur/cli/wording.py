@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from deleatur.documents.gates import AnyGate, HoldGate, MapGate, NoticeGate, WithoutNotice
+from deleatur.documents.gates import AnyGate, FollowGate, HoldGate, MapGate, NoticeGate, WithoutNotice
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
 from deleatur.judge.sentences import LIMITS
 
@@ -26,6 +26,8 @@ def gate_in_words(gate: AnyGate) -> str:
                 f"{f'; copies that stay: {left}' if left else ''}"
                 f"{f'; levels below those of their types: {lower}' if lower else ''}"
             )
+        case FollowGate():
+            return f"the job {gate.job}, which left {gate.held} units on hold: {gate.file}"
         case HoldGate():
             return "; ".join(_held(gate))
         case NoticeGate():

@@ -123,4 +123,13 @@ class WithoutNotice(Gate, frozen=True, tag="without-notice"):
     days: Count  # that people should have had
 
 
-AnyGate = MapGate | HoldGate | NoticeGate | WithoutNotice
+class FollowGate(Gate, frozen=True, tag="follows"):
+    """The finished job that this one goes on with: what it had to leave, because it was on hold."""
+
+    file: Text  # absolute path of its certificate
+    digest: Digest  # sha256 hex of that file
+    job: Name
+    held: Count  # units that it left
+
+
+AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice

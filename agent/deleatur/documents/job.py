@@ -216,3 +216,4 @@ class Job(Frozen, frozen=True):
     datamap: Mapped | None = None
     notice: Notice | None = None
     without_notice: Text | None = None  # why nobody is told: printed in the certificate
+    follows: Text | None = None  # directory of a finished job, whose held rows this one goes on with

@@ -40,6 +40,8 @@ def _value(value: Any) -> str:
             return "true" if value else "false"
         case int():
             return str(value)
+        case float():
+            return repr(value)
         case str():
             return _text(value)
         case list() | tuple():

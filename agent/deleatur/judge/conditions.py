@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from deleatur.documents import certificate as c
-from deleatur.documents.gates import AnyGate, HoldGate, MapGate, NoticeGate, WithoutNotice
+from deleatur.documents.gates import AnyGate, FollowGate, HoldGate, MapGate, NoticeGate, WithoutNotice
 from deleatur.documents.journal import Passed
 from deleatur.judge.finding import plain
 from deleatur.judge.sentences import claim, limit, limit_sentence
@@ -40,6 +40,8 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
     match gate:
         case MapGate():
             yield claim("gate-datamap", at=at, digest=passed.digest, owners=gate.owners)
+        case FollowGate():
+            yield claim("gate-follows", at=at, digest=passed.digest, job=gate.job, units=gate.held)
         case HoldGate():
             counted = dict(passed.counts)
             if gate.register is not None:

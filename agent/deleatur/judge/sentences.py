@@ -67,6 +67,10 @@ CLAIMS = {
         "The job rested on the data map with the digest {digest}: at {at} every part was attested by its "
         "owner (owners: {owners}). The map shows what was looked at, it is no list of all that exists."
     ),
+    "gate-follows": (
+        "This job goes on with what the job {job} left because it was on hold (units: {units}); its "
+        "certificate, with the digest {digest}, was there at {at}."
+    ),
     "gate-holds": (
         "At {at} the register of legal holds, as it stood with the digest {digest}, named nothing that was "
         "still to be erased (open holds: {open}). A hold that nobody placed was not known."

@@ -5,12 +5,13 @@ One module a gate. A gate that is closed raises `Refused`; what it let through i
 
 from pathlib import Path
 
-from deleatur.documents.gates import AnyGate, HoldGate, MapGate, NoticeGate, WithoutNotice
+from deleatur.documents.gates import AnyGate, FollowGate, HoldGate, MapGate, NoticeGate, WithoutNotice
 from deleatur.documents.job import Job
 from deleatur.documents.journal import Passed
 from deleatur.documents.plan import Plan
 from deleatur.engine.gates.context import Context
 from deleatur.engine.gates.datamap import pass_map, plan_map
+from deleatur.engine.gates.follows import pass_follows, plan_follows
 from deleatur.engine.gates.holds import pass_holds
 from deleatur.engine.gates.notice import pass_notice, pass_without_notice, plan_notice, plan_without_notice
 from deleatur.engine.notices.folder import NoticeFolder, close_notice
@@ -29,6 +30,8 @@ def plan_gates(job: Job, plan: Plan, context: Context) -> tuple[AnyGate, ...]:
         gates.append(plan_notice(job, plan, context))
     if job.without_notice is not None:
         gates.append(plan_without_notice(job, job.without_notice, context))
+    if job.follows is not None:
+        gates.append(plan_follows(job.follows, context))
     return tuple(gates)
 
 
@@ -47,6 +50,8 @@ def pass_gate(gate: AnyGate, context: Context) -> Passed:
             return pass_notice(gate, context)
         case WithoutNotice():
             return pass_without_notice(gate)
+        case FollowGate():
+            return pass_follows(gate)
 
 
 def close_gate(gate: AnyGate) -> None:
