@@ -166,6 +166,12 @@ LIMITS = {
         "Names were replaced before removal: older copies may stand in unused space of directories and in "
         "the journal of the file system.",
     ),
+    "logical-only": Limit(
+        "cap",
+        "not-reached",
+        "Rows were deleted through the server's interface only: its files, logs and free pages may hold them "
+        "until it writes there again.",
+    ),
     "needles-lost": Limit(
         "cap",
         "not-probed",

@@ -58,6 +58,15 @@ TECHNIQUES: dict[str, Technique] = {
             source="PostgreSQL documentation: CLUSTER, wal_recycle; residues measured by the project",
         ),
         Technique(
+            id="rebuild-and-shred",
+            title="delete, let the server rebuild each file that held the rows, overwrite the old ones in "
+            "place, write filler until its own logs hold nothing old",
+            category="clear",
+            scope="logical",
+            actions=(Action(name="rebuild", compare="absence"),),
+            source="MariaDB documentation: InnoDB Data Scrubbing; residues measured by the project",
+        ),
+        Technique(
             id="delete-rows",
             title="delete the rows through the server and reach for nothing below it",
             category="logical-delete",

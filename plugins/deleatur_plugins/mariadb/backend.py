@@ -1,0 +1,195 @@
+"""The `mariadb` backend: rows of a database by predicate, or all rows of its tables.
+
+Rules kept: a look changes nothing; every name comes from the schema and every value is typed; with
+the server's files in reach it erases down to them, else only if the job asks for less by name.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Self
+
+from deleatur.api import (
+    Backend,
+    Contents,
+    Cursor,
+    Denial,
+    Failed,
+    Identity,
+    Inspection,
+    Keystream,
+    Locator,
+    Offer,
+    Refused,
+    Secrets,
+    Step,
+    Target,
+    Unsupported,
+    keyed_digest,
+)
+from deleatur_plugins.mariadb.connecting import Session, address_of
+from deleatur_plugins.mariadb.content import Content, value_at
+from deleatur_plugins.mariadb.deleting import delete_rows
+from deleatur_plugins.mariadb.ground import REBUILD, ROWS, Ground
+from deleatur_plugins.mariadb.holdings import contents_of
+from deleatur_plugins.mariadb.rebuilding import Rebuilding
+from deleatur_plugins.mariadb.rights import for_files, for_rows, missing
+from deleatur_plugins.mariadb.schema import Schema, read_schema
+from deleatur_plugins.mariadb.selecting import template
+
+_TABLE = "table "  # how the unit of a table begins
+
+
+class MariadbBackend(Backend):
+    """Rows of a MariaDB database: `mariadb://HOST/DATABASE` or `mariadb:///DATABASE?socket=/path`."""
+
+    def __init__(self, target: Target, secrets: Secrets) -> None:
+        self._address = address_of(target.url)
+        self._target = target
+        self._secrets = secrets
+        self._probing: tuple[Session, Schema] | None = None
+        self._opened: list[Session] = []
+        if len(secrets.get("digest-key", b"")) != 32:
+            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+
+    @classmethod
+    def open(cls, target: Target, secrets: Secrets) -> Self:
+        """Take note of the target; the server is asked when something is asked for."""
+        return cls(target, secrets)
+
+    def close(self) -> None:
+        """Close what is still connected."""
+        while self._opened:
+            self._opened.pop().close()
+        self._probing = None
+
+    def inspect(self) -> Inspection:
+        """Say what is there. Raises Gone when the server has no such database."""
+        with self._content() as (session, content):
+            content.check_archive()
+            ground = Ground(session)
+            denials = ground.denials()
+            technique = ROWS if denials or self._target.technique == ROWS else REBUILD
+            offers = [] if denials else [Offer(technique=REBUILD, limits=ground.limits(REBUILD))]
+            if not denials or self._target.technique == ROWS:
+                offers.append(Offer(technique=ROWS, limits=ground.limits(ROWS)))
+            units = content.units()
+            return Inspection(
+                identity=Identity(kind="rows", fields=(*ground.identity(), *self._selection(content))),
+                size=sum(unit.size for unit in units),
+                units=units,
+                offers=tuple(offers),
+                denials=tuple(
+                    Denial(technique=d.technique, reason=f"{d.reason} (or ask for technique {ROWS})")
+                    for d in denials
+                ),
+                surfaces=ground.surfaces(),
+                blockers=self._blockers(session, content, ground, technique),
+                held=content.held(),
+            )
+
+    def _selection(self, content: Content) -> Iterator[tuple[str, str]]:
+        yield "schema-sha256", content.schema.digest()
+        yield from (("rows", f"{s.table}: {template(s.where)}") for s in self._target.select)
+        yield from (("held", f"{h.table}: {template(h.where)}") for h in self._target.hold)
+
+    def _blockers(
+        self, session: Session, content: Content, ground: Ground, technique: str
+    ) -> tuple[str, ...]:
+        needs = for_files if technique == REBUILD else for_rows
+        lacking = missing(session, needs(self._address.database))
+        found = [f"this user has too few rights: {'; '.join(lacking)}"] if lacking else []
+        if not session.quiet:
+            found.append(
+                "the general log is on and would note what is looked for; grant SUPER, or switch it off"
+            )
+        found += [
+            f"rows of {table!r} refer to rows that would go; select those rows too"
+            for table in content.referring()
+        ]
+        if technique == REBUILD and not lacking:
+            found += ground.blockers(choice.table.name for choice in content.choices)
+        return tuple(found)
+
+    def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
+        """Name selected texts and blobs by table, sealed key and column; a row without any by itself."""
+        places = self._places()
+        if count is None:
+            yield from places
+        else:
+            yield from heapq.nsmallest(count, places, key=lambda place: _rank(seed, place))
+
+    def _places(self) -> Iterator[Locator]:
+        with self._content() as (_, content):
+            for table, sealed, column in content.places():
+                yield Locator(unit=f"{_TABLE}{table.name}", item=f"{sealed}/{column}")
+
+    def probe(self, place: Locator) -> bytes | None:
+        """Return a stored value as it is stored; None when the server finds no such row or a NULL in it."""
+        if self._probing is None:
+            session = Session(self._address)
+            self._opened.append(session)
+            self._probing = session, read_schema(session)
+        session, schema = self._probing
+        sealed, _, column = place.item.partition("/")
+        if not place.unit.startswith(_TABLE) or not sealed:
+            raise Failed("the place is none of this backend's")
+        table = schema.table(place.unit.removeprefix(_TABLE))
+        return value_at(session, self._secrets["digest-key"], table, sealed, column)
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        """Do the step's action; nothing happens before the first cursor is asked for."""
+        match (step.technique, step.action):
+            case (str(technique), "rebuild") if technique == REBUILD:
+                key = self._secrets["digest-key"]
+                # nothing is compared with this pattern, so a step may come without one
+                pattern = step.pattern.key if step.pattern else keyed_digest(key, b"shred", step.id.encode())
+                with closing(Session(self._address)) as session:
+                    ground = Ground(session)
+                    if denials := ground.denials():
+                        raise Refused(denials[0].reason)
+                    yield from Rebuilding(
+                        session, ground, self._target, self._secrets, Keystream(pattern)
+                    ).run(after)
+            case (str(technique), "delete") if technique == ROWS:
+                with closing(Session(self._address)) as session:
+                    rows = delete_rows(session, self._target, self._secrets)
+                    yield Cursor(f"deleted {rows}", rows or (after.done if after else 0))
+            case _:
+                raise Unsupported(
+                    f"{step.technique[:40]!r} with action {step.action[:40]!r} is not possible here"
+                )
+
+    def records(self, table: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `table` that the archive keeps, every column, as Python values."""
+        with self._content() as (_, content):
+            yield from content.records(table)
+
+    def contents(self) -> Contents:
+        """Show every table with its columns, keys and rows."""
+        session = Session(self._address)
+        self._opened.append(session)
+        session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        return contents_of(session, Ground(session))
+
+    def bystanders(self) -> Iterator[bytes]:
+        """Yield the declarations and every row that is not selected, by table and key."""
+        with self._content() as (_, content):
+            yield from content.bystanders()
+
+    @contextmanager
+    def _content(self) -> Iterator[tuple[Session, Content]]:
+        """Evaluate the target's selection in one snapshot."""
+        if not self._target.select:
+            raise Refused(
+                "the target selects nothing; name each table with [[target.select]], all rows or some"
+            )
+        with closing(Session(self._address)) as session:
+            session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            yield session, Content(session, read_schema(session), self._target, self._secrets)
+
+
+def _rank(seed: bytes, place: Locator) -> bytes:
+    """Return a number that the seed fixes, so that the same places are drawn each time."""
+    return hashlib.blake2b(f"{place.unit} {place.item}".encode(), key=seed[:64], digest_size=16).digest()

@@ -1,0 +1,309 @@
+"""The rows of a database: which are selected, which are held, which must stay; and one row by its key.
+
+Rules kept: selections and holds are evaluated together, in one transaction; a row that a condition
+says NULL about is not selected; keys are handed out sealed, because a key may be somebody's e-mail.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are typed
+
+import base64
+import datetime
+import decimal
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from deleatur.api import Failed, Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur_plugins.mariadb.connecting import Session, quoted
+from deleatur_plugins.mariadb.schema import FLOATS, INTEGERS, TEXTS, WORDS, Column, Schema, Table
+from deleatur_plugins.mariadb.selecting import Selector
+
+_BATCH = 500  # keys in one statement
+Key = tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One table from which rows go; `clause` is true for exactly those, and `held` for those kept back."""
+
+    table: Table
+    clause: str
+    held: tuple[tuple[str, str], ...]  # hold id, clause
+
+
+class Content:
+    """The rows of one session's snapshot, split into those to erase and those to keep."""
+
+    def __init__(self, session: Session, schema: Schema, target: Target, secrets: Secrets) -> None:
+        self._session = session
+        self.schema = schema
+        self._target = target
+        self._key = secrets["digest-key"]
+        self._selector = Selector(session, schema, secrets)
+        self.choices = self._choose()
+
+    def _choose(self) -> tuple[Choice, ...]:
+        """Combine the selections of each table and take the holds out of them."""
+        selected: dict[str, list[str]] = {}
+        for selection in self._target.select:
+            table = self.schema.table(selection.table)
+            if hindrance := table.hindrance():
+                raise Refused(hindrance)
+            selected.setdefault(table.name, []).append(self._selector.clause(table, selection.where))
+        held: dict[str, list[tuple[str, str]]] = {}
+        for hold in self._target.hold:
+            table = self.schema.table(hold.table)
+            if table.name not in selected:
+                raise Refused(
+                    f"hold {hold.id!r} names {table.name!r}, from which nothing is selected, so it holds "
+                    "nothing; name the rows that must stay in each selected table"
+                )
+            held.setdefault(table.name, []).append((hold.id, self._selector.clause(table, hold.where)))
+        choices = []
+        for name, clauses in sorted(selected.items()):
+            asked = " OR ".join(f"({clause})" for clause in clauses)
+            kept = [f" AND NOT (({clause}) IS TRUE)" for _, clause in held.get(name, ())]
+            holds = tuple((id_, f"(({asked}) IS TRUE AND ({c}) IS TRUE)") for id_, c in held.get(name, ()))
+            choices.append(Choice(self.schema.table(name), f"(({asked}) IS TRUE{''.join(kept)})", holds))
+        return tuple(choices)
+
+    # --- what goes
+
+    def units(self, *, locking: bool = False) -> tuple[Unit, ...]:
+        """Return one unit for each table that has rows to erase; its digest covers their content."""
+        lock = " FOR UPDATE" if locking else ""
+        units = (self._unit(f"table {c.table.name}", c.table, c.clause, lock) for c in self.choices)
+        return tuple(unit for unit in units if unit.size)
+
+    def held(self) -> tuple[Unit, ...]:
+        """Return one unit for each hold that keeps rows back."""
+        units = (
+            self._unit(f"hold {id_} table {c.table.name}", c.table, clause, "")
+            for c in self.choices
+            for id_, clause in c.held
+        )
+        return tuple(unit for unit in units if unit.size)
+
+    def _unit(self, name: str, table: Table, clause: str, lock: str) -> Unit:
+        rows = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal rows
+            for row in self._rows(table, clause, lock):
+                rows += 1
+                yield row
+
+        digest = keyed_digest_of_set(self._key, counted())
+        return Unit(name=name, size=rows, digest=keyed_digest(self._key, name.encode(), digest.encode()))
+
+    def keys(self, choice: Choice) -> list[Key]:
+        """Return the primary keys of the rows to erase, and lock these rows."""
+        columns = ", ".join(f"t0.{quoted(c.name)}" for c in choice.table.key)
+        statement = f"SELECT {columns} FROM {choice.table.sql} AS t0 WHERE {choice.clause} FOR UPDATE"
+        return [tuple(row) for row in self._session.stream(statement)]
+
+    def delete(self, table: Table, keys: Sequence[Key]) -> int:
+        """Delete rows by their keys; return how many there were."""
+        deleted = 0
+        for first in range(0, len(keys), _BATCH):
+            deleted += self._session.run(
+                f"DELETE FROM {table.sql} WHERE {matching(table, keys[first : first + _BATCH], '')}"
+            )
+        return deleted
+
+    def referring(self, *, locking: bool = False) -> tuple[str, ...]:
+        """Return the tables with rows that stay and refer to rows that go.
+
+        With foreign keys from another database it is that database's tables that are named.
+        """
+        chosen = {c.table.name: c for c in self.choices}
+        found = []
+        for key in self.schema.keys:
+            if key.refers_to not in chosen:
+                continue
+            goes = chosen[key.refers_to]
+            joined = " AND ".join(
+                f"s.{quoted(here)} = t0.{quoted(there)}"
+                for here, there in zip(key.columns, key.referred, strict=True)
+            )
+            stays = "1"
+            if key.table in chosen:
+                own = chosen[key.table].table
+                same = " AND ".join(f"t0.{quoted(c.name)} = s.{quoted(c.name)}" for c in own.key)
+                stays = (
+                    f"NOT EXISTS (SELECT 1 FROM {own.sql} AS t0 WHERE {same} AND {chosen[own.name].clause})"
+                )
+            source = quoted(key.table)
+            if key.table not in self.schema.tables:
+                source = ".".join(map(quoted, key.table.split(".", 1)))  # of another database
+            if self._session.rows(
+                f"SELECT 1 FROM {source} AS s JOIN {goes.table.sql} AS t0 ON {joined} "
+                f"WHERE {goes.clause} AND {stays} LIMIT 1{' LOCK IN SHARE MODE' if locking else ''}"
+            ):
+                found.append(key.table)
+        return tuple(dict.fromkeys(found))
+
+    # --- places
+
+    def places(self) -> Iterator[tuple[Table, str, str]]:
+        """Yield table, sealed key and column of every selected text or blob that is not empty.
+
+        A row without any stands for itself, with "" for the column.
+        """
+        for choice in self.choices:
+            table = choice.table
+            searched = [c.name for c in table.columns if c.searched]
+            columns = [
+                *(f"t0.{quoted(c.name)}" for c in table.key),
+                *(f"OCTET_LENGTH(t0.{quoted(n)})" for n in searched),
+            ]
+            for row in self._session.stream(
+                f"SELECT {', '.join(columns)} FROM {table.sql} AS t0 WHERE {choice.clause} "
+                f"ORDER BY {_order(table)}"
+            ):
+                sealed = seal(self._key, table, tuple(row[: len(table.key)]))
+                lengths = zip(searched, row[len(table.key) :], strict=True)
+                for column in [name for name, length in lengths if length and int(length)] or [""]:
+                    yield table, sealed, column
+
+    # --- what stays
+
+    def bystanders(self) -> Iterator[bytes]:
+        """Yield the declarations and every row that is not selected, table by table."""
+        for statement in self.schema.statements:
+            yield b"declared " + statement
+        clauses = {c.table.name: f"NOT {c.clause}" for c in self.choices}
+        for table in self.schema.kept():
+            yield b"table " + table.name.encode()
+            rows = self._rows(table, clauses.get(table.name, "1"), "")
+            if table.key:
+                yield from rows
+            else:
+                yield keyed_digest_of_set(self._key, rows).encode()
+
+    def _rows(self, table: Table, clause: str, lock: str) -> Iterator[bytes]:
+        columns = ", ".join(f"t0.{quoted(c.name)}" for c in table.columns)
+        order = f" ORDER BY {_order(table)}" if table.key and not lock else ""
+        for row in self._session.stream(
+            f"SELECT {columns} FROM {table.sql} AS t0 WHERE {clause}{order}{lock}"
+        ):
+            yield b"".join(b"n" if v is None else b"v" + len(v).to_bytes(8, "big") + v for v in row)
+
+    # --- what is archived
+
+    def check_archive(self) -> None:
+        """See that the archive names only what is there, and that it forgets no column.
+
+        Raises:
+            Refused: a name that the schema does not know, or a column without a rule.
+        """
+        for wanted in self._target.archive:
+            table = self.schema.table(wanted.table)
+            self._selector.clause(table, wanted.where)
+            for name in wanted.columns:
+                table.column(name)
+            silent = [c.name for c in table.columns if c.name not in wanted.columns]
+            if silent:
+                raise Refused(f"the archive of {table.name!r} has no rule for {', '.join(silent)[:200]}")
+
+    def records(self, table_name: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table that the target's archive keeps, as Python values."""
+        for wanted in self._target.archive:
+            if wanted.table == table_name:
+                table = self.schema.table(table_name)
+                clause = self._selector.clause(table, wanted.where)
+                for row in typed_rows(self._session, table, clause):
+                    yield {c.name: v for c, v in zip(table.columns, row, strict=True)}
+
+
+def typed_rows(session: Session, table: Table, clause: str = "1") -> Iterator[tuple[Any, ...]]:
+    """Yield rows as Python values, texts converted to Unicode by the server."""
+    columns = ", ".join(
+        f"CONVERT(t0.{quoted(c.name)} USING utf8mb4)" if c.type in TEXTS | WORDS else f"t0.{quoted(c.name)}"
+        for c in table.columns
+    )
+    order = f" ORDER BY {_order(table)}" if table.key else ""
+    for row in session.stream(f"SELECT {columns} FROM {table.sql} AS t0 WHERE {clause}{order}"):
+        yield tuple(None if v is None else _python(c, v) for c, v in zip(table.columns, row, strict=True))
+
+
+def _python(column: Column, value: bytes) -> Any:
+    if column.type in INTEGERS:
+        return int(value)
+    if column.type in FLOATS:
+        return float(value)
+    if column.type == "decimal":
+        return decimal.Decimal(value.decode())
+    if column.type in TEXTS | WORDS | {"time"}:
+        return value.decode()
+    try:
+        if column.type == "date":
+            return datetime.date.fromisoformat(value.decode())
+        if column.type in ("datetime", "timestamp"):
+            return datetime.datetime.fromisoformat(value.decode())
+    except ValueError:  # 0000-00-00 and 2026-02-00, which MariaDB can store and no calendar has
+        return value.decode()
+    return value
+
+
+def value_at(session: Session, key: bytes, table: Table, sealed: str, column: str) -> bytes | None:
+    """Return the stored bytes of one column of one row; None when there is no such row, or a NULL in it."""
+    value = quoted(table.column(column).name) if column else "''"
+    where = matching(table, [unseal(key, table, sealed)], "")
+    rows = session.rows(f"SELECT {value} FROM {table.sql} WHERE {where}")
+    return None if not rows or rows[0][0] is None else bytes(rows[0][0])
+
+
+def matching(table: Table, keys: Sequence[Key], alias: str) -> str:
+    """Return the condition that a row's primary key is one of `keys`."""
+    names = [f"{alias}{quoted(c.name)}" for c in table.key]
+    literals = [[_literal(c, v) for c, v in zip(table.key, key, strict=True)] for key in keys]
+    if len(names) == 1:
+        return f"{names[0]} IN ({', '.join(one for (one,) in literals)})"
+    each = (" AND ".join(f"{n} = {v}" for n, v in zip(names, one, strict=True)) for one in literals)
+    return " OR ".join(f"({condition})" for condition in each)
+
+
+def _literal(column: Column, value: bytes) -> str:
+    """Return a value that the server gave as SQL text of the same type, character set and collation."""
+    if column.type in INTEGERS | {"decimal"}:
+        return value.decode("ascii")
+    if not value:
+        return "''"
+    if column.charset:
+        return f"_{column.charset} x'{value.hex()}' COLLATE {column.collation}"
+    if column.type in ("date", "time", "datetime", "timestamp", *WORDS):
+        return "'" + value.decode("ascii").replace("'", "''") + "'"
+    return f"x'{value.hex()}'"
+
+
+def _order(table: Table) -> str:
+    return ", ".join(f"t0.{quoted(c.name)}" for c in table.key)
+
+
+def seal(key: bytes, table: Table, row: Key) -> str:
+    """Encrypt a primary key, the same one always alike (AES-SIV, RFC 5297)."""
+    content = b"".join(len(part).to_bytes(4, "big") + part for part in row)
+    return base64.urlsafe_b64encode(_siv(key).encrypt(content, [table.name.encode()])).decode()
+
+
+def unseal(key: bytes, table: Table, sealed: str) -> Key:
+    """Decrypt a primary key. Raises Failed when the place is none of this job's."""
+    try:
+        content = _siv(key).decrypt(base64.urlsafe_b64decode(sealed), [table.name.encode()])
+    except (InvalidTag, ValueError):
+        raise Failed("the place is none of this backend's") from None
+    parts = []
+    while content:
+        length = int.from_bytes(content[:4], "big")
+        parts.append(content[4 : 4 + length])
+        content = content[4 + length :]
+    return tuple(parts)
+
+
+def _siv(key: bytes) -> AESSIV:
+    return AESSIV(hashlib.blake2b(b"primary keys", key=key).digest())

@@ -1,0 +1,233 @@
+"""Let the server write every file anew that held the rows, and shred what it gives up.
+
+Rules kept: each file has a second name of ours before the server may unlink it; whatever is not a
+file of its own (undo, doublewrite, redo) is churned until it is measured that nothing old is left;
+all of it may be done again from the start after a kill, of this process or of the server.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are typed
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deleatur.api import Cursor, Failed, Keystream, LinkShredder, Refused, Secrets, Target, Transient
+from deleatur_plugins.mariadb.connecting import Session, quoted
+from deleatur_plugins.mariadb.deleting import delete_rows
+from deleatur_plugins.mariadb.ground import Ground
+from deleatur_plugins.mariadb.innodb import Leftover
+from deleatur_plugins.mariadb.rights import WORK
+
+_FILLER = f"{quoted(WORK)}.`filler`"
+_ROWS, _WIDTH = 512, 7000  # of the filler: 256 pages, twice what the doublewrite buffer holds
+_SMALL = 4  # rows whose undo fills more than one page: such a segment is freed, not kept for reuse
+_SEGMENTS = 128  # rollback segments, which transactions take in turn
+_LARGE = 16 << 20  # bytes of redo log; so many more are filled faster
+_PATIENCE = 60  # seconds without any progress
+_ATTEMPTS = 20  # to be rid of a binary log that still holds an unfinished group of transactions
+_SETTINGS = {
+    "innodb_immediate_scrub_data_uncompressed": "ON",  # freed pages are written as zeros
+    "innodb_purge_rseg_truncate_frequency": "1",  # freed undo is given back at once
+}
+
+
+class Rebuilding:
+    """One run of the action `rebuild`."""
+
+    def __init__(
+        self, session: Session, ground: Ground, target: Target, secrets: Secrets, keystream: Keystream
+    ) -> None:
+        self._session = session
+        self._ground = ground
+        self._target = target
+        self._secrets = secrets
+        self._keystream = keystream
+        self._tables = sorted({selection.table for selection in target.select})
+
+    def run(self, after: Cursor | None) -> Iterator[Cursor]:
+        """Go the whole way, whatever an earlier run did of it."""
+        self._session.run("SET SESSION sql_log_bin=OFF")  # the deletion itself would be one more copy
+        with self._scrubbing():
+            rows = delete_rows(self._session, self._target, self._secrets) or (after.done if after else 0)
+            yield Cursor(f"deleted {rows}", rows)
+            with LinkShredder(self._ground.journal) as links:
+                for number, table in enumerate(self._tables, start=1):
+                    self._rebuild(links, table)
+                    yield Cursor(f"rebuilt {number}", rows)
+                self._renew_statistics(links)
+                yield Cursor("statistics", rows)
+                self._give_up_binary_logs(links)
+                self._give_up_statement_logs(links)
+                yield Cursor("logs", rows)
+                for unit, offset in links.shred(self._keystream):
+                    yield Cursor(f"shredded {unit} {offset}", rows)
+                links.release(links.in_use())
+                links.finish()
+            self._churn()
+            yield Cursor("churned", rows)
+
+    @contextmanager
+    def _scrubbing(self) -> Iterator[None]:
+        """Change what the server does with freed pages, and change it back."""
+        before = {name: self._ground.variable(name) for name in _SETTINGS}
+        for name, value in _SETTINGS.items():
+            self._session.run(f"SET GLOBAL {name}={value}")
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                self._session.run(f"SET GLOBAL {name}={value}")
+
+    def _rebuild(self, links: LinkShredder, table: str) -> None:
+        own = f"{self._ground.file_name(self._session.address.database)}/{self._ground.file_name(table)}"
+        paths = [
+            self._ground.data / path
+            for name, path in self._session.texts(
+                "SELECT name, filename FROM information_schema.innodb_sys_tablespaces"
+            )
+            if name == own or name.lower().startswith(f"{own}#p#".lower())  # its partitions
+        ]
+        if not paths:
+            raise Failed(f"the server names no file of table {table!r}")
+        held = links.hold(paths)
+        self._session.run(f"ALTER TABLE {quoted(table)} FORCE, ALGORITHM=INPLACE, LOCK=NONE")
+        if set(held) & set(links.in_use()):
+            raise Failed(f"the server kept the old file of table {table!r}")
+
+    def _renew_statistics(self, links: LinkShredder) -> None:
+        """Take the rows' lowest, highest and frequent values out of the engine-independent statistics."""
+        database = self._session.literal(self._session.address.database)
+        ours = (
+            f"db_name = {database} AND table_name IN ({', '.join(map(self._session.literal, self._tables))})"
+        )
+        columns: dict[str, list[str]] = {}
+        for table, column in self._session.texts(
+            f"SELECT table_name, column_name FROM mysql.column_stats WHERE {ours} ORDER BY 1, 2"
+        ):
+            columns.setdefault(table, []).append(quoted(column))
+        folder = self._ground.data / "mysql"
+        links.hold([folder / "column_stats.MAD", folder / "column_stats.MAI"])
+        self._session.run(f"DELETE FROM mysql.column_stats WHERE {ours}")
+        self._session.run("ALTER TABLE mysql.column_stats FORCE, ALGORITHM=COPY")
+        for table, names in columns.items():
+            self._session.rows(
+                f"ANALYZE NO_WRITE_TO_BINLOG TABLE {quoted(table)} "
+                f"PERSISTENT FOR COLUMNS ({', '.join(names)}) INDEXES ()"
+            )
+
+    def _give_up_binary_logs(self, links: LinkShredder) -> None:
+        """Purge every binary log but a new one; a log with unfinished transactions is kept silently."""
+        if self._ground.variable("log_bin") != "ON":
+            return
+        folder = self._ground.beside("log_bin_basename").parent
+        for _ in range(_ATTEMPTS):
+            old = [row[0] for row in self._session.texts("SHOW BINARY LOGS")]
+            links.hold(folder / name for name in old)
+            self._session.run("FLUSH BINARY LOGS")
+            newest = self._session.texts("SHOW BINARY LOGS")[-1][0]
+            self._session.run(f"PURGE BINARY LOGS TO {self._session.literal(newest)}")
+            if not {row[0] for row in self._session.texts("SHOW BINARY LOGS")} & set(old):
+                return
+            time.sleep(0.1)
+        raise Transient("the server keeps binary logs with unfinished transactions; try again")
+
+    def _give_up_statement_logs(self, links: LinkShredder) -> None:
+        """Take the names of the logs of statements away and let the server begin new ones."""
+        for name in ("general_log_file", "slow_query_log_file"):
+            path = self._ground.beside(name)
+            if links.hold([path]):
+                path.unlink()
+                _flush(path.parent)
+        self._session.run("FLUSH GENERAL LOGS")
+        self._session.run("FLUSH SLOW LOGS")
+
+    def _churn(self) -> None:
+        """Write filler until redo, doublewrite buffer and undo hold nothing from before, as measured.
+
+        Raises:
+            Transient: something old stays; the message says what keeps it.
+        """
+        transaction = self._prepare_filler()
+        begin = self._session.number("Innodb_lsn_current")
+        redo = int(self._ground.variable("innodb_log_file_size"))  # a ring: so many bytes overwrite all of it
+        pages = self._ground.pages()
+        best, end, letter = (redo, 1 << 30, 1 << 30), time.monotonic() + _PATIENCE, 0
+        clean = False
+        while True:
+            for _ in range(_SEGMENTS):
+                self._fill(letter := letter + 1, f" WHERE id <= {_SMALL}")
+            for _ in range(1 + redo // _LARGE):
+                self._fill(letter := letter + 1, f" WHERE id <= {_SEGMENTS}")
+            self._checkpoint()
+            self._session.run(
+                f"UPDATE {_FILLER} SET touched = {letter}"
+            )  # every page, and little redo: so one
+            self._checkpoint()  # flush writes them all, and fills the doublewrite buffer up
+            written = self._session.number("Innodb_lsn_current") - begin
+            old = pages.older(than_lsn=begin, than_transaction=transaction)
+            if clean:  # twice: freed undo pages become zeros with the flush that follows their release
+                break
+            clean = written >= redo and old.nothing
+            now = (max(redo - written, 0), old.doublewrite, old.undo)
+            if now < best:
+                best, end = now, time.monotonic() + _PATIENCE
+            elif time.monotonic() >= end:
+                raise Transient(_told(old))
+        self._session.run(f"DROP DATABASE {quoted(WORK)}")
+
+    def _checkpoint(self) -> None:
+        """Have every changed page written out."""
+        self._session.run("SET GLOBAL innodb_log_checkpoint_now=ON")
+
+    def _fill(self, number: int, where: str) -> None:
+        """Change the filler; each call writes other bytes than the last, or nothing would be written."""
+        self._session.run(f"UPDATE {_FILLER} SET a = REPEAT(CHAR({97 + number % 26}), {_WIDTH}){where}")
+
+    def _prepare_filler(self) -> int:
+        """Make the filler table anew; return a transaction's number that is higher than the deletion's."""
+        name = self._session.literal(WORK)
+        foreign = self._session.texts(
+            "SELECT table_name FROM information_schema.tables "
+            f"WHERE table_schema = {name} AND table_name <> 'filler'"
+        )
+        if foreign:
+            raise Refused(
+                f"the database {WORK} is for the length of an erase and holds other tables; move them"
+            )
+        run = self._session.run
+        run(f"DROP DATABASE IF EXISTS {quoted(WORK)}")
+        run(f"CREATE DATABASE {quoted(WORK)}")
+        run(
+            f"CREATE TABLE {_FILLER} (id INT PRIMARY KEY, touched INT NOT NULL, "
+            f"a VARBINARY({_WIDTH}) NOT NULL) ENGINE=InnoDB"
+        )
+        run("START TRANSACTION")
+        rows = ", ".join(f"({n}, 0, REPEAT('f', {_WIDTH}))" for n in range(1, _ROWS + 1))
+        run(f"INSERT INTO {_FILLER} VALUES {rows}")
+        for _ in range(_ATTEMPTS):
+            found = self._session.texts(
+                "SELECT trx_id FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = CONNECTION_ID()"
+            )
+            if found:
+                run("COMMIT")
+                return int(found[0][0])
+            time.sleep(0.1)  # the table is a snapshot, taken at most every tenth of a second
+        raise Transient("the server does not show this connection's own transaction; try again")
+
+
+def _told(old: Leftover) -> str:
+    if old.undo:
+        return f"{old.undo} undo segments from before the deletion stay in use: a transaction is open; end it"
+    if old.doublewrite:
+        return f"{old.doublewrite} pages of the doublewrite buffer were not written anew; try again"
+    return "the redo log was not written anew within a minute; try again when the server is less busy"
+
+
+def _flush(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
