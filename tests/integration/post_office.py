@@ -122,7 +122,7 @@ class _Controller(Controller):
 def _authenticator(user: str) -> Callable[..., AuthResult]:
     def check(server: object, session: object, envelope: object, mechanism: str, data: object) -> AuthResult:
         good = isinstance(data, LoginPassword) and (data.login, data.password) == (user.encode(), b"secret")
-        return AuthResult(success=good)
+        return AuthResult(success=good, handled=False)  # so the server says 535 itself
 
     return check
 

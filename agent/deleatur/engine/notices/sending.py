@@ -9,7 +9,7 @@ import smtplib
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -70,6 +70,7 @@ class Server:
             raise Transient(f"{parts.hostname} cannot be reached now: {type(error).__name__}") from None
         try:
             self._log_in(connection, unquote(parts.username or ""))
+            connection.ehlo_or_helo_if_needed()
             yield connection
         finally:
             connection.close()
@@ -80,11 +81,12 @@ class Server:
         if self.ca is not None:
             context.load_verify_locations(self.ca)
         if scheme == "smtps":
-            connection: smtplib.SMTP = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
-        else:
-            connection = smtplib.SMTP(host, port, timeout=TIMEOUT)
+            return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
+        connection = smtplib.SMTP(host, port, timeout=TIMEOUT)
+        with ExitStack() as unless_encrypted:
+            unless_encrypted.callback(connection.close)
             connection.starttls(context=context)
-        connection.ehlo_or_helo_if_needed()
+            unless_encrypted.pop_all()
         return connection
 
     def _log_in(self, connection: smtplib.SMTP, user: str) -> None:
