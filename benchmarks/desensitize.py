@@ -30,9 +30,10 @@ from benchmarks import result
 from deleatur.archive import new_identity, write_archive
 from deleatur.desensitize import keyed
 from deleatur.desensitize.rules import apply_rules_to_stream
-from deleatur.documents.job import ArchivedTable, Custodian, Rule, Target
+from deleatur.documents.job import ArchivedTable, Rule, Target
 from deleatur.documents.place import Identity, Sampling
 from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.testing.keepers import keepers
 from deleatur.testing.shop import numbers
 
 QUICK, ROWS = 20_000, 1_000_000
@@ -146,16 +147,17 @@ def planned(rules: dict[str, Rule]) -> PlannedTarget:
 def seal(rows: int) -> int:
     """Write one archive of `rows` records; return the peak in KiB."""
 
-    custodian = Custodian(name="benchmark", recipient=new_identity()[1], retain_until="2036-12-31")
+    custody = keepers(new_identity()[1])
     with tempfile.TemporaryDirectory() as folder:
         write_archive(
             Path(folder),
             planned(RULES),
             {"invoices": partial(records_of, rows)},
-            custodian,
+            custody,
             job="benchmark",
             plan_digest="0" * 64,
             key=KEY,
+            challenge=KEY,
         )
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

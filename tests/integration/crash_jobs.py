@@ -30,6 +30,7 @@ from deleatur.errors import DeleaturError, Refused, Transient
 from deleatur.judge.fingerprint import key_id
 from deleatur.sanitize.usage import Usage
 from deleatur.testing.faults import list_calls
+from deleatur.testing.keepers import keepers_text
 from deleatur.testing.memory import Store, memory_url
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.approval import approvers_in
@@ -132,7 +133,7 @@ class Scenario:
 
     def archived(self) -> object:
         """Open the archive as its custodian does."""
-        files = sorted(self.job.archive.iterdir()) if self.job.archive.exists() else []
+        files = sorted(self.job.archive.glob("*.age")) if self.job.archive.exists() else []
         return {
             file.name: {
                 name: table.to_pylist() for name, table in open_archive(file, IDENTITY).tables.items()
@@ -300,7 +301,7 @@ year = {{ rule = "keep" }}
 total = {{ rule = "keep" }}
 phone = {{ rule = "drop" }}
 """
-CUSTODIAN = f'[custodian]\nname = "accounting"\nrecipient = "{RECIPIENT}"\nretain_until = "2036-12-31"\n'
+CUSTODIAN = keepers_text(RECIPIENT)
 
 
 @cache

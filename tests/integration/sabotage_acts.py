@@ -340,8 +340,8 @@ def false_archive(world: World) -> list[j.AnyEvent]:
     world.job.archive.mkdir(exist_ok=True)
     content = b"nothing of value"
     (world.job.archive / "sabotage-t.tar.age").write_bytes(content)
-    custodian = world.plan().custodian
-    assert custodian is not None
+    custody = world.plan().custody
+    assert custody is not None
     table = world.plan().targets[0].target.archive[0].table
     sha256 = hashlib.sha256(content).hexdigest()
     return [
@@ -351,8 +351,8 @@ def false_archive(world: World) -> list[j.AnyEvent]:
             sha256=sha256,
             size=len(content),
             tables=(j.ArchivedRows(table=table, rows=4, sha256="ab" * 32),),
-            custodian=custodian.name,
-            recipient=custodian.recipient,
+            contents="0" * 64,
+            recipients=tuple(c.recipient for c in custody.custodian),
             compared="decrypted",
         )
     ]
@@ -371,7 +371,7 @@ def forge_and_forget(world: World) -> None:
 
 
 def archive(world: World) -> Path:
-    return next(world.job.archive.iterdir())
+    return next(world.job.archive.glob("*.age"))
 
 
 def empty_archive(world: World) -> None:

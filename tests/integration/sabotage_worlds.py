@@ -16,6 +16,7 @@ from deleatur.documents import journal as j
 from deleatur.documents.plan import Plan
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.jobs import read_plan
+from deleatur.testing.keepers import keepers_text
 from deleatur.testing.memory import Box, Index, MemoryBackend, Store, memory_url
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.file import FileBackend
@@ -31,11 +32,7 @@ name = "sabotage"
 reason = "other"
 authority = "a test"
 requested_by = "tester"
-[custodian]
-name = "accounting"
-recipient = "{RECIPIENT}"
-retain_until = "2036-12-31"
-"""
+{keepers_text(RECIPIENT)}"""
 DEVICE = "[verification]\ndevice = true\n"
 
 

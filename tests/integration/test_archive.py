@@ -22,16 +22,19 @@ from hypothesis import strategies as st
 
 from deleatur.archive import bag as bags
 from deleatur.archive import check_archive, new_identity, open_archive, records, seal, write_archive
+from deleatur.archive.age import recipient_of
 from deleatur.archive.bag import Bag
-from deleatur.documents.job import ArchivedTable, Custodian, Rule, Target
+from deleatur.documents.job import ArchivedTable, Custody, Rule, Target
 from deleatur.documents.journal import Archived
 from deleatur.documents.place import Identity, Sampling
 from deleatur.documents.plan import PlannedTarget, PluginPin
 from deleatur.errors import Failed, Malformed, Refused
+from deleatur.testing.keepers import keepers
 
 KEY = b"k" * 32
 IDENTITY, RECIPIENT = new_identity()
-CUSTODIAN = Custodian(name="records-office", recipient=RECIPIENT, retain_until="2036-12-31")
+CUSTODY = keepers(RECIPIENT, name="records-office")
+CHALLENGE = b"c" * 32
 
 INVOICES = [
     {
@@ -100,17 +103,20 @@ def write(
     folder: Path,
     tables: Mapping[str, list[dict[str, Any]]] | None = None,
     rules: Mapping[str, Mapping[str, Rule]] | None = None,
-    custodian: Custodian = CUSTODIAN,
+    custody: Custody = CUSTODY,
+    earlier: Archived | None = None,
 ) -> Archived:
     tables = tables or {"invoices": INVOICES}
     return write_archive(
         folder,
         planned(rules or {"invoices": RULES}),
         {name: partial(iter, rows) for name, rows in tables.items()},
-        custodian,
+        custody,
         job="close-shop",
         plan_digest="ab" * 32,
         key=KEY,
+        challenge=CHALLENGE,
+        earlier=earlier,
     )
 
 
@@ -145,7 +151,7 @@ def test_distribution_tools_alone_open_the_package(tmp_path: Path) -> None:
     )
     done = subprocess.run(["bash", "-ceo", "pipefail", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(": OK\n") == 9
+    assert done.stdout.count(": OK\n") == 10
     bag = tmp_path / "close-shop-crm"
     csv = (bag / "data/tables/invoices/part-00001.csv").read_text(encoding="utf-8")
     assert csv.splitlines()[0] == '"id","customer_id","name","total","at"'
@@ -200,16 +206,16 @@ def test_only_the_custodian_opens_it(tmp_path: Path) -> None:
 
 def test_mistyped_recipient_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     wrong = RECIPIENT[:-1] + ("q" if RECIPIENT[-1] != "q" else "p")
-    custodian = Custodian(name="records-office", recipient=wrong, retain_until="2036-12-31")
+    custody = keepers(wrong)
     with pytest.raises(Refused, match="mistyped"):
-        write(tmp_path, custodian=custodian)
+        write(tmp_path, custody=custody)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_retention_date_that_the_calendar_does_not_have_is_refused(tmp_path: Path) -> None:
-    custodian = Custodian(name="records-office", recipient=RECIPIENT, retain_until="2036-02-31")
+    custody = keepers(RECIPIENT, until="2036-02-31")
     with pytest.raises(Refused, match="the calendar has no 2036-02-31"):
-        write(tmp_path, custodian=custodian)
+        write(tmp_path, custody=custody)
 
 
 @pytest.mark.parametrize("text", ["call {} today", "电话{}。", "{}"])
@@ -299,10 +305,11 @@ def write_read(folder: Path, readings: list[Any]) -> None:
         folder,
         planned({"t": {"a": Rule(rule="keep")}}),
         {"t": lambda: iter(next(later))},
-        CUSTODIAN,
+        CUSTODY,
         job="close-shop",
         plan_digest="ab" * 32,
         key=KEY,
+        challenge=CHALLENGE,
     )
 
 
@@ -501,7 +508,7 @@ def test_a_package_that_a_stranger_sealed_is_judged_by_the_specification(
     tmp_path: Path, payload: dict[str, bytes], error: type[Exception]
 ) -> None:
     path = tmp_path / "stranger.tar.age"
-    seal.seal(iter([make_bag("bag", payload, {}, "")]), path, CUSTODIAN)
+    seal.seal(iter([make_bag("bag", payload, {}, "")]), path, [recipient_of(CUSTODY.custodian[0])])
     with pytest.raises(error):
         open_archive(path, IDENTITY)
 
@@ -548,3 +555,17 @@ def test_missing_extras_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.count("install deleatur[archive]") == 2
+
+
+def test_an_earlier_archive_stays_while_its_records_give_the_same_bag(tmp_path: Path) -> None:
+    first = write(tmp_path)
+    sealed = (tmp_path / first.file).read_bytes()
+    again = partial(write, tmp_path, earlier=first)
+    assert again() == first
+    assert (tmp_path / first.file).read_bytes() == sealed
+    changed = again({"invoices": [{**row, "total": 1} for row in INVOICES]})
+    assert changed.contents != first.contents
+    assert changed.sha256 != first.sha256
+    assert [t.rows for t in changed.tables] == [3]
+    (tmp_path / first.file).write_bytes(sealed[:-1])
+    assert again().sha256 != first.sha256

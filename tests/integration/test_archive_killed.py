@@ -13,11 +13,11 @@ import json, os, sys
 from pathlib import Path
 from deleatur.archive import new_identity, write_archive
 from deleatur.documents.codec import decode_json
-from deleatur.documents.job import Custodian
+from deleatur.testing.keepers import keepers
 from deleatur.documents.plan import PlannedTarget
 
 folder, stop = Path(sys.argv[1]), int(sys.argv[2])
-opened, calls = [], 0
+opened, calls, KEY = [], 0, bytes(32)
 
 def audit(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes)):
@@ -43,9 +43,9 @@ for name in ("write", "fsync", "rename", "mkdir"):
     setattr(os, name, counted(getattr(os, name)))
 planned = decode_json(Path(sys.argv[3]).read_bytes(), PlannedTarget)
 rows = [{"id": n, "name": f"{sys.argv[4]} {n}"} for n in range(2000)]
-custodian = Custodian(name="c", recipient=new_identity()[1], retain_until="2036-12-31")
+custody = keepers(new_identity()[1])
 records = {"t": lambda: iter(rows)}
-archived = write_archive(folder, planned, records, custodian, job="j", plan_digest="0", key=bytes(32))
+archived = write_archive(folder, planned, records, custody, job="j", plan_digest="0", key=KEY, challenge=KEY)
 print(json.dumps({"calls": calls, "opened": opened, "file": archived.file, "sha256": archived.sha256}))
 """
 

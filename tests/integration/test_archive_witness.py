@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from deleatur.archive import new_identity, seal
 from deleatur.archive.bag import Bag
-from deleatur.documents.job import Custodian
+from deleatur.archive.age import recipient_of
+from deleatur.testing.keepers import keepers
 
 opens_to = seal._opens_to
 
@@ -20,8 +21,8 @@ def told(path, identity, digest):
     return opens_to(path, identity, digest)
 
 seal._opens_to = told
-custodian = Custodian(name="c", recipient=new_identity()[1], retain_until="2036-12-31")
-seal.seal(Bag("b").end({"README.txt": b"plain" * 1000}, ""), Path(sys.argv[1]), custodian)
+recipients = [recipient_of(c) for c in keepers(new_identity()[1]).custodian]
+seal.seal(Bag("b").end({"README.txt": b"plain" * 1000}, ""), Path(sys.argv[1]), recipients)
 print("sealed", flush=True)
 sys.stdin.readline()
 """

@@ -17,6 +17,7 @@ import pytest
 from deleatur.archive.age import new_identity
 from deleatur.archive.package import open_archive
 from deleatur.engine.directory import JobDirectory
+from deleatur.testing.keepers import keepers_text
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 
@@ -47,11 +48,7 @@ requested_by = "legal"
 [verification]
 device = {str(device).lower()}
 
-[custodian]
-name = "accounting"
-recipient = "{recipient}"
-retain_until = "2036-12-31"
-
+{keepers_text(recipient)}
 [[target]]
 id = "chinook"
 url = "sqlite://{database}"

@@ -14,6 +14,7 @@ import pytest
 
 from deleatur.archive.age import new_identity
 from deleatur.errors import Malformed, Refused, Unsupported
+from deleatur.testing.keepers import keepers_text
 from deleatur.testing.workbench import Workbench
 
 from .hostile import HEAD, Agent, Ended, content_of, file_target
@@ -144,8 +145,7 @@ def asked(database: Path, target: dict[str, Any]) -> str:
     """Return the text of a job on the database."""
     fields = {"id": "crm", "url": f"sqlite://{database}", **target}
     lines = "\n".join(f"{key} = {toml(value)}" for key, value in fields.items())
-    custodian = f'name = "notary"\nrecipient = "{RECIPIENT}"\nretain_until = "2036-12-31"\n'
-    return f"{HEAD}[custodian]\n{custodian}[[target]]\n{lines}\n"
+    return f"{HEAD}{keepers_text(RECIPIENT)}[[target]]\n{lines}\n"
 
 
 def planned_size(job: Path) -> int | None:

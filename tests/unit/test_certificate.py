@@ -236,7 +236,7 @@ def test_a_certificate_of_another_target_is_refused(folder: Path, tmp_path: Path
         (lambda p: p["approvals"].update(threshold=1), "approvals.threshold"),
         (lambda p: p["knownLimits"].pop(), "knownLimits"),
         (lambda p: p["targets"][0].update(units=2), "targets[0].units"),
-        (lambda p: p["archives"][0].update(custodian="me"), "archives[0].custodian"),
+        (lambda p: p["archives"][0].update(custodians=[]), "archives[0].custodians"),
         (lambda p: p["times"].update(verified="2026-03-01T09:00:00Z"), "times.verified"),
         (lambda p: p["software"].update(version="9"), "software.version"),
         (lambda p: p["outcome"]["perTarget"][0]["claims"][0].update(text="All gone."), "claims[0].text"),

@@ -283,7 +283,7 @@ def test_all_faults_between_fields_are_named_at_once() -> None:
     error = malformed(text, None, lambda content, _: decode_job(content))
     for words in ("an address names a person", "this id stands twice", "not a URL", "generalise needs `to`"):
         assert words in str(error)
-    for words in ("an archive needs a custodian", "one approval is enough for files"):
+    for words in ("an archive needs custodians", "one approval is enough for files"):
         assert words in str(error)
     assert (error.kind, error.where) == ("personal", "$.authority")
 

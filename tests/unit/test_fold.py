@@ -58,7 +58,7 @@ PLAN = Plan(
     approvers=(KEY,),
     policy=Policy(),
     verification=Verification(),
-    custodian=None,
+    custody=None,
     targets=(target("a", archive=True), target("b", archive=False)),
     steps=(
         step(1, "a", "overwrite", "keystream"),
@@ -109,8 +109,8 @@ def done_by(action: f.Action) -> list[j.AnyEvent]:
                     sha256=HEX,
                     size=1,
                     tables=(),
-                    custodian="c",
-                    recipient="age1x",
+                    contents="0" * 64,
+                    recipients=("age1c",),
                     compared="digest",
                 )
             ]

@@ -80,10 +80,16 @@ requested_by = "clerk"
 [policy]
 certificate_retention_years = 12
 
-[custodian]
+[custody]
+retain_until = "2060-12-31"
+
+[[custody.custodian]]
 name = "records-office"
 recipient = "age1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-retain_until = "2060-12-31"
+
+[[custody.custodian]]
+name = "board"
+recipient = "age1yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"
 
 [[target]]
 id = "shop"
@@ -258,15 +264,13 @@ def test_what_the_policies_forbid_is_an_error(old: str, new: str, kind: str) -> 
 
 
 def test_an_archive_without_a_custodian_is_malformed() -> None:
-    without = JOB[: JOB.index("[custodian]")] + JOB[JOB.index("[[target]]") :]
+    without = JOB[: JOB.index("[custody]")] + JOB[JOB.index("[[target]]") :]
     with pytest.raises(Malformed) as caught:
         a_job(without)
     assert caught.value.kind == "no-custodian"
 
 
-NOT_ARCHIVED = (
-    JOB[: JOB.index("[custodian]")] + JOB[JOB.index("[[target]]") : JOB.index("[[target.archive]]")]
-)
+NOT_ARCHIVED = JOB[: JOB.index("[custody]")] + JOB[JOB.index("[[target]]") : JOB.index("[[target.archive]]")]
 
 
 def test_what_a_law_keeps_does_not_go_without_an_archive() -> None:

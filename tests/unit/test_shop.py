@@ -22,6 +22,7 @@ from deleatur.documents.job import Job, Target
 from deleatur.documents.place import Identity, Sampling
 from deleatur.documents.plan import PlannedTarget, PluginPin
 from deleatur.errors import Refused
+from deleatur.testing.keepers import SECOND
 from deleatur.testing.shop import Canary, Shop, build_shop, numbers, shop_job
 
 IDENTITY, RECIPIENT = new_identity()
@@ -169,7 +170,7 @@ def test_a_large_shop_has_three_orders_a_customer_and_is_sound(tmp_path: Path) -
 
 
 def test_job_is_well_formed_and_names_every_table_with_persons(shop: Shop) -> None:
-    job = decode_toml(shop_job(shop, RECIPIENT).encode(), Job)
+    job = decode_toml(shop_job(shop, RECIPIENT, SECOND).encode(), Job)
     crm, folder = job.target
     assert job.policy.approvals == 2
     assert folder.url == f"{shop.files.as_uri()}"
@@ -190,12 +191,19 @@ def test_job_is_well_formed_and_names_every_table_with_persons(shop: Shop) -> No
 
 
 def test_records_of_the_job_pass_rules_and_leak_scan(tmp_path: Path, shop: Shop) -> None:
-    job = decode_toml(shop_job(shop, RECIPIENT).encode(), Job)
+    job = decode_toml(shop_job(shop, RECIPIENT, SECOND).encode(), Job)
     crm = job.target[0]
-    assert job.custodian is not None
+    assert job.custody is not None
     tables = {archived.table: partial(_records, shop, archived.table) for archived in crm.archive}
     archived = write_archive(
-        tmp_path, _planned(crm), tables, job.custodian, job=job.name, plan_digest="0" * 64, key=bytes(32)
+        tmp_path,
+        _planned(crm),
+        tables,
+        job.custody,
+        job=job.name,
+        plan_digest="0" * 64,
+        key=bytes(32),
+        challenge=bytes(32),
     )
     opened = open_archive(tmp_path / archived.file, IDENTITY)
     content = b"\n".join(

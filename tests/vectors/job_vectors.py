@@ -19,10 +19,17 @@ approvals = 2
 mode = "full"
 needles = 500
 
-[custodian]
+[custody]
+retain_until = "2036-12-31"
+
+[[custody.custodian]]
 name = "records-office"
 recipient = "age1xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-retain_until = "2036-12-31"
+
+[[custody.custodian]]
+name = "board"
+recipient = "age1yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy"
+shares = { needed = 2, of = 3 }
 
 [[target]]
 id = "shop"
@@ -48,6 +55,50 @@ policy = { approvals = 1 }
 id = "exports"
 url = "file:///srv/exports"
 """
+KEPT = (
+    JOB.replace(  # with the 3-2-1 copies, and who signs receipts
+        b'retain_until = "2036-12-31"\n',
+        b"""retain_until = "2036-12-31"
+laws = ["DE"]
+""",
+    )
+    .replace(
+        b'\n[[custody.custodian]]\nname = "board"\n',
+        b'key = "records.pub"\n\n[[custody.custodian]]\nname = "board"\nkey = "board.pub"\n',
+    )
+    .replace(
+        b"\n[[target]]\n",
+        b"""
+[[custody.copy]]
+id = "vault"
+url = "file:///mnt/vault/archives"
+medium = "disk"
+site = "head-office"
+law = "DE"
+
+[[custody.copy]]
+id = "stick"
+url = "file:///mnt/stick/archives"
+medium = "flash"
+site = "head-office"
+law = "DE"
+
+[[custody.copy]]
+id = "mine"
+url = "file:///mnt/mine/archives"
+medium = "tape"
+site = "salt-mine"
+law = "AT"
+
+[[custody.transfer]]
+law = "DE"
+to = "AT"
+record = "transfer-2026-3.pdf"
+
+[[target]]
+""",
+    )
+)
 MAPPED = b"""
 [datamap]
 file = "datamap.toml"
@@ -61,7 +112,8 @@ CONDITION = b'{ column = "Country", operator = "=", value = "Germany" }'
 def job_good() -> Made:
     good = {"decoder": "job", "expect": "ok"}
     yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
-    yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodian"}, JOB)
+    yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodians"}, JOB)
+    yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
     yield "job/good-mapped", vector_text(good | {"comment": "it rests on a data map"}, FILES + MAPPED)
     for name, condition, comment in (
         (
@@ -100,7 +152,7 @@ def job_bad() -> Made:
     yield bad(
         "job/table-twice",
         "duplicate-key",
-        "line 31, column 8",
+        "line 38, column 8",
         "two policies",
         JOB + b"\n[policy]\napprovals = 1\n",
     )
@@ -195,7 +247,8 @@ def _job_form(where: str) -> Made:
     text = swap(JOB, b'operator = "="', b'operator = "like"')
     yield bad("job/operator-unknown", "bad-value", f"{where}.operator", "not on the list", text)
     text = swap(JOB, b'"records-office"\nrecipient = "age1', b'"records-office"\nrecipient = "ssh-')
-    yield bad("job/recipient-not-age", "bad-value", "$.custodian.recipient", "not an age recipient", text)
+    place = "$.custody.custodian[0].recipient"
+    yield bad("job/recipient-not-age", "bad-value", place, "not an age recipient", text)
 
 
 def _job_rules(where: str) -> Made:
@@ -245,7 +298,7 @@ def _job_rules(where: str) -> Made:
             b"2036-12-31",
             b"2036-02-30",
             "bad-value",
-            "$.custodian.retain_until",
+            "$.custody.retain_until",
             "30 February",
         ),
         (
@@ -291,11 +344,105 @@ def _job_rules(where: str) -> Made:
         ),
     ):
         yield bad(f"job/{name}", kind, place, comment, swap(JOB, old, new))
-    start, end = JOB.index(b"[custodian]"), JOB.index(b"[[target]]")
+    yield from _custody()
+    start, end = JOB.index(b"[custody]"), JOB.index(b"[[target]]")
     yield bad(
         "job/no-custodian",
         "no-custodian",
-        "$.custodian",
+        "$.custody",
         "who can open the archive?",
         JOB[:start] + JOB[end:],
     )
+
+
+def _custody() -> Made:
+    """One fault each in who keeps the archive, and in which copies."""
+    where = "$.custody"
+    second = JOB.index(b"[[custody.custodian]]", JOB.index(b'"records-office"'))
+    one = JOB[:second] + JOB[JOB.index(b"[[target]]") :]
+    yield bad("job/one-custodian", "one-custodian", f"{where}.custodian", "one key that can be lost", one)
+    third = KEPT[KEPT.index(b'[[custody.copy]]\nid = "mine"') : KEPT.index(b"[[custody.transfer]]")]
+    for name, text, old, new, kind, place, comment in (
+        ("custodian-twice", JOB, b'"board"', b'"records-office"', "repeated", ".custodian[1].name", "who?"),
+        (
+            "recipient-twice",
+            JOB,
+            b"age1" + b"y" * 58,
+            b"age1" + b"x" * 58,
+            "repeated",
+            ".custodian[1].recipient",
+            "one",
+        ),
+        (
+            "shares-of-few",
+            JOB,
+            b"needed = 2, of = 3",
+            b"needed = 3, of = 2",
+            "contradiction",
+            ".custodian[1].shares",
+            "3 of 2",
+        ),
+        (
+            "share-alone",
+            JOB,
+            b"needed = 2, of = 3",
+            b"needed = 1, of = 3",
+            "bad-value",
+            ".custodian[1].shares.needed",
+            "one opens",
+        ),
+        (
+            "laws-without-copies",
+            JOB,
+            b'[[custody.custodian]]\nname = "rec',
+            b'laws = ["DE"]\n[[custody.custodian]]\nname = "rec',
+            "contradiction",
+            "",
+            "of which copies?",
+        ),
+        ("two-copies", KEPT, third, b"", "copies", ".copy", "two copies are not three"),
+        ("one-medium", KEPT, b'"flash"', b'"disk"', "copies", ".copy", ""),
+        ("one-site", KEPT, b'"salt-mine"', b'"head-office"', "copies", ".copy", "none is elsewhere"),
+        ("copy-twice", KEPT, b'"stick"', b'"vault"', "repeated", ".copy[1].id", "one copy, counted twice"),
+        (
+            "copy-place-twice",
+            KEPT,
+            b"/mnt/stick",
+            b"/mnt/vault",
+            "repeated",
+            ".copy[1].url",
+            "one place, counted twice",
+        ),
+        (
+            "copy-in-no-folder",
+            KEPT,
+            b"file:///mnt/stick",
+            b"ftp://stick",
+            "bad-value",
+            ".copy[1].url",
+            "not a folder",
+        ),
+        (
+            "receipt-without-key",
+            KEPT,
+            b'key = "board.pub"\n',
+            b"",
+            "missing-key",
+            ".custodian[1]",
+            "who signs?",
+        ),
+        (
+            "one-key-two-receipts",
+            KEPT,
+            b'"board.pub"',
+            b'"records.pub"',
+            "repeated",
+            ".custodian[1].key",
+            "one signs twice",
+        ),
+        ("laws-missing", KEPT, b'laws = ["DE"]\n', b"", "missing-key", ".laws", "may it lie there?"),
+    ):
+        changed = swap(text, old, new)
+        if name == "one-medium":
+            changed = swap(changed, b'"tape"', b'"disk"')
+        yield bad(f"job/{name}", kind, where + place, comment or "one kind of medium", changed)

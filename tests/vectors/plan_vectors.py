@@ -5,8 +5,11 @@ from msgspec.structs import replace
 
 from deleatur.documents.codec import encode_json
 from deleatur.documents.gates import (
+    Allowed,
+    CustodyGate,
     FollowGate,
     HoldGate,
+    KeptCopy,
     KnownHold,
     KnownRegister,
     LeftCopy,
@@ -43,7 +46,7 @@ PLAN = Plan(
     approvers=KEYS,
     policy=Policy(),
     verification=Verification(),
-    custodian=None,
+    custody=None,
     targets=(
         PlannedTarget(
             id="shop",
@@ -103,6 +106,20 @@ HELD = HoldGate(
 FOLLOWS = FollowGate(
     file="/srv/jobs/shop/certificate/certificate.dsse.json", digest="4d" * 32, job="shop", held=2
 )
+KEEPING = CustodyGate(
+    copies=tuple(
+        KeptCopy(id=name, folder=f"/mnt/{name}", medium=medium, site=site, law="DE")
+        for name, medium, site in (
+            ("vault", "disk", "hq"),
+            ("stick", "flash", "hq"),
+            ("mine", "tape", "mine"),
+        )
+    ),
+    custodians=(PublicKey(name="records", spki="MCow"), PublicKey(name="board", spki="MCox")),
+    laws=("DE",),
+    packs=("eu-gdpr 2026.1",),
+    transfers=(Allowed(law="CN", to="DE", digest="8" * 64),),
+)
 RESTING = replace(PLAN, gates=(GATE,))
 NOTICE = NoticeGate(
     folder="/srv/notice",
@@ -145,6 +162,8 @@ def _gates() -> Made:
         ),
     ):
         yield bad(f"plan/{name}", kind, place, comment, swap(text, old, new))
+    kept = {"decoder": "plan", "expect": "ok", "comment": "its archives are kept in copies"}
+    yield "plan/good-kept", vector_text(kept, encode_json(replace(PLAN, gates=(GATE, KEEPING))))
     twice = encode_json(replace(PLAN, gates=(GATE, GATE)))
     notice = encode_json(replace(PLAN, gates=(NOTICE,)))
     header = {"decoder": "plan", "expect": "ok"}
@@ -279,7 +298,7 @@ def plan() -> Made:
         yield bad(f"plan/{name}", kind, place, comment or "two ids", swap(text, old, new))
     yield bad("plan/no-newline", "not-canonical", "$", "the newline at the end is missing", text[:-1])
     yield bad("plan/two-newlines", "not-canonical", "$", "a line too many", text + b"\n")
-    yield bad("plan/truncated", "syntax", "character 1186", "half a plan", text[:1200])
+    yield bad("plan/truncated", "syntax", "character 1184", "half a plan", text[:1200])
     yield bad("plan/trailing", "syntax", f"character {len(text)}", "two plans", text + text)
     yield bad("plan/bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + text)
     yield bad("plan/array", "wrong-type", "$", "not an object", b"[]\n")

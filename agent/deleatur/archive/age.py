@@ -28,7 +28,7 @@ def new_identity() -> tuple[str, str]:
 
 
 def recipient_of(custodian: Custodian) -> Any:
-    """Return the custodian's recipient as pyrage takes it.
+    """Return a custodian's recipient as pyrage takes it.
 
     Raises:
         Refused: it is no X25519 recipient, or its checksum (Bech32) is wrong.

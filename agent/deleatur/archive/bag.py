@@ -4,7 +4,7 @@ import hashlib
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Set
-from typing import IO
+from typing import IO, Protocol, cast
 
 from deleatur.errors import Failed
 
@@ -12,6 +12,13 @@ _BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"  # RFC 8493
 _LINE = re.compile(rb"([0-9a-f]{64})  (\S.*)")
 _TAG_MANIFEST = "tagmanifest-sha256.txt"
 _MANIFEST = "manifest-sha256.txt"
+
+
+class Readable(Protocol):
+    """What can be read forwards."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most `size` bytes, and nothing at the end."""
 
 
 class Bag:
@@ -52,31 +59,31 @@ class Bag:
         yield bytes(-len(content) % tarfile.BLOCKSIZE)
 
 
-def read_bag(file: IO[bytes]) -> tuple[str, dict[str, bytes]]:
+def read_bag(file: Readable) -> tuple[str, dict[str, bytes]]:
     """Return a bag's name and its members by path, after checking both manifests.
 
     Raises:
         Failed: not a bag, a member is missing, unlisted, changed, or no plain file.
     """
     members: dict[str, bytes] = {}
-    return _walk(file, members.__setitem__), members
+    return _walk(file, members.__setitem__)[0], members
 
 
-def check_bag(file: IO[bytes]) -> None:
-    """Read a bag through, one member at a time in memory, and check both manifests.
+def check_bag(file: Readable) -> dict[str, bytes]:
+    """Read a bag through, one member at a time in memory, check both manifests, and return its tag files.
 
     Raises:
         Failed: as `read_bag` does.
     """
-    _walk(file, lambda *_: None)
+    return _walk(file, lambda *_: None)[1]
 
 
-def _walk(file: IO[bytes], take: Callable[[str, bytes], None]) -> str:
+def _walk(file: Readable, take: Callable[[str, bytes], None]) -> tuple[str, dict[str, bytes]]:
     digests: dict[str, str] = {}
     tags: dict[str, bytes] = {}
     names = set()
     try:
-        with tarfile.open(fileobj=file, mode="r|") as tar:
+        with tarfile.open(fileobj=cast("IO[bytes]", file), mode="r|") as tar:
             for member in tar:
                 name, _, path = member.name.partition("/")
                 opened = tar.extractfile(member) if member.isfile() else None
@@ -94,7 +101,7 @@ def _walk(file: IO[bytes], take: Callable[[str, bytes], None]) -> str:
         raise Failed("archive: not one BagIt 1.0 bag")
     _check_manifest(digests, tags, _MANIFEST, digests.keys() - tags.keys())
     _check_manifest(digests, tags, _TAG_MANIFEST, tags.keys() - {_TAG_MANIFEST})
-    return str(names.pop())
+    return str(names.pop()), tags
 
 
 def _check_manifest(

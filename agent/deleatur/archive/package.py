@@ -15,12 +15,13 @@ import msgspec
 from deleatur.archive import tables as forms
 from deleatur.archive.age import identity_of, pyrage, recipient_of
 from deleatur.archive.bag import read_bag
+from deleatur.archive.opening import CHALLENGE
 from deleatur.archive.readme import readme
-from deleatur.archive.seal import digest_of, seal
+from deleatur.archive.seal import contents_of, digest_of, seal
 from deleatur.archive.writing import DescribedTable, Description, Writing
 from deleatur.desensitize.arrow import arrow
 from deleatur.documents.codec import decode_json
-from deleatur.documents.job import ArchivedTable, Custodian
+from deleatur.documents.job import ArchivedTable, Custody
 from deleatur.documents.journal import Archived
 from deleatur.documents.plan import PlannedTarget
 from deleatur.errors import Failed, Refused
@@ -42,18 +43,22 @@ def write_archive(
     folder: Path,
     planned: PlannedTarget,
     tables: Mapping[str, Callable[[], Iterator[dict[str, Any]]]],
-    custodian: Custodian,
+    custody: Custody,
     *,
     job: str,
     plan_digest: str,
     key: bytes,
+    challenge: bytes,
+    earlier: Archived | None = None,
 ) -> Archived:
     """Archive what `planned` keeps into `folder` and return the event for the journal.
 
     Each of `tables` yields the original records of a table anew whenever it is called, and is
     called twice; one part of one table is in memory at a time. `key` is the job's secret of 32
-    bytes. A package that is already there is replaced: until the event is journalled, doing it
-    again is right.
+    bytes; `challenge` lies in the bag, so that a receipt can show that it was opened. A package that
+    is already there is replaced: until the event is journalled, doing it again is right. But the
+    `earlier` one stays if the same records give the same bag and its file is still the same: copies
+    of it and receipts for it are worth what they were.
 
     Raises:
         Refused: a rule is missing or does not fit, nothing to archive, a leak, or a recipient that
@@ -61,22 +66,28 @@ def write_archive(
         Failed: the disk is full, what was read back differs, or the records changed meanwhile.
         Unsupported: pyarrow, numpy or pyrage is not installed.
     """
-    _check_custodian(custodian)
+    recipients = _recipients(custody)
     bag = f"{job}-{planned.id}"
     file = f"{bag}.tar.age"
     writing = Writing(bag, _wanted(planned, tables), tables, key)
     writing.learn()
-    text = readme(title=f"{job} / {planned.id}", file=file, bag=bag, custodian=custodian)
-    info = _info(job, planned, plan_digest, custodian)
-    digest, size = seal(writing.blocks({"README.txt": text.encode()}, info), folder / file, custodian)
+    text = readme(title=f"{job} / {planned.id}", file=file, bag=bag, custody=custody)
+    tags = {"README.txt": text.encode(), CHALLENGE: challenge.hex().encode()}
+    info = _info(job, planned, plan_digest, custody)
+    if earlier is not None and _unchanged(folder / file, earlier):
+        if contents_of(writing.blocks(tags, info)) == earlier.contents:
+            return earlier
+        writing = Writing(bag, _wanted(planned, tables), tables, key)
+        writing.learn()
+    sealed = seal(writing.blocks(tags, info), folder / file, recipients)
     return Archived(
         target=planned.id,
         file=file,
-        sha256=digest,
-        size=size,
+        sha256=sealed.sha256,
+        size=sealed.size,
         tables=tuple(writing.written),
-        custodian=custodian.name,
-        recipient=custodian.recipient,
+        contents=sealed.contents,
+        recipients=tuple(c.recipient for c in custody.custodian),
         compared="decrypted",
     )
 
@@ -123,13 +134,17 @@ def open_archive(path: Path, identity: str) -> Opened:
     return Opened(bag=bag, info={k: v for k, _, v in lines}, tables=tables, members=members)
 
 
-def _check_custodian(custodian: Custodian) -> None:
+def _recipients(custody: Custody) -> list[Any]:
     """Refuse before any record is read what would be refused when it is sealed."""
-    recipient_of(custodian)
     try:
-        datetime.date.fromisoformat(custodian.retain_until)
+        datetime.date.fromisoformat(custody.retain_until)
     except ValueError:
-        raise Refused(f"custodian {custodian.name}: the calendar has no {custodian.retain_until}") from None
+        raise Refused(f"custody: the calendar has no {custody.retain_until}") from None
+    return [recipient_of(custodian) for custodian in custody.custodian]
+
+
+def _unchanged(path: Path, archived: Archived) -> bool:
+    return path.is_file() and digest_of(path) == (archived.sha256, archived.size)
 
 
 def _wanted(planned: PlannedTarget, tables: Mapping[str, object]) -> dict[str, ArchivedTable]:
@@ -156,10 +171,10 @@ def _member(members: Mapping[str, bytes], path: str) -> bytes:
         raise Failed("archive: the package lacks a file that it must have (docs/spec/archive.md)") from None
 
 
-def _info(job: str, planned: PlannedTarget, plan_digest: str, custodian: Custodian) -> str:
+def _info(job: str, planned: PlannedTarget, plan_digest: str, custody: Custody) -> str:
     return (
         f"External-Identifier: {job}/{planned.id}\n"
         f"Deleatur-Plan-SHA256: {plan_digest}\n"
-        f"Retention-Until: {custodian.retain_until}\n"
-        f"Custodian: {custodian.name}\n"
+        f"Retention-Until: {custody.retain_until}\n"
+        f"Custodian: {', '.join(custodian.name for custodian in custody.custodian)}\n"
     )

@@ -1,30 +1,36 @@
 """Encrypt a bag to its file, durably, and prove that what was written decrypts to what was meant.
 
-The second recipient is ephemeral: its secret key lives in this process only, as an object of
+The last recipient is ephemeral: its secret key lives in this process only, as an object of
 pyrage that is never turned into text, and which wipes itself when it is dropped after the comparison.
 """
 
-import contextlib
 import errno
 import hashlib
 import hmac
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
-from deleatur.archive.age import pyrage, recipient_of
+from deleatur.archive.age import pyrage
 from deleatur.archive.bag import check_bag
-from deleatur.documents.job import Custodian
-from deleatur.errors import Failed
+from deleatur.archive.opening import drain, unsealed
+from deleatur.errors import Failed, Refused
 
 _BLOCK = 1 << 20  # bytes read at a time
 
 
-def seal(blocks: Iterator[bytes], path: Path, custodian: Custodian) -> tuple[str, int]:
-    """Encrypt a bag to the custodian and put it at `path`; return SHA-256 (hex) and size of the file.
+class Sealed(NamedTuple):
+    """A sealed file at its place."""
+
+    sha256: str  # of the sealed file
+    size: int  # bytes
+    contents: str  # SHA-256 (hex) of the plain tar inside
+
+
+def seal(blocks: Iterator[bytes], path: Path, recipients: Sequence[Any]) -> Sealed:
+    """Encrypt a bag to the recipients, any of whom opens it alone, and put it at `path`.
 
     Written beside `path` as the blocks come, flushed, read back, decrypted, compared, and only then
     renamed: a file at `path` is whole and was compared. Doing it again replaces it. Whatever the
@@ -32,20 +38,18 @@ def seal(blocks: Iterator[bytes], path: Path, custodian: Custodian) -> tuple[str
 
     Raises:
         Failed: the disk is full, or what was read back is not what was written.
-        Refused: the custodian's recipient is not usable.
     """
-    recipient = recipient_of(custodian)
     witness = pyrage().x25519.Identity.generate()
     partial = path.with_name(f".{path.name}.partial")
     plain = _Blocks(blocks)
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         _flush_folder(path.parent.parent)
-        written = _encrypt(plain, partial, [recipient, witness.to_public()])
+        written = _encrypt(plain, partial, [*recipients, witness.to_public()])
         digest, size = digest_of(partial)
         if digest != written:
             raise Failed(f"archive {path.name}: read back from the disk, it differs; check the medium")
-        if not _opens_to(partial, witness, plain.digest.digest()):
+        if not _opens_to(partial, witness, plain.digest.hexdigest()):
             raise Failed(f"archive {path.name}: read back and decrypted, it differs; check the machine")
         del witness
         partial.rename(path)
@@ -58,7 +62,15 @@ def seal(blocks: Iterator[bytes], path: Path, custodian: Custodian) -> tuple[str
     finally:
         if plain.error is not None:  # what the blocks' maker raised, whatever it was
             partial.unlink(missing_ok=True)
-    return digest, size
+    return Sealed(digest, size, plain.digest.hexdigest())
+
+
+def contents_of(blocks: Iterator[bytes]) -> str:
+    """Return the SHA-256 (hex) of a plain bag that is made and not stored."""
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def digest_of(path: Path) -> tuple[str, int]:
@@ -103,29 +115,6 @@ class _Blocks(io.RawIOBase):
         self.size += len(self._rest)
 
 
-class _Pipe:
-    """A file for pyrage to write decrypted bytes to: digested, and read at its other end by `check_bag`."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.digest = hashlib.sha256()
-        self._closed = False
-
-    def write(self, block: bytes) -> int:
-        """Pass a block on; once the reader has gone, only digest it."""
-        self.digest.update(block)
-        rest = memoryview(block)
-        while rest and not self._closed:
-            try:
-                rest = rest[os.write(self._descriptor, rest) :]
-            except BrokenPipeError:
-                self._closed = True
-        return len(block)
-
-    def flush(self) -> None:
-        """There is nothing to flush."""
-
-
 class _Tee:
     """A file that digests what it writes and keeps its first error.
 
@@ -168,28 +157,15 @@ def _encrypt(plain: _Blocks, path: Path, recipients: list[Any]) -> str:
     return tee.digest.hexdigest()
 
 
-def _opens_to(path: Path, identity: Any, digest: bytes) -> bool:
+def _opens_to(path: Path, identity: Any, digest: str) -> bool:
     """Decrypt the file, read the bag in it to its end, and compare its digest; nothing plain is stored."""
-    reading, writing = os.pipe()
-    passed: list[bool] = []
-
-    def read() -> None:
-        with os.fdopen(reading, "rb") as end, contextlib.suppress(Failed):
-            check_bag(end)
-            passed.append(True)
-
-    reader = Thread(target=read, name="archive-check")
-    reader.start()
-    pipe = _Pipe(writing)
     try:
-        with path.open("rb") as file:
-            pyrage().decrypt_io(file, pipe, [identity])
-    except pyrage().DecryptError:
+        with unsealed(path, identity) as plain:
+            check_bag(plain)
+            found = drain(plain)
+    except (Failed, Refused):
         return False
-    finally:
-        os.close(writing)
-        reader.join()
-    return bool(passed) and hmac.compare_digest(pipe.digest.digest(), digest)
+    return hmac.compare_digest(found, digest)
 
 
 def _flush_folder(folder: Path) -> None:

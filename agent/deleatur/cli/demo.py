@@ -32,6 +32,7 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     people are invented. FOLDER must be empty or new. A million customers need 10 GB and about an hour.
     """
     from deleatur.archive.age import new_identity
+    from deleatur.archive.shares import new_shares
     from deleatur.cli.picture import show_certificate, show_plan
     from deleatur.cli.running import tell_certificate, walk
     from deleatur.cli.show import read_payload
@@ -66,6 +67,11 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     custodian = folder / "custodian.age-identity"
     custodian.touch(mode=0o600)
     custodian.write_text(f"{identity}\n", encoding="utf-8")
+    board = new_shares(2, 3)
+    for number, share in enumerate(board.shares, 1):
+        paper = folder / f"board-share-{number}.txt"
+        paper.touch(mode=0o600)
+        paper.write_text(f"{share}\n", encoding="utf-8")
 
     tell("3  the map", "Who answers for what? Both owners sign their part; without them nothing is planned.")
     people = customers - len(shop.ghosts)
@@ -75,7 +81,11 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     (folder / "job").mkdir(mode=0o700)
     directory = JobDirectory(folder / "job")
     text = shop_job(
-        shop, recipient, datamap=folder.absolute() / MAP, policy=folder.absolute() / "shop-policy.toml"
+        shop,
+        recipient,
+        board.recipient,
+        datamap=folder.absolute() / MAP,
+        policy=folder.absolute() / "shop-policy.toml",
     )
     directory.write_once(directory.job, text.encode())
     agent = load_private(known.agent_key, secret.encode())
@@ -192,7 +202,7 @@ def _show_archive(folder: Path, identity: str) -> None:
     from deleatur.archive.package import open_archive
     from deleatur.cli.output import table
 
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("*.tar.age")):
         opened: Opened = open_archive(path, identity)
         for name, rows in opened.tables.items():
             say()
@@ -212,6 +222,7 @@ def _farewell(folder: Path) -> None:
     tell("where everything lies", f"job, plan, journal   {folder / 'job'}")
     say(f"certificate          {folder / 'job' / 'certificate'}  (VERIFY.txt: check it without deleatur)")
     say(f"archive              {folder / 'job' / 'archive'}, opens with {folder / 'custodian.age-identity'}")
+    say(f"                     or with two of three {folder / 'board-share-N.txt'}: deleatur custody join")
     say(f"settings and keys    {folder / 'deleatur.toml'}, {folder / 'keys'}")
     tell("on your own data", "deleatur init                        settings and the agent's key")
     say("deleatur init --approver-public alice.pub --approver-public bob.pub")

@@ -22,6 +22,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "run": "Run an approved plan to its certificate.",
     "resume": "Go on with a job that was stopped.",
     "status": "Say how far a job is.",
+    "custody": "Keep archives: copies, receipts, keys that several people share.",
     "verify": "Check a certificate offline, with public keys only.",
     "show": "Show a certificate to a person.",
     "destruction": "Check and sign the record of what others destroyed.",

@@ -184,11 +184,8 @@ def _limits(certificate: Certificate) -> Group:
     lines.append(Text(f"  · {printable(certificate.copies_not_covered.text)}"))
     for archive in certificate.archives:
         tables = ", ".join(f"{t.table} ({t.rows} rows)" for t in archive.tables)
+        who = ", ".join(f"{c.name} ({c.opens})" for c in archive.custodians)
         lines.append(
-            Text(
-                printable(
-                    f"kept: {tables} in {archive.file}, for {archive.custodian} until {archive.retain_until}"
-                )
-            )
+            Text(printable(f"kept: {tables} in {archive.file}, for {who} until {archive.retain_until}"))
         )
     return Group(*lines)

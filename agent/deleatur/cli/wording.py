@@ -3,7 +3,15 @@
 import json
 from collections.abc import Iterator
 
-from deleatur.documents.gates import AnyGate, FollowGate, HoldGate, MapGate, NoticeGate, WithoutNotice
+from deleatur.documents.gates import (
+    AnyGate,
+    CustodyGate,
+    FollowGate,
+    HoldGate,
+    MapGate,
+    NoticeGate,
+    WithoutNotice,
+)
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
 from deleatur.judge.sentences import LIMITS
 
@@ -39,6 +47,14 @@ def gate_in_words(gate: AnyGate) -> str:
             )
         case WithoutNotice():
             return f"no notice: nobody is told, and policies ask for {gate.days} days; reason: {gate.reason}"
+        case CustodyGate():
+            places = ", ".join(f"{c.id} ({c.medium}, {c.site}, {c.law})" for c in gate.copies)
+            who = ", ".join(key.name for key in gate.custodians)
+            moved = ", ".join(f"{t.law} to {t.to} by sha256:{t.digest[:16]}…" for t in gate.transfers)
+            return (
+                f"custody: nothing goes before each archive lies in {places} and was received by {who}"
+                f"{f'; transfers: {moved}' if moved else ''}"
+            )
 
 
 def limit_text(name: str) -> str:

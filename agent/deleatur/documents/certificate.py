@@ -203,6 +203,14 @@ class ArchivedTableReference(Part, frozen=True):
     digest: Digest
 
 
+class Keeper(Part, frozen=True):
+    """A custodian of an archive."""
+
+    name: Name
+    recipient: str
+    opens: str  # "alone", or "2 of 3 shares"
+
+
 class ArchiveReference(Part, frozen=True):
     """Desensitized records that were kept before the erase."""
 
@@ -210,8 +218,8 @@ class ArchiveReference(Part, frozen=True):
     file: str
     digest: Digest
     size: Count
-    custodian: Name
-    recipient: str
+    contents: Digest  # of the plain tar inside
+    custodians: tuple[Keeper, ...]
     retain_until: Day
     compared: Literal["decrypted", "digest"]
     tables: tuple[ArchivedTableReference, ...]

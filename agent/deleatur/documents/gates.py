@@ -9,7 +9,18 @@ from typing import ClassVar, Literal
 from deleatur.documents.detection import Level
 from deleatur.documents.job import Recipients
 from deleatur.documents.ledger import Day, LetterDigest
-from deleatur.documents.place import Code, CopyKind, Count, Digest, Frozen, Instant, Moment, Name, Text
+from deleatur.documents.place import (
+    Code,
+    CopyKind,
+    Count,
+    Digest,
+    Frozen,
+    Instant,
+    Moment,
+    Name,
+    PublicKey,
+    Text,
+)
 
 
 class Gate(Frozen, frozen=True, tag_field="kind"):
@@ -132,4 +143,34 @@ class FollowGate(Gate, frozen=True, tag="follows"):
     held: Count  # units that it left
 
 
-AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice
+class KeptCopy(Frozen, frozen=True):
+    """Where a copy of every archive has to lie."""
+
+    id: Name
+    folder: Text  # absolute
+    medium: Text
+    site: Name
+    law: Code
+
+
+class Allowed(Frozen, frozen=True):
+    """A decision that records of one law may lie under another."""
+
+    law: Code
+    to: Code
+    digest: Digest  # sha256 hex of the file of the decision
+
+
+class CustodyGate(Gate, frozen=True, tag="custody"):
+    """The archives lie in all their copies, and every custodian has opened them."""
+
+    after_archive: ClassVar[bool] = True
+
+    copies: tuple[KeptCopy, ...]
+    custodians: tuple[PublicKey, ...]  # whose receipts count, by name
+    laws: tuple[Code, ...]  # of the records
+    packs: tuple[Text, ...]  # "id version" of each policy that was asked
+    transfers: tuple[Allowed, ...]
+
+
+AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice | CustodyGate

@@ -93,12 +93,53 @@ class ArchivedTable(Frozen, frozen=True):
     where: tuple[Condition, ...] = ()
 
 
+class Shares(Frozen, frozen=True):
+    """An identity in the hands of several people: so many of its shares open."""
+
+    needed: Annotated[int, Meta(ge=2, le=16)]
+    of: Annotated[int, Meta(ge=2, le=16)]
+
+
 class Custodian(Frozen, frozen=True):
     """Who can open the archive: an age recipient and a name that is not a person's."""
 
     name: Name
     recipient: Annotated[str, Meta(pattern=r"^age1[0-9a-z]{10,4000}\Z")]
+    shares: Shares | None = None  # None: who has the identity opens alone
+    key: Text | None = None  # file of the public key that signs receipts
+
+    def in_words(self) -> str:
+        """Say how many people it takes to open the archive as this custodian."""
+        return "alone" if self.shares is None else f"{self.shares.needed} of {self.shares.of} shares"
+
+
+class ArchiveCopy(Frozen, frozen=True):
+    """A place where a copy of every archive of the job has to lie."""
+
+    id: Name
+    url: Text  # of a folder on the medium
+    medium: Literal["disk", "flash", "tape", "optical", "object-store"]
+    site: Name  # a pseudonym of the building
+    law: Code  # of the place
+
+
+class Transfer(Frozen, frozen=True):
+    """A decision that records of one law may lie under another."""
+
+    law: Code
+    to: Code
+    record: Text  # the file of the decision
+
+
+class Custody(Frozen, frozen=True):
+    """Who keeps the archives, until when, and in which copies. Files are relative to the job's directory."""
+
     retain_until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+    custodian: Annotated[tuple[Custodian, ...], Meta(min_length=1, max_length=16)]
+    copy: Annotated[tuple[ArchiveCopy, ...], Meta(max_length=16)] = ()
+    laws: tuple[Code, ...] = ()  # of the records that are archived
+    packs: tuple[Text, ...] = ()  # policies of the operator's own, beside those that ship
+    transfer: tuple[Transfer, ...] = ()
 
 
 class Target(Frozen, frozen=True):
@@ -212,7 +253,7 @@ class Job(Frozen, frozen=True):
     target: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=1000)]
     policy: Policy = Policy()
     verification: Verification = Verification()
-    custodian: Custodian | None = None
+    custody: Custody | None = None
     datamap: Mapped | None = None
     notice: Notice | None = None
     without_notice: Text | None = None  # why nobody is told: printed in the certificate

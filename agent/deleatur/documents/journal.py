@@ -68,8 +68,8 @@ class Archived(Event, frozen=True, tag="archived"):
     sha256: Digest  # of the encrypted file
     size: Count  # bytes
     tables: tuple[ArchivedRows, ...]
-    custodian: Name
-    recipient: str
+    contents: Digest  # of the plain tar inside
+    recipients: tuple[str, ...]  # age, in the order of the plan's custodians
     compared: Literal[
         "decrypted", "digest"
     ]  # read back as plain text before sealing, or sealed bytes by digest

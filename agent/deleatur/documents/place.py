@@ -41,6 +41,13 @@ class Frozen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of all structures of the documents: immutable, and no key that we do not know."""
 
 
+class PublicKey(Frozen, frozen=True):
+    """A key by its SubjectPublicKeyInfo; `name` is a pseudonym and proves nothing."""
+
+    name: Name
+    spki: str  # base64 of the DER bytes
+
+
 class Identity(Frozen, frozen=True):
     """What tells one target from every other, for ever: a kind and its fields in fixed order."""
 

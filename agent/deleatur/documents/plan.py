@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from deleatur.documents.gates import AnyGate
-from deleatur.documents.job import ArchivedTable, Custodian, Policy, Target, Verification
+from deleatur.documents.job import ArchivedTable, Custody, Policy, Target, Verification
 from deleatur.documents.place import (
     Count,
     Digest,
@@ -17,6 +17,7 @@ from deleatur.documents.place import (
     KeyedDigest,
     Moment,
     Name,
+    PublicKey,
     Sampling,
     Step,
     Surface,
@@ -24,13 +25,6 @@ from deleatur.documents.place import (
 )
 
 SCHEMA = "deleatur/plan/v1"
-
-
-class PublicKey(Frozen, frozen=True):
-    """A key by its SubjectPublicKeyInfo; `name` is a pseudonym and proves nothing."""
-
-    name: Name
-    spki: str  # base64 of the DER bytes
 
 
 class PluginPin(Frozen, frozen=True):
@@ -83,7 +77,7 @@ class Plan(Frozen, frozen=True):
     approvers: tuple[PublicKey, ...]  # whose approvals count
     policy: Policy
     verification: Verification
-    custodian: Custodian | None
+    custody: Custody | None
     targets: tuple[PlannedTarget, ...]
     steps: tuple[Step, ...]
     gates: tuple[AnyGate, ...]  # what must be so before anything changes, in the order of asking

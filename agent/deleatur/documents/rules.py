@@ -11,7 +11,17 @@ from datetime import date
 from urllib.parse import SplitResult, urlsplit
 
 from deleatur.documents.gates import AnyGate, MapGate, NoticeGate
-from deleatur.documents.job import ArchivedTable, Condition, Job, Notice, Recipients, Rule, Target, Value
+from deleatur.documents.job import (
+    ArchivedTable,
+    Condition,
+    Custody,
+    Job,
+    Notice,
+    Recipients,
+    Rule,
+    Target,
+    Value,
+)
 from deleatur.documents.plan import Plan
 from deleatur.errors import Malformed
 
@@ -24,6 +34,7 @@ OPTIONS = {  # of the rules of an archive: which rules take it, and whether they
     "known": (("redact",), False),
     "domain": (("keyed-hash", "format-preserving", "date-shift"), False),
 }
+COPIES, MEDIA, SITES = 3, 2, 2  # the 3-2-1 rule
 _LISTED = 50  # faults in one message: more help nobody
 _OPERANDS = {"in": ("values", "values_from"), "within": ("within",), "not-within": ("within",)}
 _DATE = re.compile(
@@ -67,10 +78,11 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     yield from twice((t.url for t in job.target), "$.target", "url")
     for n, target in enumerate(job.target):
         yield from _target(target, f"$.target[{n}]")
-    if any(t.archive for t in job.target) and job.custodian is None:
-        yield Fault("no-custodian", "$.custodian", "an archive needs a custodian who can open it")
-    if job.custodian is not None:
-        yield from real_date(job.custodian.retain_until, "$.custodian.retain_until")
+    if any(t.archive for t in job.target) and job.custody is None:
+        yield Fault("no-custodian", "$.custody", "an archive needs custodians who can open it")
+    if job.custody is not None:
+        yield from real_date(job.custody.retain_until, "$.custody.retain_until")
+        yield from _custody(job.custody, "$.custody")
     if job.policy.approvals == 1 and not all(_scheme(t.url) in SINGLE_APPROVAL_SCHEMES for t in job.target):
         what = "one approval is enough for files and single devices only, so ask for two"
         yield Fault("approvals", "$.policy.approvals", what)
@@ -145,6 +157,45 @@ def _target(target: Target, where: str) -> Iterator[Fault]:
         yield from faults_of_conditions(hold.where, f"{where}.hold[{n}].where")
     for n, table in enumerate(target.archive):
         yield from _archive(table, f"{where}.archive[{n}]")
+
+
+def _custody(custody: Custody, where: str) -> Iterator[Fault]:
+    for key in ("name", "recipient", "key"):
+        given = (getattr(c, key) for c in custody.custodian)
+        yield from twice((text for text in given if text is not None), f"{where}.custodian", key)
+    for n, custodian in enumerate(custody.custodian):
+        shares = custodian.shares
+        if shares is not None and shares.needed > shares.of:
+            yield Fault("contradiction", f"{where}.custodian[{n}].shares", "more are needed than there are")
+        if custody.copy and custodian.key is None:
+            what = "where copies are kept every custodian signs a receipt, and needs `key`"
+            yield Fault("missing-key", f"{where}.custodian[{n}]", what)
+    if len(custody.custodian) == 1 and custody.custodian[0].shares is None:
+        what = "one key that is lost loses the archive: name a second custodian, or share the identity"
+        yield Fault("one-custodian", f"{where}.custodian", what)
+    if custody.copy:
+        yield from _copies(custody, where)
+    elif custody.laws or custody.packs or custody.transfer:
+        yield Fault("contradiction", where, "laws, packs and transfers are about copies, and there is none")
+
+
+def _copies(custody: Custody, where: str) -> Iterator[Fault]:
+    """3-2-1: three copies, two kinds of medium, one elsewhere."""
+    copies = custody.copy
+    yield from twice((copy.id for copy in copies), f"{where}.copy", "id")
+    yield from twice((copy.url for copy in copies), f"{where}.copy", "url")
+    for n, copy in enumerate(copies):
+        if _scheme(copy.url) != "file":
+            yield Fault("bad-value", f"{where}.copy[{n}].url", "a copy lies in a folder: file:///mnt/…")
+    if len(copies) < COPIES:
+        yield Fault("copies", f"{where}.copy", f"{COPIES} copies are kept, not {len(copies)}")
+    if len({copy.medium for copy in copies}) < MEDIA:
+        yield Fault("copies", f"{where}.copy", f"the copies are kept on {MEDIA} kinds of medium at least")
+    if len({copy.site for copy in copies}) < SITES:
+        yield Fault("copies", f"{where}.copy", "one copy is kept elsewhere: another `site` than the others")
+    if not custody.laws:
+        yield Fault("missing-key", f"{where}.laws", "where copies are kept, say of which law the records are")
+    yield from twice((f"{t.law} to {t.to}" for t in custody.transfer), f"{where}.transfer", "law")
 
 
 def _url(target: Target, where: str) -> Iterator[Fault]:

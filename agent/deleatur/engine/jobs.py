@@ -144,11 +144,12 @@ def plan_job(
             job_digest=hashlib.sha256(content).hexdigest(),
             authors=Authors(planner.public, tuple(approvers)),
             software=_software(),
-            created_at=_seconds(clock),
+            created_at=seconds(clock),
             entropy=secrets.token_bytes(32),
         )
         opener = Opener(registry, directory, key, bytes_per_second=None)
-        gates = plan_gates(job, plan, Context(directory.path, clock, opener, plan.targets))
+        around = Context(directory.path, clock, opener, plan.targets, agent=planner.public)
+        gates = plan_gates(job, plan, around)
         hold_gate = held.gate(job.name, plan.targets)
         plan = replace(plan, gates=gates if hold_gate is None else (*gates, hold_gate))
         written = Approved(plan, encode_json(plan))
@@ -177,7 +178,7 @@ def approve_job(directory: JobDirectory, key: SigningKey, clock: Clock, *, diges
         name = f"approval-{hashlib.sha256(key.public.spki.encode()).hexdigest()[:16]}.dsse.json"
         if (directory.approvals / name).exists():
             raise Refused(f"{key.public.name} has approved this plan already, and counts once")
-        envelope = approve(approved.content, key, _seconds(clock))
+        envelope = approve(approved.content, key, seconds(clock))
         directory.write_once(directory.approvals / name, envelope)
         return name
 
@@ -279,7 +280,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _seconds(clock: Callable[[], datetime]) -> str:
+def seconds(clock: Callable[[], datetime]) -> str:
+    """Return the time as documents have it: RFC 3339 in UTC with `Z`, to the second."""
     return clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -72,6 +72,19 @@ def read_document(path: Path) -> Pack | Job | DataMap:
         )
 
 
+def read_policy(path: Path) -> Pack:
+    """Read a policy.
+
+    Raises:
+        Refused: it is not there, no plain file, or another document.
+        Malformed: it is not as its page says.
+    """
+    document = read_document(path)
+    if not isinstance(document, Pack):
+        raise Refused(f"{path} is no policy; name policies only in packs")
+    return document
+
+
 def files_of(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield each file; for a folder every `.toml` file in it, in the order of names.
 

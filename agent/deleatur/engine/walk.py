@@ -26,11 +26,13 @@ from deleatur.engine.gates import Context, close_gate, pass_gate
 from deleatur.engine.gates.holds import HoldWatch
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
+from deleatur.engine.keeping import vouched, write_beside
 from deleatur.engine.opening import Opener, identity_digest
 from deleatur.engine.selftest import selftest
 from deleatur.engine.spool import Spool, destroy_file
 from deleatur.errors import DeleaturError, Failed, Interrupted, Invalid, Refused, Residue
 from deleatur.judge import fold as f
+from deleatur.trust.custody import challenge_of
 from deleatur.trust.folder import write_certificate
 from deleatur.trust.keys import SigningKey
 from deleatur.trust.verification import verify
@@ -60,6 +62,7 @@ class Walk:
         self.crew = crew
         self.targets = {t.id: t for t in plan.targets}
         self.watch = HoldWatch(plan, crew.holds)
+        self.earlier: dict[str, j.Archived] = {}  # what earlier runs archived, by target
         self.found = looking.Findings()  # what this run's last scan with hits saw, for the residue report
 
     def run(self) -> None:
@@ -138,7 +141,8 @@ class Walk:
         """
         for target in self.plan.targets:
             if not self.progress.begun(self.plan, target.id):
-                self.progress.archived.pop(target.id, None)
+                if (archived := self.progress.archived.pop(target.id, None)) is not None:
+                    self.earlier[target.id] = archived
                 self.progress.controlled.pop(target.id, None)
         for step, following in pairwise(self.plan.steps):
             if step.target == following.target and not self.progress.step(following).begun:
@@ -186,8 +190,8 @@ class Walk:
         self._note(j.Preflighted(target=target.id, identity=identity_digest(target), units=units))
 
     def _archive(self, target: PlannedTarget) -> None:
-        if self.plan.custodian is None:
-            raise Refused(f"{target.id}: has records to archive and the plan names no custodian")
+        if self.plan.custody is None:
+            raise Refused(f"{target.id}: has records to archive and the plan names no custodians")
         with self.crew.opener.fresh(target) as (backend, look):
             if look is None:
                 raise Refused(f"{target.id}: is gone, so nothing can be archived")
@@ -196,18 +200,39 @@ class Walk:
                 self.directory.archive,
                 target,
                 tables,
-                self.plan.custodian,
+                self.plan.custody,
                 job=self.plan.job,
                 plan_digest=self.plan_digest,
                 key=self.crew.opener.key,
+                challenge=challenge_of(self.crew.opener.key, self.plan_digest, target.id),
+                earlier=self._earlier(target.id),
             )
         empty = [t.table for t in archived.tables if not t.rows]
         if empty or {t.table for t in archived.tables} != set(tables):
             raise Refused(f"{target.id}: nothing was archived from {', '.join(empty) or 'some tables'}")
+        write_beside(
+            self.directory.archive,
+            archived,
+            self.plan.custody,
+            job=self.plan.job,
+            plan_digest=self.plan_digest,
+            key=self.crew.keys[0],
+        )
         mark = _archive_of(target.id)
         self.spool.append(mark, [(Locator(unit=mark), archived.sha256.encode())])
         self.spool.seal(mark)
         self._note(archived)
+
+    def _earlier(self, target: str) -> j.Archived | None:
+        """Return what an earlier run archived of a target, if the agent signed that it is just that."""
+        earlier = self.earlier.get(target)
+        if earlier is None:
+            return None
+        told = vouched(self.directory.archive, earlier.file, self.crew.keys[0].public)
+        if told is None or (told.plan, told.target) != (self.plan_digest, target):
+            return None
+        same = (told.sha256, told.size, told.contents, told.tables)
+        return earlier if same == (earlier.sha256, earlier.size, earlier.contents, earlier.tables) else None
 
     def _check_archives(self) -> None:
         """No archive, no erase: what was written must still be there, unchanged.
@@ -272,6 +297,9 @@ class Walk:
             job=self.plan.job,
             holds=self.crew.holds,
             passed=tuple(e.event for e in self.chronicle.entries if isinstance(e.event, j.Passed)),
+            agent=self.crew.keys[0].public,
+            plan_digest=self.plan_digest,
+            archived=tuple(self.progress.archived.values()),
         )
 
     def _compare(self, step: Step) -> None:

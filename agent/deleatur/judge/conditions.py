@@ -3,8 +3,17 @@
 from collections.abc import Iterator, Sequence
 
 from deleatur.documents import certificate as c
-from deleatur.documents.gates import AnyGate, FollowGate, HoldGate, MapGate, NoticeGate, WithoutNotice
+from deleatur.documents.gates import (
+    AnyGate,
+    CustodyGate,
+    FollowGate,
+    HoldGate,
+    MapGate,
+    NoticeGate,
+    WithoutNotice,
+)
 from deleatur.documents.journal import Passed
+from deleatur.documents.plan import Plan
 from deleatur.judge.finding import plain
 from deleatur.judge.sentences import claim, limit, limit_sentence
 
@@ -59,6 +68,23 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
                 cut_off=gate.cut_off,
                 replied=gate.replied,
             )
+        case CustodyGate():
+            counts = dict(passed.counts)
+            yield claim(
+                "gate-custody",
+                at=at,
+                copies=len(gate.copies),
+                media=len({copy.medium for copy in gate.copies}),
+                sites=len({copy.site for copy in gate.copies}),
+                receipts=counts.get("receipts", 0),
+            )
+
+
+def alone(plan: Plan) -> Iterator[c.Sentence]:
+    """Yield what must be said of archives of which no copy and no receipt was asked."""
+    archives = any(t.target.archive for t in plan.targets)
+    if archives and not any(isinstance(gate, CustodyGate) for gate in plan.gates):
+        yield limit_sentence("archive-in-one-place")
 
 
 def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:
@@ -84,3 +110,5 @@ def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:
                     yield PEOPLE, limit_sentence("people-not-reached", count=gate.unreached)
             case WithoutNotice():
                 yield PEOPLE, limit_sentence("people-not-told", days=gate.days, reason=plain(gate.reason))
+            case CustodyGate():
+                continue  # what it asks for is there, or nothing is erased

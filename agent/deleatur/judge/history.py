@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deleatur.documents import journal as j
-from deleatur.documents.gates import AnyGate, HoldGate
+from deleatur.documents.gates import AnyGate, CustodyGate, HoldGate
 from deleatur.documents.place import Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused, Residue
@@ -108,7 +108,7 @@ class History:
         if gate is None:
             self.reasons.append(f"the journal speaks of a gate {event.gate} that the plan does not have")
             return
-        if not isinstance(gate, HoldGate) and event.digest != gate.digest:
+        if not isinstance(gate, HoldGate | CustodyGate) and event.digest != gate.digest:
             self.reasons.append(f"{event.gate}: another one than planned let the job through")
         if (before := self.passed.get(event.gate)) and _fewer(before[0], event):
             self.reasons.append(f"{event.gate}: rests on less than it did before")
@@ -273,11 +273,8 @@ def _unarchived(target: TargetHistory, plan: Plan) -> list[str]:
         return ["nothing was archived, and the plan asks for it"]
     if [t.table for t in found.tables] != [t.table for t in target.planned.target.archive]:
         return ["other tables were archived than planned"]
-    if plan.custodian is None or found.custodian != plan.custodian.name:
-        return ["the archive went to another custodian than planned"]
-    if found.recipient != plan.custodian.recipient:
-        return ["the archive was encrypted to another recipient than planned"]
-    return []
+    planned = () if plan.custody is None else tuple(c.recipient for c in plan.custody.custodian)
+    return [] if found.recipients == planned else ["the archive was encrypted to others than planned"]
 
 
 def _contradictions(controlled: j.Controlled, verified: j.Verified) -> list[str]:

@@ -213,9 +213,9 @@ def _remarks_on_classes(
     facts = Facts(events=dict.fromkeys(start_events(packs), on_date))
     for table, name in classes.items():
         decision = decide(name, UNKNOWN, jurisdiction, facts, packs, on_date)
-        if job.custodian is None or decision.disposition != "archive":
+        if job.custody is None or decision.disposition != "archive":
             continue
-        kept = date.fromisoformat(job.custodian.retain_until)
+        kept = date.fromisoformat(job.custody.retain_until)
         if not isinstance(decision.until, date) or kept < decision.until:
             what = (
                 f"{table} holds the class {name}, whose newest records are kept until {decision.until}; "

@@ -68,7 +68,7 @@ def planning(
         approvers=authors.approvers,
         policy=job.policy,
         verification=job.verification,
-        custodian=job.custodian,
+        custody=job.custody,
         targets=targets,
         steps=_steps(targets, entropy),
         gates=(),

@@ -85,6 +85,11 @@ CLAIMS = {
         "{cut_off} were over, and what belongs to those who wrote back was held (people: {replied}). That a "
         "letter was taken over or delivered does not show that it was read."
     ),
+    "gate-custody": (
+        "By {at} each archive lay in its copies (copies: {copies}, kinds of medium: {media}, sites: {sites}),"
+        " no two of them on one medium, each read back whole; every custodian had signed a receipt which "
+        "shows that it was opened (receipts: {receipts})."
+    ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 
@@ -258,6 +263,12 @@ LIMITS = {
         "exception",
         "not-probed",
         "The place {place} of the data map could not be verified: nobody could read it.",
+    ),
+    "archive-in-one-place": Limit(
+        "boundary",
+        "not-probed",
+        "No copies of the archive and no receipts of its custodians were asked for: it lay in one place when "
+        "the erase began.",
     ),
     "process-memory": Limit(
         "boundary", "not-probed", "Memory and swap of programs that used the data were not looked at."

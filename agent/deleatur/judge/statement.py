@@ -11,10 +11,11 @@ from datetime import MAXYEAR, date
 
 from deleatur.documents import certificate as c
 from deleatur.documents.codec import encode_json
+from deleatur.documents.job import Custodian
 from deleatur.documents.journal import Entry
 from deleatur.documents.plan import Plan, PlannedTarget, PublicKey
 from deleatur.errors import Refused
-from deleatur.judge.conditions import boundaries_of, condition, exceptions_of
+from deleatur.judge.conditions import alone, boundaries_of, condition, exceptions_of
 from deleatur.judge.finding import Finding, plain
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.history import History, TargetHistory, history
@@ -90,7 +91,11 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
         copies_not_covered=limit_sentence("copies-elsewhere"),
         known_limits=tuple(
             dict.fromkeys(
-                [*(s for finding in findings for s in finding.boundaries()), *boundaries_of(plan.gates)]
+                [
+                    *(s for finding in findings for s in finding.boundaries()),
+                    *boundaries_of(plan.gates),
+                    *alone(plan),
+                ]
             )
         ),
         statements_not_recorded=NOT_RECORDED,
@@ -195,22 +200,27 @@ def _methods(told: TargetHistory) -> Iterator[c.Method]:
 
 def _archive(plan: Plan, told: TargetHistory) -> Iterator[c.ArchiveReference]:
     found = told.archived
-    if found is None or plan.custodian is None:
+    if found is None or plan.custody is None:
         return
     yield c.ArchiveReference(
         target_id=told.planned.id,
         file=plain(found.file),
         digest=c.Digest(sha256=found.sha256),
         size=found.size,
-        custodian=found.custodian,
-        recipient=found.recipient,
-        retain_until=plan.custodian.retain_until,
+        contents=c.Digest(sha256=found.contents),
+        custodians=tuple(map(_keeper, plan.custody.custodian)),
+        retain_until=plan.custody.retain_until,
         compared=found.compared,
         tables=tuple(
             c.ArchivedTableReference(table=plain(t.table), rows=t.rows, digest=c.Digest(sha256=t.sha256))
             for t in found.tables
         ),
     )
+
+
+def _keeper(custodian: Custodian) -> c.Keeper:
+    opens = custodian.in_words()
+    return c.Keeper(name=custodian.name, recipient=custodian.recipient, opens=opens)
 
 
 def _identity_digest(planned: PlannedTarget) -> c.Digest:

@@ -17,7 +17,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
 from deleatur.documents.gates import AnyGate, LeftCopy, Lowered, MapGate, NotVerified
-from deleatur.documents.job import ArchivedTable, Custodian, Policy, Rule, Selection, Target, Verification
+from deleatur.documents.job import (
+    ArchivedTable,
+    Custodian,
+    Custody,
+    Policy,
+    Rule,
+    Selection,
+    Shares,
+    Target,
+    Verification,
+)
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
 from deleatur.judge.fingerprint import key_id
@@ -43,6 +53,7 @@ APPROVERS = (known_key("legal", 4), known_key("security", 5, "p-256"))
 
 PIN = PluginPin(distribution="deleatur", version="0.1.0", record_digest="a1" * 32, entry_point="test:Backend")
 RECIPIENT = "age1" + "q" * 58
+SHARED = "age1" + "p" * 58
 
 
 def a_file(
@@ -235,7 +246,13 @@ def _plan(
         approvers=tuple(key.public for key in approvers),
         policy=policy,
         verification=verification,
-        custodian=Custodian(name="notary", recipient=RECIPIENT, retain_until="2036-12-31"),
+        custody=Custody(
+            retain_until="2036-12-31",
+            custodian=(
+                Custodian(name="notary", recipient=RECIPIENT),
+                Custodian(name="board", recipient=SHARED, shares=Shares(needed=2, of=3)),
+            ),
+        ),
         targets=tuple(targets),
         steps=tuple(steps),
         gates=gates,
@@ -256,8 +273,8 @@ def _archived(target: PlannedTarget) -> j.Archived:
         sha256="4b" * 32,
         size=5000,
         tables=tables,
-        custodian="notary",
-        recipient=RECIPIENT,
+        contents="5c" * 32,
+        recipients=(RECIPIENT, SHARED),
         compared="decrypted",
     )
 

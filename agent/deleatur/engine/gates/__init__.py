@@ -5,11 +5,20 @@ One module a gate. A gate that is closed raises `Refused`; what it let through i
 
 from pathlib import Path
 
-from deleatur.documents.gates import AnyGate, FollowGate, HoldGate, MapGate, NoticeGate, WithoutNotice
+from deleatur.documents.gates import (
+    AnyGate,
+    CustodyGate,
+    FollowGate,
+    HoldGate,
+    MapGate,
+    NoticeGate,
+    WithoutNotice,
+)
 from deleatur.documents.job import Job
 from deleatur.documents.journal import Passed
 from deleatur.documents.plan import Plan
 from deleatur.engine.gates.context import Context
+from deleatur.engine.gates.custody import pass_custody, plan_custody
 from deleatur.engine.gates.datamap import pass_map, plan_map
 from deleatur.engine.gates.follows import pass_follows, plan_follows
 from deleatur.engine.gates.holds import pass_holds
@@ -32,6 +41,8 @@ def plan_gates(job: Job, plan: Plan, context: Context) -> tuple[AnyGate, ...]:
         gates.append(plan_without_notice(job, job.without_notice, context))
     if job.follows is not None:
         gates.append(plan_follows(job.follows, context))
+    if job.custody is not None and job.custody.copy:
+        gates.append(plan_custody(job, job.custody, plan, context))
     return tuple(gates)
 
 
@@ -52,6 +63,8 @@ def pass_gate(gate: AnyGate, context: Context) -> Passed:
             return pass_without_notice(gate)
         case FollowGate():
             return pass_follows(gate)
+        case CustodyGate():
+            return pass_custody(gate, context)
 
 
 def close_gate(gate: AnyGate) -> None:

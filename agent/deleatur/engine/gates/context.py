@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deleatur.documents.journal import Passed
+from deleatur.documents.journal import Archived, Passed
+from deleatur.documents.place import PublicKey
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.holding import HoldSources
@@ -18,7 +19,10 @@ class Context:
     clock: Clock
     opener: Opener
     untouched: tuple[PlannedTarget, ...]  # that no step of the job has begun to change
+    agent: PublicKey  # whose word about copies counts
     pending: tuple[PlannedTarget, ...] = ()  # that still have something to be erased
     job: str = ""  # its name
     holds: HoldSources = field(default_factory=HoldSources)
     passed: tuple[Passed, ...] = ()  # each time that a gate let this job through
+    plan_digest: str = ""  # sha256 hex; "" while it is planned
+    archived: tuple[Archived, ...] = ()  # what the archives of this job are

@@ -14,11 +14,10 @@ from deleatur.documents.job import Job, Mapped
 from deleatur.documents.journal import Passed
 from deleatur.documents.place import Identity
 from deleatur.documents.plan import Plan
-from deleatur.documents.policy import Pack
 from deleatur.engine.gates.context import Context
 from deleatur.engine.mapping import attested, read_map, require_closed
 from deleatur.engine.naming import columns_of, shown
-from deleatur.engine.packs import read_document, shipped
+from deleatur.engine.packs import read_policy, shipped
 from deleatur.errors import Refused
 from deleatur.holding import HeldTable
 from deleatur.judge.mapped import Standing, map_gate, strangers
@@ -37,7 +36,7 @@ def plan_map(job: Job, said: Mapped, plan: Plan, context: Context) -> MapGate:
         replace(job, target=tuple(chosen[t.id] for t in job.target)),
         datamap,
         [*_standing(context)],
-        (*shipped(), *(_pack(context.folder / name) for name in said.packs)),
+        (*shipped(), *(read_policy(context.folder / name) for name in said.packs)),
         attested=attested(file, datamap),
         file=str(file),
         digest=_digest(file),
@@ -72,13 +71,6 @@ def _standing(context: Context) -> Iterator[Standing]:
             tables = (held for held in contents.holdings if isinstance(held, HeldTable))
             columns = {shown(table.name): columns_of(table) for table in tables}
         yield Standing(planned.id, shown(planned.target.url, 4096), identity, columns)
-
-
-def _pack(path: Path) -> Pack:
-    document = read_document(path)
-    if not isinstance(document, Pack):
-        raise Refused(f"{path} is no policy; name policies in datamap.packs")
-    return document
 
 
 def _digest(file: Path) -> str:

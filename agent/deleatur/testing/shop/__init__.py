@@ -88,10 +88,10 @@ def _noting(persons: Iterable[Person], shown: list[Person], most: int) -> Iterat
 
 
 def shop_job(
-    shop: Shop, custodian_recipient: str, *, datamap: Path | None = None, policy: Path | None = None
+    shop: Shop, accounting: str, board: str, *, datamap: Path | None = None, policy: Path | None = None
 ) -> str:
-    """Return the text of the job.toml that closes `shop`; two keys must approve it.
+    """Return the text of the job.toml that closes `shop`, with the recipients of its two custodians.
 
     Given both, it rests on a data map and on the shop's own policy.
     """
-    return job_text(shop.database, shop.files, custodian_recipient, datamap, policy)
+    return job_text(shop.database, shop.files, (accounting, board), datamap, policy)

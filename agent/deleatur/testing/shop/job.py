@@ -20,10 +20,17 @@ approvals = 2
 mode = "full"
 needles = 50000  # values to search for: enough for every one
 
-[custodian]
+[custody]
+retain_until = "2056-12-31"  # invoices of Chinese customers: thirty years
+
+[[custody.custodian]]
 name = "accounting-archive"
 recipient = {recipient}
-retain_until = "2056-12-31"  # invoices of Chinese customers: thirty years
+
+[[custody.custodian]]  # three people hold a share each, and two of them open
+name = "board"
+recipient = {shared}
+shares = {{ needed = 2, of = 3 }}
 """
 _MAPPED = """
 [datamap]
@@ -83,7 +90,9 @@ story = {{ rule = "drop" }}
 """
 
 
-def job_text(database: Path, files: Path, recipient: str, datamap: Path | None, policy: Path | None) -> str:
+def job_text(
+    database: Path, files: Path, recipients: tuple[str, str], datamap: Path | None, policy: Path | None
+) -> str:
     """Return the job.toml that takes a shop through the whole walk."""
     mapped = ""
     if datamap is not None and policy is not None:
@@ -91,7 +100,7 @@ def job_text(database: Path, files: Path, recipient: str, datamap: Path | None, 
     selections = "".join(f'\n[[target.select]]\ntable = "{table}"\n' for table in _TABLES)
     holds = "".join(_hold(table) for table in _TABLES)
     return (
-        _HEAD.format(recipient=json.dumps(recipient))
+        _HEAD.format(recipient=json.dumps(recipients[0]), shared=json.dumps(recipients[1]))
         + mapped
         + f'\n[[target]]\nid = "crm"\nurl = {json.dumps(_url("sqlite", database))}\n'
         + selections
