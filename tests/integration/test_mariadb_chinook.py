@@ -18,6 +18,7 @@ from deleatur.archive.package import open_archive
 from deleatur.cli.group import deleatur
 from deleatur.documents.datamap import decode_datamap
 from deleatur.engine.directory import JobDirectory
+from deleatur.testing.keepers import keepers_text
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 
@@ -75,11 +76,7 @@ requested_by = "legal"
 [verification]
 device = true
 
-[custodian]
-name = "accounting"
-recipient = "{recipient}"
-retain_until = "2036-12-31"
-
+{keepers_text(recipient)}
 [[target]]
 id = "chinook"
 url = "{url}"
