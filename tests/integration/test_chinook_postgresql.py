@@ -38,9 +38,10 @@ COUNTS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def chinook(data_folder: Path) -> Iterator[RunningServer]:
-    with running_server(megabytes=120) as server:
+@pytest.fixture(params=[("ext4", 120), pytest.param(("xfs", 320), marks=pytest.mark.campaign)])
+def chinook(request: pytest.FixtureRequest, data_folder: Path) -> Iterator[RunningServer]:
+    kind, megabytes = request.param
+    with running_server(kind=kind, megabytes=megabytes, journal=True) as server:
         server.run(f"CREATE DATABASE {DATABASE}")
         text = (data_folder / "chinook-postgresql.sql").read_text("utf-8")
         loaded = text[text.index("\\c chinook;") + len("\\c chinook;") :]

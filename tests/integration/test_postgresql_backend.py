@@ -13,6 +13,9 @@ import psycopg
 import pytest
 
 from deleatur.api import Condition, HeldRows, Refused, Selection, Target, Transient, Unsupported, Within
+from deleatur.documents.journal import AnyEvent
+from deleatur.engine.chronicle import Chronicle
+from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Residue
 from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
@@ -248,6 +251,23 @@ def test_names_and_values_are_never_read_as_sql(server: RunningServer, database:
         assert backend.inspect().size == 1
 
 
+def test_no_check_of_a_domain_runs_with_our_rights(server: RunningServer, database: str) -> None:
+    server.run(
+        "CREATE FUNCTION spy(text) RETURNS boolean LANGUAGE plpgsql AS "
+        "'BEGIN RAISE EXCEPTION USING ERRCODE = 23514; END'",
+        "CREATE DOMAIN tricky AS text",
+        "CREATE DOMAIN trickier AS tricky",
+        "CREATE TABLE trap (id int PRIMARY KEY, name trickier)",
+        "INSERT INTO trap VALUES (1, 'somebody')",
+        "ALTER DOMAIN tricky ADD CHECK (spy(value)) NOT VALID",
+        database=database,
+    )
+    where = (Condition(column="name", operator="=", value="somebody"),)
+    with closing(opened(server, database, select=(Selection(table="trap", where=where),))) as backend:
+        assert backend.inspect().size == 1
+        assert [backend.probe(p) for p in backend.sample(None, bytes(32))] == [b"somebody"]
+
+
 def test_a_hold_outlasts_every_selection(server: RunningServer, database: str) -> None:
     held = HeldRows(
         id="open", reason="r", table="person", where=(Condition(column="id", operator="<=", value=4),)
@@ -396,6 +416,53 @@ def test_a_server_killed_at_any_cursor_ends_at_the_same_zero(
     assert values(server, database, "true") == staying
     assert server.run("SHOW wal_recycle") == [("on",)]
     assert [p.name for p in server.data.rglob(".deleatur*")] == []
+
+
+def run_killed_at_entry(bench: Workbench, job: JobDirectory, number: int, moment: str) -> bool:
+    """Run the job in a child that is killed around its `number`-th journal entry; say whether it was."""
+    child = os.fork()
+    if child == 0:
+        append, entries = Chronicle.append, 0
+
+        def counted(chronicle: Chronicle, event: AnyEvent) -> object:
+            nonlocal entries
+            entries += 1
+            written = append(chronicle, event) if entries != number or moment == "after" else None
+            if entries == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return written
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Chronicle, "append", counted)
+            try:
+                bench.run(job)
+            finally:
+                os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+ENTRIES = [(number, moment) for number in range(1, 17) for moment in ("before", "after")]
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [p if p[0] in (9, 12) else pytest.param(*p, marks=pytest.mark.campaign) for p in ENTRIES],
+)
+def test_a_job_killed_at_any_entry_of_its_journal_is_certified_after(
+    server: RunningServer, database: str, tmp_path: Path, number: int, moment: str
+) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    bench = Workbench(tmp_path)
+    job = bench.job(job_text(server, database, device=False))
+    bench.plan(job)
+    bench.approve(job)
+    assert run_killed_at_entry(bench, job, number, moment)
+    bench.run(job)
+    checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
+    assert checked.verification[0].verdict == "CLEAN"
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
 
 
 def test_no_connection_is_an_error_that_may_pass(server: RunningServer) -> None:

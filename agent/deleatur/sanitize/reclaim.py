@@ -8,19 +8,23 @@ again is harmless, so a list of blocks that was written down before is all that 
 
 import ctypes
 import errno
+import fcntl
 import os
+import struct
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from deleatur.errors import Unsupported
-from deleatur.sanitize.filesystem import Extent, extents, filesystem_of
+from deleatur.sanitize.filesystem import Extent, FileSystem, extents, filesystem_of
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.overwrite import overwrite_in_place
 
 Run = tuple[int, int]  # start and end of neighbouring blocks, bytes from the start of the file system
 _KEEP_SIZE, _PUNCH_HOLE = 0x1, 0x2  # linux/falloc.h
 _NOT_ADDRESSES = Extent.UNKNOWN | Extent.DELALLOC | Extent.INLINE | Extent.TAIL | Extent.ENCODED
+_XFS_IOC_SET_RESBLKS, _XFS_IOC_GET_RESBLKS = 0xC0105872, 0x80105873  # xfs/libxfs/xfs_fs.h
+_RESBLKS = struct.Struct("=QQ")  # struct xfs_fsop_resblks: wanted, available
 _SLACK = 1 << 18  # bytes let go before the rest, for the file system's own use
 _LARGEST = 1 << 40  # bytes asked for at once; ext4's largest file has 1 << 44
 
@@ -64,10 +68,10 @@ def reclaim(folder: int, wanted: Sequence[Run], keystream: Keystream, unit: str)
         with _reserve_lifted(folder):
             with _nameless(folder) as slack:
                 _take(slack, _SLACK)
-                _take(fd, _LARGEST)
-                got += sum(_shared(extent, wanted) for extent in extents(slack) or ())
                 for _ in overwrite_in_place(slack, keystream, f"{unit} slack"):
                     continue
+                _take(fd, _LARGEST)
+                got += sum(_shared(extent, wanted) for extent in extents(slack) or ())
             _settle(folder)  # to let go of a part, the file system needs a block for its own list
             for extent in extents(fd) or ():
                 got += _shared(extent, wanted)
@@ -142,11 +146,18 @@ def _settle(folder: int) -> None:
 def _reserve_lifted(folder: int) -> Iterator[None]:
     """Let the last blocks be given out too, where this user may say so.
 
-    ext4 keeps min(2 %, 4096 clusters) back even from root; a killed run leaves 0 until the next
-    mount, which sets it anew (Documentation/ABI/testing/sysfs-fs-ext4).
+    ext4 keeps min(2 %, 4096 clusters) back even from root, XFS min(5 %, 8192 blocks); a killed run
+    leaves nothing reserved until the next mount, which sets both anew.
     """
-    source = Path(os.path.realpath(filesystem_of(folder).source or "/"))
-    reserve = Path("/sys/fs/ext4") / source.name / "reserved_clusters"
+    system = filesystem_of(folder)
+    with _ext4_lifted(system) if system.type == "ext4" else _xfs_lifted(system, folder):
+        yield
+
+
+@contextmanager
+def _ext4_lifted(system: FileSystem) -> Iterator[None]:
+    """Set `reserved_clusters` to 0 for a while (Documentation/ABI/testing/sysfs-fs-ext4)."""
+    reserve = Path("/sys/fs/ext4") / Path(os.path.realpath(system.source or "/")).name / "reserved_clusters"
     before = ""
     with suppress(FileNotFoundError, PermissionError):
         before = reserve.read_text("ascii").strip()
@@ -165,3 +176,16 @@ def _set(setting: Path, value: str) -> None:
         os.write(fd, f"{value}\n".encode("ascii"))
     finally:
         os.close(fd)
+
+
+@contextmanager
+def _xfs_lifted(system: FileSystem, folder: int) -> Iterator[None]:
+    """Set the pool of reserved blocks to 0 for a while (xfs_io's `resblks`); elsewhere do nothing."""
+    with ExitStack() as undo:
+        if system.type == "xfs":
+            before = bytearray(_RESBLKS.size)
+            with suppress(PermissionError):
+                fcntl.ioctl(folder, _XFS_IOC_GET_RESBLKS, before)
+                fcntl.ioctl(folder, _XFS_IOC_SET_RESBLKS, bytearray(_RESBLKS.size))
+                undo.callback(fcntl.ioctl, folder, _XFS_IOC_SET_RESBLKS, before)
+        yield

@@ -62,11 +62,15 @@ _RELATIONS = f"""
             WHERE i.indrelid = c.oid AND i.indisprimary)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'm', 'f') AND {_OURS} ORDER BY n.nspname, c.relname"""
+# A value is cast to what a domain is made of, never to the domain: its checks are code of the database.
 _COLUMNS = f"""
-    SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), format_type(a.atttypid, -1),
-           CASE WHEN t.typtype = 'd' THEN b.typname ELSE t.typname END
+    WITH RECURSIVE plain (oid, base) AS (
+      SELECT oid, oid FROM pg_type WHERE typtype <> 'd'
+      UNION ALL SELECT t.oid, p.base FROM pg_type t JOIN plain p ON t.typbasetype = p.oid
+      WHERE t.typtype = 'd')
+    SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), format_type(p.base, -1), b.typname
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-    JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_type b ON b.oid = t.typbasetype
+    JOIN plain p ON p.oid = a.atttypid JOIN pg_type b ON b.oid = p.base
     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'm', 'f') AND {_OURS}
     ORDER BY a.attrelid, a.attnum"""
 _KEYS = """
@@ -96,7 +100,7 @@ class Column:
 
     name: str
     declared: str  # its type with its measure, such as character varying(40)
-    type: str  # its type without, for a cast
+    type: str  # its type without, for a cast; a domain's base
     base: str  # the catalog's name of its type, a domain's base
 
     @property
