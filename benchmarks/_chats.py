@@ -110,12 +110,12 @@ def chats(count: int, seed: int) -> Iterator[Case]:
     random = Random(seed)
     for number in range(count):
         language = random.choice(("zh", "zh", "de", "en"))
-        yield _chat(random, f"chat {number}", language)
+        yield chat(random, f"chat {number}", language, name_of(random, language))
 
 
-def _chat(random: Random, name: str, language: str) -> Case:
+def chat(random: Random, name: str, language: str, person: str) -> Case:
+    """Return one line in which `person` writes."""
     template = random.choice(_TEMPLATES[language])
-    person = _name(random, language)
     text, labels = "", []
     for part in template.replace("}", "{").split("{"):
         if part == "serial":
@@ -131,7 +131,8 @@ def _chat(random: Random, name: str, language: str) -> Case:
     return Case(id=name, language=language, text=text, labels=tuple(labels), known=known)
 
 
-def _name(random: Random, language: str) -> str:
+def name_of(random: Random, language: str) -> str:
+    """Return a name of somebody who speaks a language."""
     if language == "zh":
         return random.choice(_SURNAMES) + "".join(random.sample(_GIVEN, random.choice((1, 2, 2, 2))))
     given, surnames = _GERMAN if language == "de" else _ENGLISH

@@ -70,6 +70,11 @@ def find(reading: Reading) -> Iterator[Span]:
             yield Span(found.start(), found.end(), "postal-address", None, 0.5)
 
 
+def in_chinese(text: str) -> bool:
+    """Say whether a text has a Chinese address."""
+    return bool(_CHINESE.search(text))
+
+
 def _head(text: str, road: int) -> int:
     """Return where the address begins whose road ends at `road`: after the words that lead to it."""
     head = _HEAD.search(text[max(0, road - 30) : road])

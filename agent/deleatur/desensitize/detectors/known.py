@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from deleatur.desensitize.detectors.reading import Reading
 from deleatur.documents.detection import Span
 
-_LEAST_DIGITS = 6  # fewer digits recur by chance
+LEAST_DIGITS = 6  # fewer digits recur by chance
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 _PREFIXES = ("0086", "86", "0049", "49", "001", "1", "0")  # of telephone numbers, which people leave out
 _HAN = re.compile(r"[\u3400-\u9fff]")
@@ -40,7 +40,7 @@ _TITLES = frozenset(
         "el",
     ]
 )
-_COMPOUND = frozenset(
+COMPOUND = frozenset(
     [
         "欧阳",
         "司马",
@@ -71,13 +71,13 @@ def find(reading: Reading, value: str, type_: str) -> Iterator[Span]:
     if not plain:
         return
     digits = re.sub("[^0-9]", "", plain)
-    if len(digits) >= _LEAST_DIGITS and not re.search("[A-Za-z\u3400-\u9fff@]", plain):
+    if len(digits) >= LEAST_DIGITS and not re.search("[A-Za-z\u3400-\u9fff@]", plain):
         yield from _digits(reading, digits, type_)
         return
     lowered = reading.text.lower()
-    for spellings in _spellings(plain, type_):
-        if any(s.split()[0].lower() in lowered for s in spellings):  # most rows' values are in no other text
-            for found in _pattern(spellings).finditer(reading.text):
+    for some in spellings(plain, type_):
+        if any(s.split()[0].lower() in lowered for s in some):  # most rows' values are in no other text
+            for found in _pattern(some).finditer(reading.text):
                 yield Span(found.start(), found.end(), type_, True, 1.0)
 
 
@@ -92,14 +92,14 @@ def _digits(reading: Reading, digits: str, type_: str) -> Iterator[Span]:
             yield Span(found.start(), found.end(), type_, True, 1.0)
 
 
-def _spellings(plain: str, type_: str) -> Iterator[list[str]]:
+def spellings(plain: str, type_: str) -> Iterator[list[str]]:
     """Yield the ways to write a value; then, for a name, those to write each part that names somebody."""
     if len(plain) >= 2:
         yield _spelt(plain)
     if type_ != "person-name":
         return
     if _HAN.search(plain):
-        given = plain[2:] if plain[:2] in _COMPOUND else plain[1:]
+        given = plain[2:] if plain[:2] in COMPOUND else plain[1:]
         if len(given) >= 2:
             yield [given]
         if len(plain) <= 4:

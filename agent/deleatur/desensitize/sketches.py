@@ -1,0 +1,349 @@
+"""Draw texts alike that differ only in numbers which every detector treats alike: their sketches. Pure.
+
+A sketch has the length of its text, byte for byte. A sound number that stands by itself gives way to one
+fixed number of the same form, so letters from one template have one sketch, and what is found in it stands
+at the same places in each of them. What a detector may ask of a digit (first digits, check digits, the
+calendar) is the same in both; where that is not certain, the text stays as it is.
+tests/unit/test_redaction.py holds sketch and text against each other.
+"""
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deleatur.desensitize import sound
+from deleatur.desensitize.arrow import arrow
+from deleatur.desensitize.cmac import buffers_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Bytes = npt.NDArray[np.uint8]
+    Places = npt.NDArray[np.int64]
+    Truth = npt.NDArray[np.bool_]
+
+_PAD = 24  # bytes of nothing around the texts, so that a neighbour can be asked for everywhere
+_GROUPS = 4  # groups of digits in a number
+_MAIL_LONGEST, _MAIL_DIGITS = 20, 8  # of a local part: a longer one may hold a key or a telephone number
+_AFTER_IBAN = 1 << 4 | 1 << 8  # groups of 4, 4, 4 and 2 digits, or of 4, 4 and 2, and so many characters
+_CREDIT = 18  # letters and digits of a credit code, which may begin before a number and end behind it
+
+
+def _table(characters: str) -> "Truth":
+    table = np.zeros(256, bool)
+    table[np.frombuffer(characters.encode(), np.uint8)] = True
+    return table
+
+
+_LOWER = _table("abcdefghijklmnopqrstuvwxyz")
+_LETTERS = _LOWER | _table("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_MARKS = _table(" -./")  # between the groups of a number
+_FREE_LEFT = _table("\0\n,;!?(:=\"'")
+_CLOSED = _table("\0\n,;!?:")  # before a space before a number
+_FREE_RIGHT = _table("\0\n,;!?\"'")
+_GOES_ON = _table(" -./0123456789")  # after an area code in brackets
+_WORDS = _LETTERS | _table("0123456789")
+_HIGH = np.arange(256) >= 128
+_SHORT = np.zeros(
+    (256, 256), bool
+)  # words of two letters that begin no VAT number which goes on with a digit
+_SHORT[tuple(np.frombuffer(b"".join([b"aaoitamuz", b"mtnsonymu"]), np.uint8).reshape(2, -1))] = True
+_BREAKS = ~(_WORDS | _table(" .-")) | _table("iosvzIOSVZ")  # no credit code goes on over these
+_NUMERALS = "〇零一二三四五六七八九十百千万两幺壹贰叁肆伍陆柒捌玖"
+_PLATES = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_PUNCTUATION = "、。，：；！？（）《》【】“”‘’…"
+
+
+def _characters(without: str) -> "Truth":
+    """Return which of the first 65,536 characters are Chinese or their punctuation, without some."""
+    table = np.zeros(1 << 16, bool)
+    table[0x4E00:0xA000] = True
+    table[[ord(c) for c in _PUNCTUATION]] = True
+    table[[ord(c) for c in without]] = False
+    return table
+
+
+_PLAIN_LEFT = _characters(_NUMERALS)
+_PLAIN_RIGHT = _characters(_NUMERALS + "年月日号號岁歲周")
+_PLAIN_MAIL = _characters(_NUMERALS + _PLATES)
+
+
+def sketch(texts: Any) -> Any:
+    """Return an Arrow array of strings with their sound numbers and mail addresses drawn alike."""
+    pa = arrow()
+    content, offsets = buffers_of(texts)
+    first, last = int(offsets[0]), int(offsets[-1])
+    if first == last:
+        return texts
+    drawing = _Drawing(content[first:last], offsets - first)
+    drawing.numbers()
+    drawing.days_in_chinese()
+    drawing.ibans()
+    drawing.mail()
+    valid = pa.array(texts.is_valid()).buffers()[1] if texts.null_count and not texts.offset else None
+    places = pa.py_buffer((offsets - first).astype(np.int32))
+    return pa.StringArray.from_buffers(len(texts), places, pa.py_buffer(drawing.content()), valid)
+
+
+class _Drawing:
+    """The bytes of many texts, with the places where each text and each group of digits begins and ends."""
+
+    def __init__(self, content: "Bytes", offsets: "Places") -> None:
+        self._bytes = np.zeros(content.size + 2 * _PAD, np.uint8)
+        self._bytes[_PAD:-_PAD] = content
+        self._offsets = offsets + _PAD
+        self._edge = np.zeros(self._bytes.size, bool)  # a text begins or ends here
+        self._edge[self._offsets] = True
+        digits = (self._bytes - np.uint8(48)) < 10
+        begins, ends = digits.copy(), digits.copy()
+        begins[1:] &= ~digits[:-1] | self._edge[1:]
+        ends[:-1] &= ~digits[1:] | self._edge[1:]
+        self._starts, self._ends = np.flatnonzero(begins), np.flatnonzero(ends) + 1
+
+    def content(self) -> "Bytes":
+        """Return the bytes as they are drawn."""
+        return self._bytes[_PAD:-_PAD]
+
+    def numbers(self) -> None:
+        """Draw numbers alike: up to four groups of digits with one kind of separator between them."""
+        starts, ends, edge = self._starts, self._ends, self._edge
+        if not starts.size:
+            return
+        lengths = np.minimum(ends - starts, 31)
+        mark = self._bytes[ends]
+        linked = np.append(starts[1:] - ends[:-1] == 1, False) & _MARKS[mark] & ~edge[ends] & ~edge[ends + 1]
+        plus = (self._bytes[starts - 1] == ord("+")) & ~edge[starts]
+        prefix = plus & linked & (lengths <= 2) & np.isin(mark, (ord(" "), ord("-")))  # +86 154 …
+        linked &= ~prefix
+        heads = np.flatnonzero(~np.append(False, linked[:-1]))
+        counts = np.diff(np.append(heads, starts.size))
+        heads, counts = heads[counts <= _GROUPS], counts[counts <= _GROUPS]
+        key = np.zeros(heads.size, np.int64)
+        uniform = np.ones(heads.size, bool)
+        for group in range(_GROUPS):
+            run = np.minimum(heads + group, starts.size - 1)
+            key |= np.where(counts > group, lengths[run], 0) << (5 * group)
+            uniform &= (counts <= group + 1) | (mark[run] == mark[heads])
+        marks = np.where(counts > 1, mark[heads], 0)
+        known = uniform & _KNOWN[np.minimum(key, _KNOWN.size - 1)]
+        heads, key, marks, counts = heads[known], key[known], marks[known], counts[known]
+        tails = ends[heads + counts - 1]
+        code = np.where(np.append(False, prefix)[heads], self._country(heads), 0)
+        begins = starts[heads]
+        begins = np.where(code > 0, starts[heads - 1] - 1, begins)
+        glued = plus[heads] & np.isin(key, sound.GLUED)
+        begins = np.where(glued, begins - 1, begins)
+        free = self._left_free(begins) & self._right_free(tails, _needs(key))
+        free &= glued | (code > 0) | ~plus[heads]
+        self._draw(starts[heads[free]], key[free], marks[free], code[free])
+        self._with_x(heads[~free], key[~free], tails[~free])
+
+    def _country(self, heads: "Places") -> "Places":
+        """Return the country code in the group before; only the last two digits of it count."""
+        before = self._starts[heads - 1]
+        value = (self._bytes[before] - np.uint8(48)).astype(np.int64)
+        two = self._ends[heads - 1] - before == 2
+        code: Places = np.where(two, value * 10 + (self._bytes[before + 1] - np.uint8(48)), value)
+        return code
+
+    def _draw(self, begins: "Places", key: "Places", marks: "Places", code: "Places") -> None:
+        for form in (form for present in np.unique(key) for form in _BY_KEY.get(int(present), ())):
+            rows = np.flatnonzero(key == form.key)
+            rows = rows[np.isin(marks[rows], form.marks) & form.abroad(code[rows])]
+            if rows.size:
+                places = begins[rows][:, None] + form.columns
+                digits = self._bytes[places] - np.uint8(48)
+                good, drawn = form.draw(digits)
+                self._bytes[places[good]] = drawn[good] + np.uint8(48)
+
+    def _with_x(self, heads: "Places", key: "Places", tails: "Places") -> None:
+        """Draw resident IDs alike whose 18th character is an X."""
+        crossed = ((self._bytes[tails] | 32) == ord("x")) & ~self._edge[tails]
+        for form in sound.BEFORE_X:
+            rows = np.flatnonzero((key == form.key) & crossed)
+            begins, ends = self._starts[heads[rows]], tails[rows] + 1
+            free = self._left_free(begins) & self._right_free(ends, _needs(key[rows], more=1))
+            places = begins[free][:, None] + form.columns
+            good, drawn = form.draw(self._bytes[places] - np.uint8(48))
+            self._bytes[places[good]] = drawn[good] + np.uint8(48)
+
+    def _neighbours(self, places: "Places", step: int, count: int) -> list["Bytes"]:
+        """Return the bytes to the left (step -1) or right (step 1) of places; 0 beyond the text."""
+        found, inside = [], np.ones(places.size, bool)
+        for number in range(count):
+            at = places + number * step
+            inside &= ~self._edge[at]
+            found.append(np.where(inside, self._bytes[at - (step < 0)], np.uint8(0)))
+        return found
+
+    def _left_free(self, begins: "Places", plain: "Truth" = _PLAIN_LEFT) -> "Truth":
+        """Say before which places stands nothing that a detector could read together with a number."""
+        one, two, three, four = self._neighbours(begins, -1, 4)
+        word = _LETTERS[two] & _LETTERS[three] & (_LETTERS[four] | (_SHORT[three, two] & ~_HIGH[four]))
+        word |= (two == ord(".")) & _LETTERS[three]
+        spaced = (one == ord(" ")) & (_CLOSED[two] | word | _plain(plain, four, three, two))
+        answer: Truth = _FREE_LEFT[one] | spaced | _plain(plain, three, two, one)
+        return answer
+
+    def _first_code(self, begins: "Places") -> "Truth":
+        """Say before which places stands at most one word, so that no code begins there and goes on."""
+        near = np.array(self._neighbours(begins, -1, 12)).T
+        spaced = near[:, 0] == ord(" ")
+        last = np.arange(begins.size), np.minimum((~_LETTERS[near[:, 1:]]).argmax(axis=1) + 1, 10)
+        then = last[0], last[1] + 1
+        worded = _FREE_LEFT[near[last]] | ((near[last] == ord(" ")) & _CLOSED[near[then]])
+        answer: Truth = self._left_free(begins) & (~spaced | worded)
+        return answer
+
+    def _right_free(self, tails: "Places", needs: "Places") -> "Truth":
+        """Say behind which places stands nothing that a detector could read together with a number.
+
+        `needs` are bits: with so many letters or digits more, a credit code would be complete.
+        """
+        near = self._neighbours(tails, 1, 11)
+        one, two, three, four = near[:4]
+        worded = (two == ord(" ")) & _LETTERS[three]
+        stop = (one == ord(".")) & ((two == 0) | worded)
+        bracket = (one == ord(")")) & (~_GOES_ON[two] | worded)
+        free: Truth = _FREE_RIGHT[one] | stop | bracket | _plain(_PLAIN_RIGHT, one, two, three)
+        free |= (one == ord(" ")) & _plain(_PLAIN_RIGHT, two, three, four)
+        rows = np.flatnonzero((one == ord(" ")) & _LETTERS[two])
+        free[rows] = ~_completes([byte[rows] for byte in near[1:]], needs[rows])
+        return free
+
+    def days_in_chinese(self) -> None:
+        """Draw days alike that are written as 1990年3月7日."""
+        if self._starts.size < 3:
+            return
+        starts, ends = self._starts, self._ends
+        year = np.flatnonzero(ends[:-2] - starts[:-2] == 4)
+        for step, character in enumerate("年月日"):
+            end = ends[year + step]
+            near = self._neighbours(end, 1, 3)
+            written = np.ones(year.size, bool)
+            for byte, expected in zip(near, character.encode(), strict=True):
+                written &= byte == expected
+            if step < 2:
+                following = starts[year + step + 1]
+                written &= (
+                    (following == end + 3) & (ends[year + step + 1] - following <= 2) & ~self._edge[following]
+                )
+            year = year[written]
+        year = year[self._left_free(starts[year])]
+        numbers = [self._number(year + step) for step in range(3)]
+        year = year[sound.days(*numbers)]
+        for step, (one, two) in enumerate((("", ""), ("5", "10"), ("5", "10"))):
+            at, length = starts[year + step], (ends - starts)[year + step]
+            for size, text in ((4, "1990"), (1, one), (2, two)):
+                if text:
+                    rows = at[length == size]
+                    self._bytes[rows[:, None] + np.arange(size)] = np.frombuffer(text.encode(), np.uint8)
+
+    def _number(self, runs: "Places") -> "Places":
+        value = np.zeros(runs.size, np.int64)
+        for step in range(4):
+            there = self._ends[runs] - self._starts[runs] > step
+            at = self._starts[runs] + step
+            value = np.where(there, value * 10 + (self._bytes[at] - np.uint8(48)), value)
+        return value
+
+    def ibans(self) -> None:
+        """Draw German account numbers alike: in one group, or in groups of four."""
+        starts, ends, content = self._starts, self._ends, self._bytes
+        named = (content[starts - 2] == ord("D")) & (content[starts - 1] == ord("E"))
+        named &= ~self._edge[starts] & ~self._edge[starts - 1]
+        lengths = ends - starts
+        for layout in ((20,), (2, 4, 4, 4, 4, 2)):
+            heads = np.flatnonzero(named[: max(0, starts.size - len(layout) + 1)])
+            for group, length in enumerate(layout):
+                heads = heads[lengths[heads + group] == length]
+                if group:
+                    end = ends[heads + group - 1]
+                    close = (starts[heads + group] == end + 1) & ~self._edge[end] & ~self._edge[end + 1]
+                    heads = heads[close & ((content[end] == ord(" ")) | (content[end] == ord("-")))]
+            tails = ends[heads + len(layout) - 1]
+            free = self._left_free(starts[heads] - 2) & self._right_free(
+                tails, np.full(heads.size, _AFTER_IBAN)
+            )
+            places = starts[heads[free]][:, None] + sound.columns_of(layout)
+            good, drawn = sound.iban(content[places] - np.uint8(48))
+            content[places[good]] = drawn[good] + np.uint8(48)
+
+    def mail(self) -> None:
+        """Draw local parts alike, in texts without any other digit: words in them name nothing then."""
+        at = np.flatnonzero(self._bytes == ord("@"))
+        if not at.size:
+            return
+        near = np.array(self._neighbours(at, -1, _MAIL_LONGEST + 1)).T
+        digits = (near - np.uint8(48)) < 10
+        allowed = _LOWER[near] | digits | (near == ord("."))
+        length = np.where(allowed.all(axis=1), 0, allowed.argmin(axis=1))
+        inside = np.arange(near.shape[1]) < length[:, None]
+        count = (digits & inside).sum(axis=1)
+        tail = digits.argmin(axis=1)  # so many digits stand directly before the @
+        tail = np.minimum(tail, _MAIL_DIGITS + 1)
+        word = np.ones(at.size, bool)  # then three letters, so that no code begins there
+        for step in range(3):
+            word &= _LOWER[near[np.arange(at.size), tail + step]]
+        row = np.searchsorted(self._offsets, at, side="right") - 1
+        runs = np.searchsorted(self._starts, self._offsets[row + 1]) - np.searchsorted(
+            self._starts, self._offsets[row]
+        )
+        good = (length >= tail + 3) & (count == tail) & (tail <= _MAIL_DIGITS) & (runs == (tail > 0))
+        good &= (tail == 0) | self._surely_mail(at, at - length)
+        good &= self._left_free(at - length, _PLAIN_MAIL)
+        inside &= good[:, None] & (near != ord("."))
+        rows, steps = np.nonzero(inside)
+        self._bytes[at[rows] - 1 - steps] = ord("a")
+
+    def _surely_mail(self, at: "Places", begins: "Places") -> "Truth":
+        """Say where a domain follows, and no user of a URL comes before: such a local part is found."""
+        domain = np.array(self._neighbours(at + 1, 1, _PAD - 2)).T
+        end = (~_LETTERS[domain]).argmax(axis=1)
+        last = np.minimum(end + 1, _PAD - 3)
+        rows = np.arange(at.size)
+        (before,) = self._neighbours(begins, -1, 1)
+        sure: Truth = (end > 0) & (domain[rows, end] == ord(".")) & _LETTERS[domain[rows, last]]
+        sure &= before != ord(":")
+        return sure
+
+
+def _needs(key: "Places", more: int = 0) -> "Places":
+    """Return as bits how many characters a credit code lacks that begins with a group of these numbers."""
+    lengths = [(key >> (5 * group)) & 31 for group in range(_GROUPS)]
+    needs = np.zeros(key.size, np.int64)
+    for group in range(_GROUPS):
+        lacking = _CREDIT - more - sum(lengths[group:])
+        for missing in (lacking, lacking - 1) if not group else (lacking,):  # or with a letter before it
+            useful = (missing >= 1) & (missing <= _CREDIT - 8)  # which has six digits after the second place
+            needs |= np.where(useful, 1 << np.clip(missing, 0, _CREDIT), 0)
+    return needs
+
+
+def _completes(near: list["Bytes"], needs: "Places") -> "Truth":
+    """Say whether the words that follow may complete a credit code, or are too long to see."""
+    count, blank = np.zeros(needs.size, np.int64), np.zeros(needs.size, bool)
+    going, answer = np.ones(needs.size, bool), np.zeros(needs.size, bool)
+    for byte, following in itertools.pairwise(near):
+        gap = _MARKS[byte] & (byte != ord("/"))
+        going &= ~_BREAKS[byte] & ~(gap & blank)
+        blank = gap
+        count += going & ~gap
+        answer |= going & ~gap & ~_WORDS[following] & ((needs >> count) & 1 > 0)
+    answer |= going & (needs >> (count + 1) > 0)
+    return answer
+
+
+def _plain(table: "Truth", one: "Bytes", two: "Bytes", three: "Bytes") -> "Truth":
+    """Say which three bytes are one character of the table, in UTF-8."""
+    lead = one.astype(np.int32)
+    point = ((lead & 15) << 12) | ((two.astype(np.int32) & 63) << 6) | (three & 63)
+    answer: Truth = (lead >> 4 == 14) & table[point]
+    return answer
+
+
+_KEYS = [form.key for form in (*sound.FORMS, *sound.BEFORE_X)]
+_KNOWN = np.zeros(max(_KEYS) + 2, bool)
+_KNOWN[_KEYS] = True
+_BY_KEY = {key: [form for form in sound.FORMS if form.key == key] for key in _KEYS}
