@@ -31,6 +31,17 @@ _STREETS = {
     "de": "Hauptstraße {}, 10115 Berlin",
     "en": "{} Main Street, Springfield",
 }
+_CLOSINGS = {  # what a line ends with, so that it has the length of a message
+    "zh": ("麻烦尽快处理一下，等了好几天了，谢谢！", "辛苦了，有消息请回复我，非常感谢。"),
+    "de": (
+        "Bitte melden Sie sich bald, vielen Dank und freundliche Grüße",
+        "Danke im Voraus für eine rasche Antwort.",
+    ),
+    "en": (
+        "Please look into it soon, thank you very much in advance",
+        "I would be glad to hear back from you this week.",
+    ),
+}
 _LANGUAGES = ("zh",) * 5 + ("en",) * 3 + ("de",) * 2
 _FIRST, _DAYS = date(1948, 1, 1), 25_000
 
@@ -59,5 +70,5 @@ def _customer(random: Random, number: int) -> dict[str, Any]:
         "ip": f"203.0.113.{random.randrange(256)}",
         "total_cents": random.randrange(100_000),
         "seen": (date(2020, 1, 1) + timedelta(days=random.randrange(2000))).isoformat(),
-        "chat": chat(random, "", language, name).text,
+        "chat": f"{chat(random, '', language, name).text}\n{random.choice(_CLOSINGS[language])}",
     }

@@ -41,6 +41,7 @@ class Own(NamedTuple):
     parts: tuple[str, ...]  # of all values, in lower case
     apart: tuple[str, ...]  # first characters of Chinese names, which may be written with spaces
     digits: tuple[str, ...]  # the ends of numbers that may be written in other groups
+    cased: bool  # whether any part has letters of two cases
 
 
 def cut(text: str, own: Own) -> str:
@@ -80,7 +81,7 @@ def mentions(text: str, own: Own) -> bool:
 
     The text has no letters and digits but those that `Reading` takes as they are.
     """
-    lowered = text.lower()
+    lowered = text.lower() if own.cased else text
     for part in own.parts:
         if part in lowered:
             return True
@@ -103,6 +104,7 @@ def own_of(values: tuple[str, ...]) -> Own:
         _shortest({part for own in each for part in own.parts}),
         tuple(first for own in each for first in own.apart),
         tuple(end for own in each for end in own.digits),
+        any(own.cased for own in each),
     )
 
 
@@ -110,7 +112,7 @@ def _own(value: str) -> Own:
     plain = Reading(value.strip()).text
     digits = re.sub("[^0-9]", "", plain)
     if len(digits) >= known.LEAST_DIGITS and not re.search("[A-Za-z\u3400-\u9fff@]", plain):
-        return Own((), frozenset(), (), (), (digits[-known.LEAST_DIGITS :],))
+        return Own((), frozenset(), (), (), (digits[-known.LEAST_DIGITS :],), False)
     han = bool(_HAN_NAME.fullmatch(plain))
     latin = bool(_LATIN_NAME.fullmatch(plain)) and names.type_of(plain) == "person-name"
     long = len(plain) >= _LONG and plain[:2] not in known.COMPOUND
@@ -126,6 +128,7 @@ def _own(value: str) -> Own:
         _shortest(firsts),
         (plain[0],) if han else (),
         (),
+        not han,
     )
 
 
