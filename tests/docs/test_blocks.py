@@ -21,6 +21,7 @@ from deleatur.documents.agent import Agent
 from deleatur.documents.codec import decode_toml
 from deleatur.documents.decode import decode_job
 from deleatur.documents.job import Job, Rule
+from deleatur.documents.plan import RoleKeys
 from deleatur.engine.settings import load_settings
 from deleatur.engine.setup import add_approver_public, make_settings
 from deleatur.errors import Malformed
@@ -167,6 +168,8 @@ def test_every_job_of_the_how_to_can_be_planned_and_its_archive_run(
     pages: dict[str, str], shop: Path
 ) -> None:
     bench = Workbench(shop / "jobs")
+    alice, bob = (key.public.spki for key in bench.approvers)
+    bench.roles = (RoleKeys(role="finance", keys=(alice,)), RoleKeys(role="legal", keys=(bob,)))
     jobs = [completed(block) for block in blocks(pages["docs/howto/write-a-job.md"], "toml") if is_job(block)]
     planned = []
     for number, job in enumerate(jobs):

@@ -258,6 +258,10 @@ def _job_rules(where: str) -> Made:
     other = swap(second, b'"exports"', b'"again"')
     yield bad("job/target-url-twice", "repeated", "$.target[1].url", "one target, two ids", FILES + other)
     one = swap(JOB, b"approvals = 2", b"approvals = 1")
+    twice = swap(JOB, b"approvals = 2", b'approvals = 2\nroles = ["legal", "legal"]')
+    yield bad("job/role-twice", "repeated", "$.policy.roles[1].role", "one role, two approvals?", twice)
+    roles = swap(JOB, b"approvals = 2", b'approvals = 2\nroles = ["finance", "legal"]')
+    yield "job/good-roles", vector_text({"decoder": "job", "expect": "ok", "comment": "by role"}, roles)
     yield bad("job/one-approval-for-rows", "approvals", "$.policy.approvals", "files only", one)
     for name, condition, place in (
         ("value-missing", b'{ column = "A", operator = "=" }', ""),

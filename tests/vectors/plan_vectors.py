@@ -22,7 +22,7 @@ from deleatur.documents.gates import (
 from deleatur.documents.job import Condition, Policy, Recipients, Selection, Target, Verification
 from deleatur.documents.ledger import LetterDigest
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
-from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
+from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.testing.vectors import vector_text
 
 KEYS = (PublicKey(name="key-a", spki="AAAA"), PublicKey(name="key-b", spki="BBBB"))
@@ -44,6 +44,7 @@ PLAN = Plan(
     created_at="2026-01-02T03:04:05Z",
     planned_by=KEYS[0],
     approvers=KEYS,
+    roles=(),
     policy=Policy(),
     verification=Verification(),
     custody=None,
@@ -187,6 +188,14 @@ def _gates() -> Made:
 def plan() -> Made:
     yield from _gates()
     text = encode_json(PLAN)
+    unasked = (RoleKeys(role="legal", keys=(PLAN.approvers[0].spki,)),)
+    yield bad(
+        "plan/role-unasked",
+        "contradiction",
+        "$.roles",
+        "a role that the policy does not ask for",
+        encode_json(replace(PLAN, roles=unasked)),
+    )
     yield (
         "plan/good",
         vector_text({"decoder": "plan", "expect": "ok", "comment": "one target, one step"}, text),
@@ -298,7 +307,7 @@ def plan() -> Made:
         yield bad(f"plan/{name}", kind, place, comment or "two ids", swap(text, old, new))
     yield bad("plan/no-newline", "not-canonical", "$", "the newline at the end is missing", text[:-1])
     yield bad("plan/two-newlines", "not-canonical", "$", "a line too many", text + b"\n")
-    yield bad("plan/truncated", "syntax", "character 1184", "half a plan", text[:1200])
+    yield bad("plan/truncated", "syntax", "character 1197", "half a plan", text[:1200])
     yield bad("plan/trailing", "syntax", f"character {len(text)}", "two plans", text + text)
     yield bad("plan/bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + text)
     yield bad("plan/array", "wrong-type", "$", "not an object", b"[]\n")

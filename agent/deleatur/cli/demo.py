@@ -90,7 +90,13 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     directory.write_once(directory.job, text.encode())
     agent = load_private(known.agent_key, secret.encode())
     approved = plan_job(
-        directory, known.registry, planner=agent, approvers=known.approvers(), clock=now, holds=known.holds()
+        directory,
+        known.registry,
+        planner=agent,
+        approvers=known.approvers(),
+        clock=now,
+        holds=known.holds(),
+        roles=known.roles(),
     )
     if not as_json:
         show_plan(approved, sys.stdout)

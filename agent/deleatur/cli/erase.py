@@ -64,6 +64,7 @@ def command(
         approvers=known.approvers(),
         clock=now,
         holds=known.holds(),
+        roles=known.roles(),
     )
     show_plan(approved, sys.stderr if as_json else sys.stdout)
     confirm(approved.plan.job, approved.digest, None)

@@ -37,10 +37,12 @@ def _amount(target: PlannedTarget) -> str:
 def show_plan(approved: Approved, to: TextIO) -> None:
     """Show what is going to happen, and the digest that is approved."""
     plan = approved.plan
+    named_roles = ", ".join(plan.policy.roles)
     head = _marked(
         f"authority  {_safe(plan.authority)}\n"
         f"reason     {_safe(plan.reason)}\n"
         f"approvals  {plan.policy.approvals} of {len(plan.approvers)} keys that may approve"
+        f"{f', a key of its own for each of: {named_roles}' if named_roles else ''}"
     )
     limits = dict.fromkeys(limit_text(limit) for t in plan.targets for limit in t.limits)
     tail = [Text(), Text("cannot be covered:")] if limits else []
@@ -123,12 +125,14 @@ def show_certificate(certificate: Certificate) -> None:
 
 def _head(certificate: Certificate) -> Text:
     plan = certificate.plan
+    in_roles = ", ".join(f"{r.role} {r.key_id[:19]}…" for r in certificate.approvals.roles)
     approvers = ", ".join(f"{k.name} {k.key_id[:19]}…" for k in certificate.approvals.keys)
     return _marked(
         f"job        {_safe(plan.job)}: {_safe(plan.authority)}\n"
         f"issued     {_safe(certificate.issued_at)}, kept until {_safe(certificate.retain_until)}\n"
         f"planned    by {_safe(certificate.planner.name)} {_safe(certificate.planner.key_id[:19])}…\n"
         f"approved   by {_safe(approvers)} (threshold {certificate.approvals.threshold})"
+        f"{f', as {in_roles}' if in_roles else ''}"
     )
 
 

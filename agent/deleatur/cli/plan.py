@@ -41,6 +41,7 @@ def command(
         approvers=known.approvers(),
         clock=now,
         holds=known.holds(),
+        roles=known.roles(),
     )
     if as_json:
         emit({"plan": str(directory.plan), "sha256": approved.digest, "id": approved.plan.id})

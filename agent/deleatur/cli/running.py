@@ -89,6 +89,7 @@ def walk(
             approvers=known.approvers(),
             clock=now,
             holds=known.holds(),
+            roles=known.roles(),
             progress=progress,
             bytes_per_second=None if rate is None else rate * 1e6,
         )

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
-from deleatur.documents.place import Frozen
+from deleatur.documents.place import Frozen, Role
 
 Requirement = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?\Z")]
 
@@ -38,3 +38,6 @@ class Agent(Frozen, frozen=True):
     keys: Keys
     plugins: Plugins = Plugins()
     holds: Holds = Holds()
+    roles: dict[Role, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # role: key files of approvers, relative to this file

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.place import Count, Frozen, Name
+from deleatur.documents.place import Count, Frozen, Name, Role
 from deleatur.documents.place import Digest as Hex
 
 STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
@@ -67,11 +67,19 @@ class PlanReference(Part, frozen=True):
     requested_by: Name
 
 
+class FilledRole(Part, frozen=True):
+    """A role that the policy asked for, and the key that approved in it."""
+
+    role: Role
+    key_id: str
+
+
 class Approvals(Part, frozen=True):
     """How many distinct keys the policy asked for, and which approved."""
 
     threshold: Count
     keys: tuple[Key, ...]
+    roles: tuple[FilledRole, ...]
 
 
 class CertifiedTarget(Part, frozen=True):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from deleatur.documents.ledger import Day, Language
-from deleatur.documents.place import MAX_INTEGER, Code, Frozen, Text
+from deleatur.documents.place import MAX_INTEGER, Code, Frozen, Role, Text
 from deleatur.documents.place import Name as Name
 
 Value = (
@@ -169,9 +169,10 @@ def nested(conditions: tuple[Condition, ...]) -> Iterator[Condition]:
 
 
 class Policy(Frozen, frozen=True):
-    """How many keys must approve, and how long the certificate is kept."""
+    """How many keys must approve, in which roles, and how long the certificate is kept."""
 
     approvals: Annotated[int, Meta(ge=1, le=9)] = 2
+    roles: Annotated[tuple[Role, ...], Meta(max_length=9)] = ()  # each by a key of its own
     certificate_retention_years: Annotated[int, Meta(ge=5, le=100)] = 10
 
 

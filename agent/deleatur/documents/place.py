@@ -20,6 +20,7 @@ Text = Annotated[
         pattern="^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*\\Z",
     ),
 ]
+Role = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z", max_length=64)]  # finance, legal …
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]  # SHA-256, hex
 KeyedDigest = Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")]  # hex; "": there was nothing to digest

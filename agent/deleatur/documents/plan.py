@@ -18,6 +18,7 @@ from deleatur.documents.place import (
     Moment,
     Name,
     PublicKey,
+    Role,
     Sampling,
     Step,
     Surface,
@@ -25,6 +26,13 @@ from deleatur.documents.place import (
 )
 
 SCHEMA = "deleatur/plan/v1"
+
+
+class RoleKeys(Frozen, frozen=True):
+    """A role that must approve, and whose approval counts as its own."""
+
+    role: Role
+    keys: tuple[str, ...]  # base64 of the DER bytes; each is an approver's
 
 
 class PluginPin(Frozen, frozen=True):
@@ -75,6 +83,7 @@ class Plan(Frozen, frozen=True):
     created_at: Moment
     planned_by: PublicKey
     approvers: tuple[PublicKey, ...]  # whose approvals count
+    roles: tuple[RoleKeys, ...]  # those that the policy asks for, in its order
     policy: Policy
     verification: Verification
     custody: Custody | None
@@ -84,4 +93,4 @@ class Plan(Frozen, frozen=True):
     software: Software
 
 
-__all__ = ["ArchivedTable", "Plan", "PlannedTarget", "PluginPin", "PublicKey", "Software"]
+__all__ = ["ArchivedTable", "Plan", "PlannedTarget", "PluginPin", "PublicKey", "RoleKeys", "Software"]

@@ -75,6 +75,7 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     """Yield every fault of `job`."""
     yield from personal_text(job.authority, "$.authority")
     yield from twice((t.id for t in job.target), "$.target", "id")
+    yield from twice(job.policy.roles, "$.policy.roles", "role")
     yield from twice((t.url for t in job.target), "$.target", "url")
     for n, target in enumerate(job.target):
         yield from _target(target, f"$.target[{n}]")
@@ -95,6 +96,8 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
 def faults_of_plan(plan: Plan) -> Iterator[Fault]:
     """Yield every fault of `plan`."""
     yield from twice((k.spki for k in plan.approvers), "$.approvers", "spki")
+    if tuple(role.role for role in plan.roles) != plan.policy.roles:
+        yield Fault("contradiction", "$.roles", "not the roles that the policy asks for")
     yield from twice((t.id for t in plan.targets), "$.targets", "id")
     for n, target in enumerate(plan.targets):
         where = f"$.targets[{n}]"

@@ -21,7 +21,7 @@ from deleatur.documents.decode import decode_job
 from deleatur.documents.hold import with_values_in
 from deleatur.documents.job import Job, Target
 from deleatur.documents.journal import Passed, read_chain
-from deleatur.documents.plan import PublicKey
+from deleatur.documents.plan import PublicKey, RoleKeys
 from deleatur.documents.toml import encode_toml
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory, sync_directory
@@ -58,6 +58,7 @@ class Agent:
     approvers: Sequence[PublicKey]
     clock: Clock
     holds: HoldSources
+    roles: Sequence[RoleKeys] = ()
 
 
 def cycle(folder: Path, agent: Agent) -> Iterator[Turn]:
@@ -181,6 +182,7 @@ def _draft(job: Job, follower: Path, agent: Agent) -> str:
             approvers=agent.approvers,
             clock=agent.clock,
             holds=agent.holds,
+            roles=agent.roles,
         )
     except DeleaturError:
         shutil.rmtree(draft)

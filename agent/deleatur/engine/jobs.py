@@ -16,7 +16,7 @@ import deleatur
 from deleatur.documents.codec import encode_json
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.journal import read_chain
-from deleatur.documents.plan import Plan, PublicKey, Software
+from deleatur.documents.plan import Plan, PublicKey, RoleKeys, Software
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.gates import Context, plan_gates
@@ -107,6 +107,7 @@ def plan_job(
     approvers: Sequence[PublicKey],
     clock: Clock,
     holds: HoldSources,
+    roles: Sequence[RoleKeys] = (),
 ) -> Approved:
     """Look at every target without changing it, and write the plan.
 
@@ -142,7 +143,7 @@ def plan_job(
             job,
             seen,
             job_digest=hashlib.sha256(content).hexdigest(),
-            authors=Authors(planner.public, tuple(approvers)),
+            authors=Authors(planner.public, tuple(approvers), tuple(roles)),
             software=_software(),
             created_at=seconds(clock),
             entropy=secrets.token_bytes(32),
@@ -193,6 +194,7 @@ def run_job(
     clock: Clock,
     progress: Progress,
     holds: HoldSources,
+    roles: Sequence[RoleKeys] = (),
     bytes_per_second: float | None = None,
 ) -> Approved:
     """Take an approved job to its certificate, from wherever it stands.
@@ -206,6 +208,7 @@ def run_job(
         clock: tells the time.
         progress: is told how far it is.
         holds: where this agent looks for what holds in every job.
+        roles: that this agent gives to keys; without one that the plan asks for nothing runs.
         bytes_per_second: the most that an erase may do on average (rows where a target has rows).
 
     Raises:
@@ -220,6 +223,7 @@ def run_job(
         finished = state_of(directory, approved).certified is not None
         if not finished:
             _require_trusted(approved.plan, approvers)
+            _require_same_roles(approved.plan, roles)
             _require_known_planner(approved.plan, [*(key.public for key in keys), *approvers])
             _require_same_job(directory, approved.plan)
             require_gate(approved.plan, holds)
@@ -246,6 +250,16 @@ def _require_trusted(plan: Plan, approvers: Sequence[PublicKey]) -> None:
     strangers = [key_id(k) for k in plan.approvers if k.spki not in {known.spki for known in approvers}]
     if strangers:
         raise Refused(f"the plan accepts approvals by {', '.join(strangers)}, and this agent does not")
+
+
+def _require_same_roles(plan: Plan, roles: Sequence[RoleKeys]) -> None:
+    """Refuse a plan that gives a role to a key which has none here: anybody can write such a plan."""
+    known = {role.role: {*role.keys} for role in roles}
+    strange = [role.role for role in plan.roles if not {*role.keys} <= known.get(role.role, set())]
+    if strange:
+        raise Refused(
+            f"the plan lets keys approve as {', '.join(strange)} that do not have that role here; plan again"
+        )
 
 
 def _require_known_planner(plan: Plan, known: Sequence[PublicKey]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from deleatur.backend import Backend
 from deleatur.documents.agent import Agent
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
-from deleatur.documents.plan import PluginPin, PublicKey
+from deleatur.documents.plan import PluginPin, PublicKey, RoleKeys
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.reading import decoding
 from deleatur.engine.register import HoldRegister
@@ -38,6 +38,13 @@ class Settings:
     def approvers(self) -> tuple[PublicKey, ...]:
         """Return the public keys whose approvals count."""
         return self._public(self.agent.keys.approvers)
+
+    def roles(self) -> tuple[RoleKeys, ...]:
+        """Return the roles that approvers have."""
+        return tuple(
+            RoleKeys(role=role, keys=tuple(key.spki for key in self._public(paths)))
+            for role, paths in self.agent.roles.items()
+        )
 
     def register(self) -> HoldRegister | None:
         """Return the hold register; None if this agent has none."""

@@ -93,7 +93,9 @@ def _toml(agent: str, approvers: tuple[str, ...], trusted: tuple[str, ...]) -> b
 
 def _others(agent: Agent) -> bytes:
     """Return the sections that an owner added by hand."""
-    return b"" if agent.holds == Holds() else f"\n[holds]\n{encode_toml(agent.holds)}".encode()
+    holds = "" if agent.holds == Holds() else f"\n[holds]\n{encode_toml(agent.holds)}"
+    roles = [f"{role} = [{_strings(paths)}]\n" for role, paths in agent.roles.items()]
+    return (holds + "".join(["\n[roles]\n", *roles] if roles else [])).encode()
 
 
 def _strings(items: tuple[str, ...]) -> str:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from deleatur.documents.job import Job, Target
 from deleatur.documents.place import Inspection, Offer, Pattern, Sampling, Step
-from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
+from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.errors import Refused, Unsupported
+from deleatur.judge.approvers import unfilled
 from deleatur.judge.sampling import sample_size
 from deleatur.judge.sentences import limit_sentence
 from deleatur.sanitize.techniques import technique
@@ -32,6 +33,7 @@ class Authors:
 
     planned_by: PublicKey
     approvers: tuple[PublicKey, ...]
+    roles: tuple[RoleKeys, ...] = ()  # that this agent knows
 
 
 def planning(
@@ -66,6 +68,7 @@ def planning(
         created_at=created_at,
         planned_by=authors.planned_by,
         approvers=authors.approvers,
+        roles=_roles(job, authors),
         policy=job.policy,
         verification=job.verification,
         custody=job.custody,
@@ -82,7 +85,17 @@ def _too_few_approvers(job: Job, authors: Authors) -> list[str]:
         return [f"the policy asks for {job.policy.approvals} approvals and {len(able)} keys may approve"]
     if able == {authors.planned_by.spki}:
         return ["who plans may not be the only approver"]
+    if missing := unfilled(_roles(job, authors), able):
+        names = ", ".join(missing)
+        return [f"the policy asks for an approval as {names}, and no key is left for that: see [roles]"]
     return []
+
+
+def _roles(job: Job, authors: Authors) -> tuple[RoleKeys, ...]:
+    """Return the roles that the policy asks for; nobody has one that this agent does not know."""
+    able = {key.spki for key in authors.approvers}
+    known = {role.role: tuple(key for key in role.keys if key in able) for role in authors.roles}
+    return tuple(RoleKeys(role=name, keys=known.get(name, ())) for name in job.policy.roles)
 
 
 def _blockers(seen: Seen) -> list[str]:

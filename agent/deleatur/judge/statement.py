@@ -15,6 +15,7 @@ from deleatur.documents.job import Custodian
 from deleatur.documents.journal import Entry
 from deleatur.documents.plan import Plan, PlannedTarget, PublicKey
 from deleatur.errors import Refused
+from deleatur.judge.approvers import filled, unfilled
 from deleatur.judge.conditions import alone, boundaries_of, condition, exceptions_of
 from deleatur.judge.finding import Finding, plain
 from deleatur.judge.fingerprint import key_id
@@ -79,7 +80,7 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
         retain_until=_years_later(issue.issued_at, plan.policy.certificate_retention_years),
         plan=_plan_reference(plan, plan_digest),
         planner=_key(plan.planned_by),
-        approvals=c.Approvals(threshold=plan.policy.approvals, keys=tuple(map(_key, issue.approvals))),
+        approvals=_approvals(plan, issue),
         conditions=tuple(condition(g, *told.passed[g.name]) for g in plan.gates),
         targets=tuple(_target(t, files[t.id]) for t in plan.targets),
         method=tuple(m for t in plan.targets for m in _methods(told.targets[t.id])),
@@ -133,6 +134,8 @@ def _require_approvals(plan: Plan, told: History, issue: Issue) -> None:
     counted = {key_id(key) for key in issue.approvals}
     if len({key.spki for key in issue.approvals}) < plan.policy.approvals:
         raise Refused(f"no certificate: {len(counted)} keys approved, {plan.policy.approvals} are needed")
+    if missing := unfilled(plan.roles, (key.spki for key in issue.approvals)):
+        raise Refused(f"no certificate: nobody approved as {', '.join(missing)}")
     for run in told.approved_by:
         if not set(run) <= counted or len(set(run)) < plan.policy.approvals:
             raise Refused("no certificate: a run went on approvals that are not there")
@@ -144,6 +147,16 @@ def _overall(outcomes: Sequence[c.Outcome], beside: Sequence[c.TargetException])
     if beside:
         states.append("verified-with-exceptions")
     return min(states, key=_WORST_FIRST.index)
+
+
+def _approvals(plan: Plan, issue: Issue) -> c.Approvals:
+    by_spki = {key.spki: key for key in issue.approvals}
+    found = filled(plan.roles, by_spki)
+    return c.Approvals(
+        threshold=plan.policy.approvals,
+        keys=tuple(map(_key, issue.approvals)),
+        roles=tuple(c.FilledRole(role=role, key_id=key_id(by_spki[spki])) for role, spki in found.items()),
+    )
 
 
 def _plan_reference(plan: Plan, digest: str) -> c.PlanReference:

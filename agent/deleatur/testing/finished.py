@@ -29,7 +29,7 @@ from deleatur.documents.job import (
     Verification,
 )
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
-from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
+from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.judge.fingerprint import key_id
 from deleatur.trust.approval import approve
 from deleatur.trust.keys import SigningKey
@@ -153,10 +153,11 @@ def finished(
     approvers: Sequence[SigningKey] = APPROVERS,
     device: bool = False,
     gates: tuple[AnyGate, ...] = (),
+    roles: tuple[RoleKeys, ...] = (),
 ) -> FinishedJob:
     """Return a job that erased `targets` without a fault; a file and some rows if none is named."""
     planned = targets or (a_file(), some_rows())
-    plan = _plan(planned, policy or Policy(), approvers, Verification(device=device), gates)
+    plan = _plan(planned, policy or Policy(), approvers, Verification(device=device), gates, roles)
     digest = hashlib.sha256(encode_json(plan)).hexdigest()
     approvals = {
         f"{key.public.name}.dsse.json": approve(encode_json(plan), key, "2026-03-01T09:00:00Z")
@@ -216,6 +217,7 @@ def _plan(
     approvers: Sequence[SigningKey],
     verification: Verification,
     gates: tuple[AnyGate, ...],
+    roles: tuple[RoleKeys, ...],
 ) -> Plan:
     steps: list[Step] = []
     for target in targets:
@@ -244,7 +246,8 @@ def _plan(
         created_at="2026-03-01T08:00:00Z",
         planned_by=PLANNER.public,
         approvers=tuple(key.public for key in approvers),
-        policy=policy,
+        roles=roles,
+        policy=msgspec.structs.replace(policy, roles=tuple(role.role for role in roles)),
         verification=verification,
         custody=Custody(
             retain_until="2036-12-31",

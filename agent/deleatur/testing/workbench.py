@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deleatur.backend import Backend
-from deleatur.documents.plan import PluginPin, PublicKey
+from deleatur.documents.plan import PluginPin, PublicKey, RoleKeys
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
@@ -42,6 +42,7 @@ class Workbench:
         self.approvers = (signing_key("alice", 2), signing_key("bob", 3))
         self.hooks = Hooks()
         self.holds = HoldSources()
+        self.roles: tuple[RoleKeys, ...] = ()
         self._installed: dict[str, tuple[type[Backend], PluginPin]] = {}
         self._ticks = 0
 
@@ -74,6 +75,7 @@ class Workbench:
             approvers=[k.public for k in self.approvers],
             clock=self.clock,
             holds=self.holds,
+            roles=self.roles,
         )
 
     def approve(self, directory: JobDirectory, keys: Sequence[SigningKey] | None = None) -> None:
@@ -91,6 +93,7 @@ class Workbench:
             approvers=[k.public for k in self.approvers],
             clock=self.clock,
             holds=self.holds,
+            roles=self.roles,
             progress=lambda _phase, _target, _done, _total: None,
         )
 

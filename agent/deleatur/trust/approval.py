@@ -20,6 +20,7 @@ from deleatur.documents.certificate import (
 from deleatur.documents.codec import decode_canonical, encode_json
 from deleatur.documents.plan import Plan, PublicKey
 from deleatur.errors import Invalid, Malformed, Refused
+from deleatur.judge.approvers import unfilled
 from deleatur.judge.fingerprint import key_id, spki_bytes
 from deleatur.trust.dsse import IN_TOTO, seal, unseal
 from deleatur.trust.keys import SigningKey
@@ -92,7 +93,8 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
     """Return the distinct approvers of `plan`, in the plan's order.
 
     Raises:
-        Refused: fewer keys than the plan's policy asks, or only the planner's; all reasons in one line.
+        Refused: fewer keys than the plan's policy asks, only the planner's, or a role without a key of its
+            own; all reasons in one line.
     """
     digest = hashlib.sha256(plan_bytes).hexdigest()
     found: dict[bytes, PublicKey] = {}
@@ -121,6 +123,11 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
         why = "; ".join(reasons) or "approve with `deleatur approve`"
         raise Refused(
             f"{len(counted)} of {plan.policy.approvals} approvals by distinct keys are there: {why}"
+        )
+    if missing := unfilled(plan.roles, (key.spki for key in counted)):
+        raise Refused(
+            f"nobody has approved as {', '.join(missing)}: each role needs a key of its own; "
+            "approve with `deleatur approve`"
         )
     return counted
 
