@@ -151,9 +151,9 @@ def search(datamap: DataMap, bench: Workbench, identifiers: str, **more: object)
     return find_subject(Search(datamap, read_identifiers(identifiers.encode()), **more), bench.registry)
 
 
-def mapped(bench: Workbench, **places: Path) -> DataMap:
-    """A map of databases and folders, under ids of our own."""
-    urls = {name: f"{'file' if p.is_dir() else 'sqlite'}://{quote(str(p))}" for name, p in places.items()}
+def mapped(bench: Workbench, **places: Path | str) -> DataMap:
+    """A map of databases and folders, or of URLs, under ids of our own."""
+    urls = {name: p if isinstance(p, str) else url_of(p) for name, p in places.items()}
     request = Request(
         urls=tuple(urls.values()),
         as_of=date(2026, 11, 22),
@@ -166,6 +166,11 @@ def mapped(bench: Workbench, **places: Path) -> DataMap:
         place=tuple(replace(p, id=name) for name, p in zip(urls, found.place, strict=True)),
         copy=(),
     )
+
+
+def url_of(path: Path) -> str:
+    """The URL of a folder, or of a SQLite database."""
+    return f"{'file' if path.is_dir() else 'sqlite'}://{quote(str(path))}"
 
 
 def two_systems(folder: Path) -> dict[str, Path]:

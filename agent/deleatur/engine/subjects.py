@@ -6,16 +6,18 @@ order does not matter; values stay in memory and go nowhere but to who asked.
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from deleatur.documents.datamap import DataMap, Place, Table
 from deleatur.engine.mapped import Row, read_mapped
 from deleatur.engine.opening import Registry
 from deleatur.errors import Refused
 from deleatur.judge.mentions import Mentions
-from deleatur.judge.roles import Roles, roles_of
+from deleatur.judge.roles import Roles, Sieve, roles_of
 from deleatur.judge.subject import Decision, Given, Identifier, Key, Record, Subject, blurred, decide
 
 MOST = 500_000  # records that anything leads to; one person has fewer, a shared key has more
@@ -87,13 +89,17 @@ def find_subject(search: Search, registry: Registry, tell: Tell = lambda _place,
     """
     roles = roles_of(search.datamap, search.links, search.apart, {column for column, _ in search.given.keys})
     identifiers, keys = set(search.given.identifiers), set(search.given.keys)
+    by_table, unread = _collect(search, registry, roles, roles, identifiers, keys, tell)
     for _ in range(_PASSES):
-        candidates, unread = _collect(search, registry, roles, identifiers, keys, tell)
+        candidates = [c for table in roles for c in by_table[table]]
         decisions, subject = decide([c.record for c in candidates], search.given, search.decided)
-        if subject.identifiers <= identifiers and subject.keys <= keys:
+        more = subject.identifiers - identifiers, subject.keys - keys
+        if not any(more):
             break
         identifiers |= subject.identifiers
         keys |= subject.keys
+        again = [table for table, role in roles.items() if role.concerned(*more)]
+        by_table |= _collect(search, registry, roles, again, identifiers, keys, tell)[0]
     else:
         raise Refused(f"after {_PASSES} readings new records still follow; stop what writes to the stores")
     if column := blurred([c.record for c in candidates], decisions, subject):
@@ -115,28 +121,36 @@ def _collect(
     search: Search,
     registry: Registry,
     roles: Mapping[tuple[str, str], Roles],
+    wanted: Collection[tuple[str, str]],
     identifiers: Collection[Identifier],
     keys: Collection[Key],
     tell: Tell,
-) -> tuple[list[_Candidate], Counter[str]]:
-    found: list[_Candidate] = []
+) -> tuple[dict[tuple[str, str], list[_Candidate]], Counter[str]]:
+    """Return the records of the wanted tables that anything leads to; a file is always read to its end."""
+    found: dict[tuple[str, str], list[_Candidate]] = {table: [] for table in wanted}
+    sieves = {table: Sieve(roles[table], identifiers, keys) for table in wanted}
     seen: Counter[str] = Counter()
 
     def visit(place: Place, table: Table, rows: Iterator[Row]) -> None:
-        role = roles[place.id, table.name]
+        sieve, role = sieves.get((place.id, table.name)), roles[place.id, table.name]
+        if sieve is None:
+            deque(rows if table.files else (), maxlen=0)
+            return
+        here = found[place.id, table.name]
         for row in rows:
             seen[place.id] += 1
             if not seen[place.id] % 10_000:
                 tell(place.id, seen[place.id])
-            if role.leads(row, identifiers, keys):
-                found.append(_Candidate(place, table, row, role.record(row, digest_of(role.where, row))))
-                if len(found) > MOST:
+            if sieve.holds(row):
+                here.append(_Candidate(place, table, row, role.record(row, digest_of(role.where, row))))
+                if len(here) > MOST:
                     raise Refused(
                         f"more than {MOST} records follow, the last of {role.where}: a column that is "
                         "followed leads to other people; name it with --apart"
                     )
 
-    return found, read_mapped(search.datamap, registry, visit)
+    places = (p for p in search.datamap.place if not p.table or any((p.id, t.name) in found for t in p.table))
+    return found, read_mapped(replace(search.datamap, place=tuple(places)), registry, visit)
 
 
 def digest_of(where: str, row: Row) -> str:

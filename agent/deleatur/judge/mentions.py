@@ -21,8 +21,8 @@ class Mentions:
 
     def __init__(self, identifiers: Collection[Identifier], names: Iterable[Sequence[str]]) -> None:
         addresses = {v for f, v in identifiers if f == "e-mail"}
-        words = {form for parts in names for form in _forms(parts)}
-        self._words = _any_of(words | addresses)
+        self._words = addresses | {form for parts in names for form in _forms(parts)}
+        self._alone = _any_of(self._words)
         self._numbers = {v for f, v in identifiers if f != "e-mail" and len(v) >= _LEAST_DIGITS}
 
     def within(self, values: Iterable[Any], known: Collection[str] = ()) -> bool:
@@ -32,16 +32,15 @@ class Mentions:
             return False
         joined = "\0".join(texts)
         plain = joined if joined.isascii() else unicodedata.normalize("NFKC", joined)
-        if self._words and self._words.search(plain.casefold()):
+        lowered = plain.casefold()
+        if any(word in lowered for word in self._words) and self._alone.search(lowered):
             return True
         squeezed = _SEPARATED.sub("", plain).upper()
         return any(number in squeezed for number in self._numbers)
 
 
-def _any_of(words: Collection[str]) -> re.Pattern[str] | None:
+def _any_of(words: Collection[str]) -> re.Pattern[str]:
     """Match any of the words where it stands alone; beside Chinese characters every word does."""
-    if not words:
-        return None
     alone = r"[^\W\u3400-\u9fff]"
     bodies = "|".join(
         re.escape(w)

@@ -22,6 +22,8 @@ _MAIN = 0.5  # share of a column's values above which it is one of that type
 _MAIL = re.compile(r"[^\s@<>,;\"']+@[^\s@<>,;\"']+")
 _NUMBER = re.compile(r"[\w\s+()./-]{5,40}")
 _LEAST_DIGITS = 3
+_TAIL = 5  # characters at the end of a number, which stay when it is written in another way
+_OLD = 15  # digits of a Chinese resident ID before 1999, which is compared as one of 18
 _NAMED: Mapping[str, re.Pattern[str]] = {  # what a sample of few values, or of odd ones, may not show
     "person-name": re.compile(
         r"((first|last|full|given|family|sur|customer|client)[_ ]?)?name|kunde|vor-?name|nach-?name"
@@ -85,15 +87,11 @@ class Roles:
             recipients = set(identifiers_in("e-mail", row[1]))
             yield from (("e-mail", i) for i in recipients if len(recipients) == 1)
 
-    def leads(self, row: tuple[Any, ...], identifiers: Collection[Identifier], keys: Collection[Key]) -> bool:
-        """Say whether anything known leads to the record. It is asked of every record: it must be fast."""
-        for number, _, to, _ in self.points:
-            if (to, key_text(row[number])) in keys:
-                return True
-        for number, column in self.keys:
-            if (column, key_text(row[number])) in keys:
-                return True
-        return any(identifier in identifiers for _, identifier in self.found(row))
+    def concerned(self, identifiers: Collection[Identifier], keys: Collection[Key]) -> bool:
+        """Say whether any of these could lead to a record of the table."""
+        columns = {column for column, _ in keys}
+        linked = any(to in columns for _, _, to, _ in self.points) or any(c in columns for _, c in self.keys)
+        return linked or bool(identifiers and (self.identifiers or self.mail))
 
     def record(self, row: tuple[Any, ...], digest: str) -> Record:
         """Return what the record says about whose it is."""
@@ -114,6 +112,36 @@ class Roles:
             ),
             letter=self.mail,
         )
+
+
+class Sieve:
+    """What leads to a record of one table. It is asked of every record, so it looks at little first."""
+
+    def __init__(self, roles: Roles, identifiers: Collection[Identifier], keys: Collection[Key]) -> None:
+        self._roles = roles
+        self._identifiers = identifiers
+        self._addresses = {value for kind, value in identifiers if kind == "e-mail"}
+        self._tails = {value[-_TAIL:] for kind, value in identifiers if kind != "e-mail"}
+        columns = [(n, to) for n, _, to, _ in roles.points] + [*roles.keys]
+        known = {column: {value for to, value in keys if to == column} for _, column in columns}
+        self._keys = [(n, known[column]) for n, column in columns if known[column]]
+
+    def holds(self, row: tuple[Any, ...]) -> bool:
+        """Say whether anything known leads to the record."""
+        if any(key_text(row[n]) in values for n, values in self._keys):
+            return True
+        near = self._roles.mail or any(self._may_be(kind, row[n]) for n, kind in self._roles.identifiers)
+        return near and any(identifier in self._identifiers for _, identifier in self._roles.found(row))
+
+    def _may_be(self, kind: str, value: Any) -> bool:
+        """Say whether a value can be a known identifier, without bringing it into the form of comparison."""
+        if not isinstance(value, str) or not value.isascii():
+            return value is not None
+        if kind == "e-mail":
+            lowered = value.lower()
+            return any(address in lowered for address in self._addresses)
+        plain = "".join(filter(str.isalnum, value)).upper()
+        return plain[-_TAIL:] in self._tails or len(plain) == _OLD  # its last digits change with its form
 
 
 def roles_of(
