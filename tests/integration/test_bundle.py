@@ -83,21 +83,9 @@ def clock(day: str) -> Callable[[], datetime]:
 
 def a_job(home: Path) -> JobDirectory:
     """A job that ended, on a data map: with a record of destruction and one of processors."""
-    (home / "shelf").mkdir()
-    (home / "shelf" / "list.csv").write_text("mail\n" + "".join(f"{n}@mail.example.org\n" for n in range(9)))
-    (home / "it.pub").write_bytes(public_pem(IT.public))
-    (home / "own.toml").write_text(PACK)
-    bench = Workbench(home)
-    declaration = decode_declaration(DECLARED.encode())
-    request = Request((), date(2026, 11, 22), "2026-11-22T10:00:00Z", declaration, home)
-    write_map(home / "datamap.toml", discover(request, bench.registry))
-    attest_map(home / "datamap.toml", "it", IT, bench.clock)
+    bench = a_house(home)
     directory = bench.whole(ASKED)
-    directory.records.mkdir()
-    yard = write_destruction(directory.records / "yard")
-    for key in (SHREDCO, ALICE, BOB):
-        sign_record(yard, key, "2026-12-04T08:00:00Z")
-    sign_record(write_processors(directory.records / "processors"), CAROL, "2026-11-18T09:00:00Z")
+    signed_records(directory)
     return directory
 
 
@@ -270,10 +258,10 @@ def test_the_map_that_the_job_rested_on_is_shown_or_nothing(tmp_path: Path) -> N
     job = a_job(tmp_path)
     content = (tmp_path / "datamap.toml").read_text()
     (tmp_path / "datamap.toml").write_text(content + "# later\n")
-    with pytest.raises(Refused, match="is not the one that the job rested on"):
+    with pytest.raises(Refused, match=r"datamap\.toml is not the file that the job rested on"):
         bundled(job, tmp_path / "shown")
     (tmp_path / "datamap.toml").unlink()
-    with pytest.raises(Refused, match="is gone"):
+    with pytest.raises(Refused, match="which the job rested on, is gone"):
         bundled(job, tmp_path / "shown")
     (tmp_path / "datamap.toml").write_text(content)
     asked = job.job.read_text()
@@ -285,7 +273,7 @@ def test_the_map_that_the_job_rested_on_is_shown_or_nothing(tmp_path: Path) -> N
 def test_a_maker_cannot_leave_out_the_map(shown: Path) -> None:
     shutil.rmtree(shown / "map")
     relisted(shown)
-    assert "the data map that the certificate names is not in the bundle" in invalid(shown)
+    assert "the data map that the job rested on is not in the bundle" in invalid(shown)
 
 
 def test_the_record_of_another_job_is_not_bundled(job: JobDirectory, tmp_path: Path) -> None:
@@ -352,6 +340,111 @@ def test_stock_programs_alone_check_a_bundle(shown: Path) -> None:
     assert "nothing of it was measured by deleatur" in good.stdout
     (shown / "records" / "yard" / "evidence" / "serials.jpg").write_bytes(b"x")
     assert run().returncode != 0
+
+
+# a job that rests on records
+
+
+RESTING = ASKED.replace("[datamap]", 'records = ["yard", "processors"]\n[datamap]')
+
+
+def a_house(home: Path) -> Workbench:
+    """The shelf and its map, and the folder of a job that is not planned yet."""
+    (home / "shelf").mkdir()
+    (home / "shelf" / "list.csv").write_text("mail\n" + "".join(f"{n}@mail.example.org\n" for n in range(9)))
+    (home / "it.pub").write_bytes(public_pem(IT.public))
+    (home / "own.toml").write_text(PACK)
+    bench = Workbench(home)
+    declaration = decode_declaration(DECLARED.encode())
+    request = Request((), date(2026, 11, 22), "2026-11-22T10:00:00Z", declaration, home)
+    write_map(home / "datamap.toml", discover(request, bench.registry))
+    attest_map(home / "datamap.toml", "it", IT, bench.clock)
+    return bench
+
+
+def signed_records(directory: JobDirectory) -> None:
+    yard = write_destruction(directory.records / "yard")
+    for key in (SHREDCO, ALICE, BOB):
+        sign_record(yard, key, "2026-12-04T08:00:00Z")
+    sign_record(write_processors(directory.records / "processors"), CAROL, "2026-11-18T09:00:00Z")
+
+
+def test_a_job_rests_on_records_and_its_certificate_says_so(tmp_path: Path) -> None:
+    bench = a_house(tmp_path)
+    directory = bench.job(RESTING)
+    signed_records(directory)
+    bench.plan(directory)
+    bench.approve(directory)
+    bench.run(directory)
+    checked = verify(directory.certificate, [BENCH_AGENT.public], 1, None).certificate
+    assert [condition.gate for condition in checked.conditions] == ["datamap", "records"]
+    counts = {counted.name: counted.count for counted in checked.conditions[1].counts}
+    assert counts == {"records": 2, "exceptions": 1, "late": 1}
+    told = {one.sentence.id for one in checked.exceptions if one.target_id == "processors-2026"}
+    assert told == {"record-exceptions"}
+    assert checked.outcome.overall == "verified-with-exceptions"
+    bundled(directory, tmp_path / "shown")
+    shutil.rmtree(tmp_path / "shown" / "records" / "processors")
+    relisted(tmp_path / "shown")
+    assert "the record processors-2026 that the job rested on is not in the bundle" in invalid(
+        tmp_path / "shown"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda yard: (yard / "record.dsse.json").unlink(), r"records/yard: record\.dsse\.json is missing"),
+        (lambda yard: (yard / "evidence" / "hall-2.mp4").write_bytes(b"x"), r"hall-2\.mp4 was changed"),
+        (lambda yard: shutil.rmtree(yard), "records/yard: record.dsse.json is missing"),
+    ],
+)
+def test_no_plan_is_made_on_a_record_that_does_not_hold(
+    tmp_path: Path, spoil: Callable[[Path], object], reason: str
+) -> None:
+    bench = a_house(tmp_path)
+    directory = bench.job(RESTING)
+    signed_records(directory)
+    spoil(directory.records / "yard")
+    with pytest.raises(Refused, match=reason):
+        bench.plan(directory)
+
+
+def test_no_plan_is_made_on_a_record_that_a_witness_has_not_signed_or_of_another_job(tmp_path: Path) -> None:
+    bench = a_house(tmp_path)
+    directory = bench.job(RESTING)
+    yard = write_destruction(directory.records / "yard")
+    sign_record(write_processors(directory.records / "processors"), CAROL, "2026-11-18T09:00:00Z")
+    for key in (SHREDCO, ALICE):
+        sign_record(yard, key, AT)
+    with pytest.raises(Refused, match="records/yard: not signed by bob"):
+        bench.plan(directory)
+    shutil.rmtree(yard)
+    write_destruction(
+        yard, DESTRUCTION.replace('operator = "op-7"\n', 'operator = "op-7"\njob = "another"\n')
+    )
+    for key in (SHREDCO, ALICE, BOB):
+        sign_record(yard, key, AT)
+    with pytest.raises(Refused, match="belongs to the job another, not to shelf"):
+        bench.plan(directory)
+
+
+def test_a_record_that_is_swapped_after_the_plan_stops_the_run(tmp_path: Path) -> None:
+    bench = a_house(tmp_path)
+    directory = bench.job(RESTING)
+    signed_records(directory)
+    bench.plan(directory)
+    bench.approve(directory)
+    yard = directory.records / "yard"
+    (yard / "record.dsse.json").unlink()
+    for key in (SHREDCO, ALICE, BOB):
+        sign_record(yard, key, "2026-12-05T08:00:00Z")
+    with pytest.raises(Refused, match="records/yard is another record than planned"):
+        bench.run(directory)
+    assert (tmp_path / "shelf" / "list.csv").read_text().startswith("mail\n0@")
+    shutil.rmtree(directory.records)
+    with pytest.raises(Refused, match="records/yard"):
+        bench.run(directory)
 
 
 # the end of keeping

@@ -1,11 +1,14 @@
 """People are told before their records go: letters, mail, files, what comes back, and the gate that asks."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from deleatur.engine.bundling import bundle_job
 from deleatur.engine.notices.folder import read_ledger
 from deleatur.errors import Unsupported
+from deleatur.trust.bundle import verify_bundle
 from deleatur.trust.verification import verify
 
 from .notice_case import Case, answer, bounce, case, letter_to, references_in, refused
@@ -247,3 +250,27 @@ def test_a_log_that_says_nothing_known_is_not_entered(case: Case) -> None:
         case.back(bounce(letter_to(case, 1), "vanished"), "odd.eml")
     assert all(case.desk().state().unreached == n for n in [1])  # number 4 only: nothing was entered
     assert read_ledger(case.desk().folder).standing.entries <= entries + 4
+
+
+def test_the_ledger_goes_into_the_bundle_and_the_list_of_the_held_does_not(case: Case) -> None:
+    case.told_all()
+    case.bench.later(days=32)
+    case.plan()
+    case.run()
+    maker = case.bench.agent
+
+    def bundled(folder: Path) -> Path:
+        bundle_job(case.directory, folder, added=(), key=maker, clock=case.bench.clock)
+        return folder
+
+    shown = bundled(case.folder / "shown")
+    assert [path.name for path in (shown / "notices").iterdir()] == ["ledger.jsonl"]
+    assert verify_bundle(shown, [maker.public], 1)
+    raw = b"".join(path.read_bytes() for path in shown.rglob("*") if path.is_file())
+    assert b"canary" not in raw
+    ledger = case.folder / "notice" / "ledger.jsonl"
+    first, rest = ledger.read_bytes().split(b"\n", 1)
+    ledger.write_bytes(rest)
+    assert "is not the one that the job rested on" in refused(lambda: bundled(case.folder / "again"))
+    ledger.write_bytes(first + b"\n" + rest)
+    assert verify_bundle(bundled(case.folder / "again"), [maker.public], 1)

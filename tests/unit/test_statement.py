@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deleatur.documents import journal as j
 from deleatur.documents.certificate import Certificate
+from deleatur.documents.gates import KnownRecord, RecordGate
 from deleatur.documents.job import Policy
 from deleatur.documents.place import Identity
 from deleatur.errors import DeleaturError, Refused, Residue
@@ -241,6 +242,28 @@ def test_a_gate_is_printed_with_what_it_leaves_open() -> None:
     assert {"place-attested", "level-lowered"} <= {sentence.id for sentence in certificate.known_limits}
     assert certificate.outcome.overall == "verified-with-exceptions"
     assert [o.state for o in certificate.outcome.per_target] == ["verified", "verified-with-exceptions"]
+
+
+def test_what_others_destroyed_is_attested_and_its_exceptions_are_the_jobs() -> None:
+    known = KnownRecord(
+        id="processors",
+        folder="processors",
+        digest="7b" * 32,
+        signers=("SHA256:x",),
+        exceptions=2,
+        days_late=3,
+    )
+    certificate = made(finished(gates=(RecordGate(digest="4c" * 32, records=(known,)),)))
+    (condition,) = certificate.conditions
+    assert condition.gate == "records"
+    assert "attested, not verified" in condition.sentences[0].text
+    told = [one for one in certificate.exceptions if one.target_id == "processors"]
+    assert [one.type for one in told] == ["not-erased"]
+    assert "(count: 2)" in told[0].sentence.text
+    assert any("entered 3 days after" in limit.text for limit in certificate.known_limits)
+    assert certificate.outcome.overall == "verified-with-exceptions"
+    other = finished(gates=(RecordGate(digest="4d" * 32, records=(known,)),))
+    assert "records: another one than planned" in refusal(other)
 
 
 def test_no_step_may_run_past_a_closed_gate() -> None:

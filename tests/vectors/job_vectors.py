@@ -114,6 +114,8 @@ def job_good() -> Made:
     yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
     yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodians"}, JOB)
     yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
+    records = swap(FILES, b"[[target]]", b'records = ["processors"]\n[[target]]')
+    yield "job/good-records", vector_text(good | {"comment": "others destroyed theirs before"}, records)
     yield "job/good-mapped", vector_text(good | {"comment": "it rests on a data map"}, FILES + MAPPED)
     for name, condition, comment in (
         (
@@ -257,6 +259,10 @@ def _job_rules(where: str) -> Made:
     yield bad("job/target-id-twice", "repeated", "$.target[1].id", "which one?", FILES + other)
     other = swap(second, b'"exports"', b'"again"')
     yield bad("job/target-url-twice", "repeated", "$.target[1].url", "one target, two ids", FILES + other)
+    twice = b'records = ["yard", "yard"]\n[[target]]'
+    yield bad(
+        "job/record-twice", "repeated", "$.records[1]", "one is enough", swap(FILES, b"[[target]]", twice)
+    )
     one = swap(JOB, b"approvals = 2", b"approvals = 1")
     twice = swap(JOB, b"approvals = 2", b'approvals = 2\nroles = ["legal", "legal"]')
     yield bad("job/role-twice", "repeated", "$.policy.roles[1].role", "one role, two approvals?", twice)

@@ -11,12 +11,14 @@ from deleatur.documents.gates import (
     HoldGate,
     KeptCopy,
     KnownHold,
+    KnownRecord,
     KnownRegister,
     LeftCopy,
     MapGate,
     NoticeGate,
     NotVerified,
     ReadFile,
+    RecordGate,
     WithoutNotice,
 )
 from deleatur.documents.job import Condition, Policy, Recipients, Selection, Target, Verification
@@ -121,6 +123,19 @@ KEEPING = CustodyGate(
     packs=("eu-gdpr 2026.1",),
     transfers=(Allowed(law="CN", to="DE", digest="8" * 64),),
 )
+ATTESTED = RecordGate(
+    digest="7a" * 32,
+    records=(
+        KnownRecord(
+            id="processors-2026",
+            folder="processors",
+            digest="7b" * 32,
+            signers=("SHA256:Nf2pYkyjnH2TO5Y5bzbRCSzKTiDU4KNVmzPkhvKqYzE",),
+            exceptions=1,
+            days_late=2,
+        ),
+    ),
+)
 RESTING = replace(PLAN, gates=(GATE,))
 NOTICE = NoticeGate(
     folder="/srv/notice",
@@ -208,6 +223,8 @@ def plan() -> Made:
         "comment": "a map, a job that it goes on with, a register of holds and open matters",
     }
     yield "plan/good-gate-holds", vector_text(header, encode_json(replace(PLAN, gates=(GATE, FOLLOWS, HELD))))
+    header = {"decoder": "plan", "expect": "ok", "comment": "records of what others destroyed before"}
+    yield "plan/good-gate-records", vector_text(header, encode_json(replace(PLAN, gates=(ATTESTED,))))
     size = b'"size":4,"units"'
     for name, old, new, kind, place, comment in (
         (

@@ -8,8 +8,10 @@ from deleatur.documents.gates import (
     CustodyGate,
     FollowGate,
     HoldGate,
+    KnownRecord,
     MapGate,
     NoticeGate,
+    RecordGate,
     WithoutNotice,
 )
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
@@ -55,12 +57,21 @@ def gate_in_words(gate: AnyGate) -> str:
                 f"custody: nothing goes before each archive lies in {places} and was received by {who}"
                 f"{f'; transfers: {moved}' if moved else ''}"
             )
+        case RecordGate():
+            return "; ".join(map(_attested, gate.records))
 
 
 def limit_text(name: str) -> str:
     """Return the vetted sentence of a limit, or its id where the sentence needs facts of the run."""
     text = LIMITS[name].text if name in LIMITS else name
     return name if "{" in text else text
+
+
+def _attested(record: KnownRecord) -> str:
+    exceptions = f", {record.exceptions} exceptions" if record.exceptions else ""
+    late = f", {record.days_late} days late" if record.days_late else ""
+    signers = ", ".join(record.signers)
+    return f"record {record.id}, attested, not verified{exceptions}{late}, signed by {signers}"
 
 
 def _held(gate: HoldGate) -> Iterator[str]:

@@ -125,7 +125,7 @@ def faults_of_destruction(record: Destruction) -> Iterator[Fault]:
             yield Fault("missing-key", f"$.item[{n}]", "paper needs `boxes` or `grams`")
     for n, treatment in enumerate(record.treatment):
         where = f"$.treatment[{n}]"
-        yield from twice(treatment.serials, f"{where}.serials", "serial")
+        yield from twice(treatment.serials, f"{where}.serials")
         if treatment.particle and not Decimal(treatment.particle):
             yield Fault("bad-value", f"{where}.particle", "no particle has an area of 0 mm²")
         if treatment.technique in LEVELLED and not treatment.level:

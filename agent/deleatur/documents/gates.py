@@ -173,4 +173,22 @@ class CustodyGate(Gate, frozen=True, tag="custody"):
     transfers: tuple[Allowed, ...]
 
 
-AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice | CustodyGate
+class KnownRecord(Frozen, frozen=True):
+    """A record of what others destroyed, verified when the plan was made."""
+
+    id: Name
+    folder: Name  # under records/
+    digest: Digest  # sha256 hex of its envelope
+    signers: tuple[Text, ...]  # fingerprints of all its parties, for approvers to compare
+    exceptions: Count
+    days_late: Count
+
+
+class RecordGate(Gate, frozen=True, tag="records"):
+    """What others destroyed before, attested by those who were there."""
+
+    digest: Digest  # sha256 hex of the list of the records
+    records: tuple[KnownRecord, ...]
+
+
+AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice | CustodyGate | RecordGate

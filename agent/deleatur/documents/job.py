@@ -259,3 +259,4 @@ class Job(Frozen, frozen=True):
     notice: Notice | None = None
     without_notice: Text | None = None  # why nobody is told: printed in the certificate
     follows: Text | None = None  # directory of a finished job, whose held rows this one goes on with
+    records: tuple[Name, ...] = ()  # folders in records/: what others destroyed before

@@ -77,6 +77,7 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     yield from twice((t.id for t in job.target), "$.target", "id")
     yield from twice(job.policy.roles, "$.policy.roles", "role")
     yield from twice((t.url for t in job.target), "$.target", "url")
+    yield from twice(job.records, "$.records")
     for n, target in enumerate(job.target):
         yield from _target(target, f"$.target[{n}]")
     if any(t.archive for t in job.target) and job.custody is None:
@@ -330,10 +331,11 @@ def real_date(text: str, where: str) -> Iterator[Fault]:
         yield Fault("bad-value", where, "no such date")
 
 
-def twice(names: Iterable[str], where: str, key: str) -> Iterator[Fault]:
+def twice(names: Iterable[str], where: str, key: str = "") -> Iterator[Fault]:
     """Find every name that stands a second time."""
     seen: set[str] = set()
     for n, name in enumerate(names):
         if name in seen:
-            yield Fault("repeated", f"{where}[{n}].{key}", f"this {key} stands twice")
+            place = f"{where}[{n}].{key}" if key else f"{where}[{n}]"
+            yield Fault("repeated", place, f"this {key or 'name'} stands twice")
         seen.add(name)

@@ -7,13 +7,13 @@ from pathlib import Path
 from deleatur.documents.codec import MAX_PLAN
 from deleatur.documents.datamap import MAX_DATAMAP
 from deleatur.documents.decode import decode_job, decode_plan
-from deleatur.documents.gates import MapGate
+from deleatur.documents.gates import FollowGate, HoldGate, MapGate, NoticeGate, RecordGate, WithoutNotice
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.mapping import SUFFIX
 from deleatur.engine.reading import decoding, read_plain
 from deleatur.errors import Refused
-from deleatur.trust.bundle import VerifiedBundle, write_bundle
+from deleatur.trust.bundle import LEDGER, VerifiedBundle, write_bundle
 from deleatur.trust.keys import SigningKey
 from deleatur.trust.untrusted import UntrustedFolder
 
@@ -60,8 +60,18 @@ def _add_job(sources: dict[str, Path], directory: JobDirectory) -> None:
     if hashlib.sha256(content).hexdigest() != plan.job_digest:
         raise Refused("job.toml is not the job that was planned; put that one back")
     for gate in plan.gates:
-        if isinstance(gate, MapGate):
-            _add_map(sources, gate)
+        match gate:
+            case MapGate():
+                _add_map(sources, gate)
+            case HoldGate():
+                for policy in gate.policies:
+                    _add_same(sources, "policy", Path(policy.file), policy.digest)
+            case FollowGate():
+                _add_same(sources, "follows", Path(gate.file), gate.digest)
+            case NoticeGate():
+                _add_ledger(sources, gate)
+            case RecordGate() | WithoutNotice():
+                continue  # records lie with the others under records/
     for name in job.datamap.packs if job.datamap is not None else ():
         _add(sources, f"policy/{Path(name).name}", directory.path / name)
 
@@ -69,16 +79,29 @@ def _add_job(sources: dict[str, Path], directory: JobDirectory) -> None:
 def _add_map(sources: dict[str, Path], gate: MapGate) -> None:
     """Add the data map that a plan rested on, with the attestations of its owners."""
     path = Path(gate.file)
-    try:
-        digest = hashlib.sha256(read_plain(path, MAX_DATAMAP)).hexdigest()
-    except FileNotFoundError:
-        raise Refused(f"the data map {path} that the job rested on is gone; put it back") from None
-    if digest != gate.digest:
-        raise Refused(f"the data map {path} is not the one that the job rested on; put that one back")
-    _add(sources, f"map/{path.name}", path)
+    _add_same(sources, "map", path, gate.digest)
     attested = path.with_name(path.name + SUFFIX)
     if attested.is_dir():
         _add(sources, f"map/{attested.name}", attested)
+
+
+def _add_ledger(sources: dict[str, Path], gate: NoticeGate) -> None:
+    """Add the ledger of who was told, which names people by digests whose key is gone; no letter, no list."""
+    path = Path(gate.folder)
+    if UntrustedFolder(path).measure(LEDGER, lines=gate.entries).sha256 != gate.digest:
+        raise Refused(f"the ledger in {path} is not the one that the job rested on; put that one back")
+    _add(sources, f"notices/{LEDGER}", path / LEDGER)
+
+
+def _add_same(sources: dict[str, Path], kind: str, path: Path, digest: str) -> None:
+    """Add a file that a plan rested on, if it is still that file."""
+    try:
+        content = read_plain(path, MAX_DATAMAP)
+    except FileNotFoundError:
+        raise Refused(f"{path}, which the job rested on, is gone; put it back") from None
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise Refused(f"{path} is not the file that the job rested on; put that one back")
+    _add(sources, f"{kind}/{path.name}", path)
 
 
 def _add(sources: dict[str, Path], name: str, path: Path) -> None:
@@ -88,6 +111,6 @@ def _add(sources: dict[str, Path], name: str, path: Path) -> None:
         found = {name: path}
     else:
         raise Refused(f"{path} is no file and no folder; nothing was bundled")
-    if sources.keys() & found.keys():
+    if any(inside in sources and not sources[inside].samefile(one) for inside, one in found.items()):
         raise Refused(f"two files would be called {name} in the bundle; rename one")
     sources |= found

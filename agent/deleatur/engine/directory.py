@@ -17,6 +17,7 @@ from deleatur.errors import Refused
 
 _MODE = 0o600  # a job names places; nobody else needs to know them
 MAX_APPROVAL = 1 << 20  # bytes
+RECORDS = "records"  # of what others destroyed: docs/spec/attested.md
 
 
 class JobDirectory:
@@ -33,7 +34,7 @@ class JobDirectory:
         self.certificate = self.path / "certificate"
         self.spool = self.path / "spool.bin"
         self.digest_key = self.path / "digest.key"
-        self.records = self.path / "records"  # of destruction by others: docs/spec/attested.md
+        self.records = self.path / RECORDS
         self.residue = self.path / "residue.json"
 
     @contextmanager

@@ -10,6 +10,7 @@ from deleatur.documents.gates import (
     HoldGate,
     MapGate,
     NoticeGate,
+    RecordGate,
     WithoutNotice,
 )
 from deleatur.documents.journal import Passed
@@ -78,6 +79,8 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
                 sites=len({copy.site for copy in gate.copies}),
                 receipts=counts.get("receipts", 0),
             )
+        case RecordGate():
+            yield claim("gate-records", at=at, digest=passed.digest, records=len(gate.records))
 
 
 def alone(plan: Plan) -> Iterator[c.Sentence]:
@@ -112,3 +115,13 @@ def _left_open(gates: Sequence[AnyGate]) -> Iterator[tuple[str, c.Sentence]]:
                 yield PEOPLE, limit_sentence("people-not-told", days=gate.days, reason=plain(gate.reason))
             case CustodyGate():
                 continue  # what it asks for is there, or nothing is erased
+            case RecordGate():
+                yield from _of_records(gate)
+
+
+def _of_records(gate: RecordGate) -> Iterator[tuple[str, c.Sentence]]:
+    for one in gate.records:
+        if one.exceptions:
+            yield one.id, limit_sentence("record-exceptions", record=one.id, count=one.exceptions)
+        if one.days_late:
+            yield one.id, limit_sentence("record-late", record=one.id, days=one.days_late)

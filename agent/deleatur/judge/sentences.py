@@ -90,6 +90,10 @@ CLAIMS = {
         " no two of them on one medium, each read back whole; every custodian had signed a receipt which "
         "shows that it was opened (receipts: {receipts})."
     ),
+    "gate-records": (
+        "What others destroyed is attested, not verified: at {at} its records were there, signed by all "
+        "their parties (records: {records}, digest of their list: {digest})."
+    ),
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 
@@ -269,6 +273,16 @@ LIMITS = {
         "not-probed",
         "No copies of the archive and no receipts of its custodians were asked for: it lay in one place when "
         "the erase began.",
+    ),
+    "record-exceptions": Limit(
+        "exception",
+        "not-erased",
+        "The record {record} of what others destroyed names exceptions (count: {count}).",
+    ),
+    "record-late": Limit(
+        "boundary",
+        "not-probed",
+        "The record {record} of what others destroyed was entered {days} days after the day it is about.",
     ),
     "process-memory": Limit(
         "boundary", "not-probed", "Memory and swap of programs that used the data were not looked at."

@@ -21,7 +21,9 @@ from deleatur.documents.attested import (
     decode_bundle,
 )
 from deleatur.documents.certificate import STATEMENT_TYPE, Digest, Subject
-from deleatur.documents.codec import encode_json
+from deleatur.documents.codec import MAX_PLAN, encode_json
+from deleatur.documents.decode import decode_plan
+from deleatur.documents.gates import MapGate, NoticeGate, RecordGate
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Invalid, Malformed, Refused
 from deleatur.judge.attesting import known_key
@@ -38,6 +40,8 @@ from deleatur.trust.verification import Verification, first_difference, verify
 ENVELOPE = "bundle.dsse.json"
 MANIFEST = "manifest.sha256"
 VERIFY = "VERIFY.txt"
+LEDGER = "ledger.jsonl"
+_LEDGER = f"notices/{LEDGER}"
 _MAX_MANIFEST = 32 << 20  # bytes: a hundred thousand files
 
 
@@ -147,7 +151,7 @@ def verify_bundle(where: Path, trusted: Sequence[PublicKey], threshold: int) -> 
     names = [name for name in folder.names() if name not in (MANIFEST, ENVELOPE)]
     _require_listed(folder, names, manifest)
     parts = _parts(where, names, trusted)
-    _require_map(parts, manifest)
+    _require_rested(folder, parts, manifest)
     again = _statement(parts, maker, said.made_at, manifest)
     if again != body:
         raise Invalid(f"the bundle does not say what is in it: {first_difference(body, again)}")
@@ -200,13 +204,20 @@ def _parts(where: Path, names: Sequence[str], trusted: Sequence[PublicKey] | Non
     return _Parts(tuple(certificates), tuple(found))
 
 
-def _require_map(parts: _Parts, manifest: bytes) -> None:
-    """Ask that a job which rested on a data map is shown with that very map."""
-    for one in parts.certificates:
-        for condition in one.certificate.conditions:
-            line = f"{condition.digest.sha256}  map/".encode()
-            if condition.gate == "datamap" and line not in manifest:
-                raise Invalid("the data map that the certificate names is not in the bundle")
+def _require_rested(folder: UntrustedFolder, parts: _Parts, manifest: bytes) -> None:
+    """Ask that a job is shown with the very map, ledger and records that its certified plan rested on."""
+    shown = {one.sha256 for _, one in parts.records}
+    plans = [decode_plan(folder.read("certificate/plan.json", MAX_PLAN)) for _ in parts.certificates]
+    for gate in (gate for plan in plans for gate in plan.gates):
+        match gate:
+            case MapGate() if f"{gate.digest}  map/".encode() not in manifest:
+                raise Invalid("the data map that the job rested on is not in the bundle")
+            case NoticeGate() if folder.measure(_LEDGER, lines=gate.entries).sha256 != gate.digest:
+                raise Invalid("the ledger of notices in the bundle is not the one that the job rested on")
+            case RecordGate():
+                for known in gate.records:
+                    if known.digest not in shown:
+                        raise Invalid(f"the record {known.id} that the job rested on is not in the bundle")
 
 
 @contextmanager
