@@ -93,12 +93,12 @@ _INSERTS = {  # in the order of the foreign keys
     "customers": "INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "orders": "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)",
     "order_lines": "INSERT INTO order_lines VALUES (NULL, ?, ?, ?)",
-    "invoices": "INSERT INTO invoices VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "invoices": "INSERT INTO invoices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "messages": "INSERT INTO messages VALUES (NULL, ?, ?, ?)",
     "complaints": "INSERT INTO complaints VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
 }
 _Rows = dict[str, list[tuple[object, ...]]]
-_FIRST_ORDER = 50_000_000  # longer than any invoice's number, so that neither stands in the other
+_FIRST_ORDER = 50_000_000  # longer than any invoice's number, so that no key stands in one
 _BATCH = 10_000  # customers whose rows are in memory at once
 _WRITERS = 20  # in a large shop one of so many wrote messages
 _GHOSTS = 8  # customers deleted years ago, by a plain DELETE
@@ -181,6 +181,7 @@ def _add_order(rows: _Rows, person: Person, number: int, random: Random, *, larg
     currency, percent = _MONEY[person.country]
     rows["invoices"].append(
         (
+            order + _FIRST_ORDER,
             f"draft {order}",
             order,
             person.number,
