@@ -26,6 +26,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "verify": "Check a certificate offline, with public keys only.",
     "show": "Show a certificate to a person.",
     "destruction": "Check and sign the record of what others destroyed.",
+    "controls": "List law by law what a job shows, and what it does not.",
     "bundle": "Put together what shows that a job was done.",
     "purge": "Remove the records of a job after their last day.",
     "erase": "Erase one file, folder or database: job, plan, approval and certificate in one go.",

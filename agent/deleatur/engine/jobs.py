@@ -15,7 +15,7 @@ from msgspec.structs import replace
 import deleatur
 from deleatur.documents.codec import encode_json
 from deleatur.documents.decode import decode_job, decode_plan
-from deleatur.documents.journal import read_chain
+from deleatur.documents.journal import Entry, read_chain
 from deleatur.documents.plan import Plan, PublicKey, RoleKeys, Software
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
@@ -281,12 +281,17 @@ def _require_same_job(directory: JobDirectory, plan: Plan) -> None:
 
 def state_of(directory: JobDirectory, approved: Approved) -> fold.Progress:
     """Return how far the job is, by its journal; the journal is not changed."""
+    return fold.fold(read_entries(directory, approved))
+
+
+def read_entries(directory: JobDirectory, approved: Approved) -> list[Entry]:
+    """Return the entries of a job's journal; the journal is not changed."""
     try:
         content = read_journal(directory.journal)
     except FileNotFoundError:
         content = b""
     with decoding("journal.jsonl"):
-        return fold.fold(read_chain(content, approved.digest)[0])
+        return read_chain(content, approved.digest)[0]
 
 
 def now() -> datetime:

@@ -36,13 +36,25 @@ def plan_map(job: Job, said: Mapped, plan: Plan, context: Context) -> MapGate:
         replace(job, target=tuple(chosen[t.id] for t in job.target)),
         datamap,
         [*_standing(context)],
-        (*shipped(), *(read_policy(context.folder / name) for name in said.packs)),
+        _packs(said, context.folder),
         attested=attested(file, datamap),
         file=str(file),
         digest=_digest(file),
         on_date=context.clock().date(),
         levels={name: kind.level for name, kind in TYPES.items()},
     )
+
+
+def packs_of(gate: MapGate, said: Mapped, folder: Path) -> tuple[Pack, ...]:
+    """Return the policies that were asked when the plan was made.
+
+    Raises:
+        Refused: they are not here any more, or in another version.
+    """
+    packs = _packs(said, folder)
+    if tuple(map(_name, packs)) != gate.packs:
+        raise Refused(f"the policies here are not those of the plan, which were {', '.join(gate.packs)}")
+    return packs
 
 
 def pass_map(gate: MapGate, context: Context) -> Passed:
@@ -71,6 +83,14 @@ def _standing(context: Context) -> Iterator[Standing]:
             tables = (held for held in contents.holdings if isinstance(held, HeldTable))
             columns = {shown(table.name): columns_of(table) for table in tables}
         yield Standing(planned.id, shown(planned.target.url, 4096), identity, columns)
+
+
+def _packs(said: Mapped, folder: Path) -> tuple[Pack, ...]:
+    return (*shipped(), *(read_policy(folder / name) for name in said.packs))
+
+
+def _name(pack: Pack) -> str:
+    return f"{pack.id} {pack.version}"
 
 
 def _digest(file: Path) -> str:

@@ -92,7 +92,7 @@ _SEGMENTS = ("regular", "new", "business")
 _INSERTS = {  # in the order of the foreign keys
     "customers": "INSERT INTO customers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "orders": "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?)",
-    "order_lines": "INSERT INTO order_lines VALUES (NULL, ?, ?, ?)",
+    "order_lines": "INSERT INTO order_lines VALUES (?, ?, ?, ?)",
     "invoices": "INSERT INTO invoices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "messages": "INSERT INTO messages VALUES (NULL, ?, ?, ?)",
     "complaints": "INSERT INTO complaints VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
@@ -174,10 +174,10 @@ def _add_order(rows: _Rows, person: Person, number: int, random: Random, *, larg
     rows["orders"].append((order, person.number, on, status, person.card, person.address))
     total = 0
     lines = 1 if large else random.randint(1, 3)
-    for product in random.sample(range(1, len(_PRODUCTS) + 1), lines):
+    for line, product in enumerate(random.sample(range(1, len(_PRODUCTS) + 1), lines)):
         quantity = random.randint(1, 4)
         total += quantity * _PRODUCTS[product - 1][1]
-        rows["order_lines"].append((order, product, quantity))
+        rows["order_lines"].append((10 * order + line, order, product, quantity))
     currency, percent = _MONEY[person.country]
     rows["invoices"].append(
         (
