@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from .map_house import DECLARED, HEAD, JOB, House
 
 from deleatur.cli.group import deleatur
 from deleatur.engine.jobs import read_entries, read_plan
 from deleatur.errors import Refused
 from deleatur.testing.shop import POLICY
+
+from .map_house import DECLARED, HEAD, JOB, House
 
 
 def controls(job: Path) -> dict[str, dict[str, str]]:

@@ -7,7 +7,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from .map_house import DECLARED, HEAD, JOB, House
 
 from deleatur.cli.wording import gate_in_words
 from deleatur.documents.gates import MapGate
@@ -17,6 +16,8 @@ from deleatur.engine.mapping import read_map
 from deleatur.errors import DeleaturError, Refused
 from deleatur.judge.mapped import Standing, strangers
 from deleatur.trust.verification import verify
+
+from .map_house import DECLARED, HEAD, JOB, House
 
 
 @pytest.fixture

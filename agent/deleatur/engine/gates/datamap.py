@@ -14,6 +14,7 @@ from deleatur.documents.job import Job, Mapped
 from deleatur.documents.journal import Passed
 from deleatur.documents.place import Identity
 from deleatur.documents.plan import Plan
+from deleatur.documents.policy import Pack
 from deleatur.engine.gates.context import Context
 from deleatur.engine.mapping import attested, read_map, require_closed
 from deleatur.engine.naming import columns_of, shown
