@@ -24,6 +24,7 @@ from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order, set_off
+from deleatur.judge.selecting import inner_of, listed_values, refuse_ambiguous, without_values
 from deleatur.sanitize.digest import keyed_digest, keyed_digest_of_set
 from deleatur.sanitize.filesystem import (
     Extent,
@@ -105,9 +106,11 @@ __all__ = [
     "generation",
     "hookimpl",
     "immutable",
+    "inner_of",
     "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",
+    "listed_values",
     "merged",
     "mount_points",
     "opened_here",
@@ -115,9 +118,11 @@ __all__ = [
     "overwrites_in_place",
     "read_below_cache",
     "reclaim",
+    "refuse_ambiguous",
     "remove",
     "remove_directory",
     "set_off",
     "usage",
     "users_of",
+    "without_values",
 ]

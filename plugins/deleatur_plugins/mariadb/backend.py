@@ -27,6 +27,7 @@ from deleatur.api import (
     Target,
     Unsupported,
     keyed_digest,
+    without_values,
 )
 from deleatur_plugins.mariadb.connecting import Session, address_of
 from deleatur_plugins.mariadb.content import Content, value_at
@@ -36,7 +37,6 @@ from deleatur_plugins.mariadb.holdings import contents_of
 from deleatur_plugins.mariadb.rebuilding import Rebuilding
 from deleatur_plugins.mariadb.rights import for_files, for_rows, missing
 from deleatur_plugins.mariadb.schema import Schema, read_schema
-from deleatur_plugins.mariadb.selecting import template
 
 _TABLE = "table "  # how the unit of a table begins
 
@@ -91,8 +91,8 @@ class MariadbBackend(Backend):
 
     def _selection(self, content: Content) -> Iterator[tuple[str, str]]:
         yield "schema-sha256", content.schema.digest()
-        yield from (("rows", f"{s.table}: {template(s.where)}") for s in self._target.select)
-        yield from (("held", f"{h.table}: {template(h.where)}") for h in self._target.hold)
+        yield from (("rows", f"{s.table}: {without_values(s.where)}") for s in self._target.select)
+        yield from (("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold)
 
     def _blockers(
         self, session: Session, content: Content, ground: Ground, technique: str

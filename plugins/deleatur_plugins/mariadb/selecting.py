@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 
-from deleatur.api import Condition, Refused, Secrets
+from deleatur.api import Condition, Refused, Secrets, inner_of, listed_values, refuse_ambiguous
 from deleatur_plugins.mariadb.connecting import Session, quoted
 from deleatur_plugins.mariadb.schema import (
     BLOBS,
@@ -23,7 +23,6 @@ from deleatur_plugins.mariadb.schema import (
     Table,
 )
 
-_DEEPEST = 8  # tables within tables; more is a mistake or an attack
 _LONGEST = 8 << 20  # characters of one statement; the server's max_allowed_packet is 16 MiB by default
 _COMPARED = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,19})", re.ASCII)
@@ -58,13 +57,13 @@ class Selector:
         column = table.column(condition.column)
         name = f"t{depth}.{quoted(column.name)}"
         operator = condition.operator
-        _says_one_thing(table, condition)
+        refuse_ambiguous(table.name, condition)
         if operator in _COMPARED:
             return f"{name} {operator} {self._value(table, column, condition.value)}"
         if operator == "in":
             values: Iterator[object] = iter(condition.values or ())
             if condition.values_from is not None:
-                values = _lines(self._secrets, condition.values_from)
+                values = listed_values(self._secrets, condition.values_from)
             listed = [self._value(table, column, v) for v in values]
             return f"{name} IN ({', '.join(listed)})" if listed else "0"
         if operator in ("is-null", "not-null"):
@@ -72,11 +71,7 @@ class Selector:
         return self._within(name, table, condition, depth)
 
     def _within(self, name: str, table: Table, condition: Condition, depth: int) -> str:
-        within = condition.within
-        if within is None or depth + 1 >= _DEEPEST:
-            raise Refused(
-                f"the condition on {table.name}.{condition.column} nests more than {_DEEPEST} tables"
-            )
+        within = inner_of(table.name, condition, depth)
         inner = self._schema.table(within.table)
         alias = f"t{depth + 1}"
         source = f"{alias}.{quoted(inner.column(within.column).name)}"
@@ -107,52 +102,3 @@ class Selector:
         raise Refused(
             f"a value for {table.name}.{column.name} is none that a column of type {column.type} holds"
         )
-
-
-def template(where: Sequence[Condition]) -> str:
-    """Return the conditions as text without any of their values, for an identity."""
-    return " and ".join(_template(c) for c in where) or "every row"
-
-
-def _template(condition: Condition) -> str:
-    said = f"{condition.column} {condition.operator}"
-    if condition.within is not None:
-        return (
-            f"{said} {condition.within.table}.{condition.within.column} ({template(condition.within.where)})"
-        )
-    return said if condition.operator in ("is-null", "not-null") else f"{said} ?"
-
-
-def _says_one_thing(table: Table, condition: Condition) -> None:
-    """Refuse a condition with nothing, too much, or the wrong thing to compare with."""
-    parts = ("value", "values", "values_from", "within")
-    given = {name for name in parts if getattr(condition, name) is not None}
-    allowed: tuple[set[str], ...] = ({"value"},)
-    if condition.operator == "in":
-        allowed = ({"values"}, {"values_from"})
-    elif condition.operator in ("is-null", "not-null"):
-        allowed = (set(),)
-    elif condition.operator in ("within", "not-within"):
-        allowed = ({"within"},)
-    if given not in allowed:
-        wanted = " or ".join("".join(a) or "nothing" for a in allowed)
-        raise Refused(f"the condition on {table.name}.{condition.column} needs {wanted} beside its operator")
-
-
-def _lines(secrets: Secrets, path: str) -> Iterator[str]:
-    """Yield the values of an operator's file, one a line; an empty line is refused."""
-    content = secrets.get(f"values:{path}")
-    if content is None:
-        raise Refused(f"the values of {path[:80]!r} were not given to the backend")
-    try:
-        lines = content.decode("utf-8").removeprefix("\ufeff").split("\n")
-    except UnicodeDecodeError as error:
-        raise Refused(f"{path[:80]!r} is not UTF-8 (byte {error.start})") from None
-    if lines[-1] == "":
-        lines.pop()
-    for number, line in enumerate(lines, start=1):
-        if not line.rstrip("\r"):
-            raise Refused(
-                f"line {number} of {path[:80]!r} is empty; it would select rows with an empty value"
-            )
-        yield line.removesuffix("\r")

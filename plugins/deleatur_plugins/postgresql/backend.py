@@ -27,6 +27,7 @@ from deleatur.api import (
     Target,
     Unsupported,
     keyed_digest,
+    without_values,
 )
 from deleatur_plugins.postgresql.blockers import blockers_of, refuse_missing_rights
 from deleatur_plugins.postgresql.connecting import Connector, translated
@@ -36,7 +37,6 @@ from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
 from deleatur_plugins.postgresql.holdings import contents_of
 from deleatur_plugins.postgresql.rewriting import Rewriting
 from deleatur_plugins.postgresql.schema import Table, read_schema
-from deleatur_plugins.postgresql.selecting import template
 from deleatur_plugins.postgresql.server import DELETE, REWRITE, Server, server_of
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class PostgresqlBackend(Backend):
             if content is None
             else [("table", f"{c.table.name} number {c.table.oid}") for c in content.choices]
         )
-        rows = [("rows", f"{s.table}: {template(s.where)}") for s in self._target.select]
-        held = [("held", f"{h.table}: {template(h.where)}") for h in self._target.hold]
+        rows = [("rows", f"{s.table}: {without_values(s.where)}") for s in self._target.select]
+        held = [("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold]
         return Identity(
             kind="rows" if content is not None else "database",
             fields=(

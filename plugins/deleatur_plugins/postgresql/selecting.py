@@ -10,10 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from deleatur.api import Condition, Refused, Secrets
+from deleatur.api import Condition, Refused, Secrets, inner_of, listed_values, refuse_ambiguous
 from deleatur_plugins.postgresql.schema import Column, Schema, Table, quoted
 
-_DEEPEST = 8  # tables within tables; more is a mistake or an attack
 _COMPARED = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 Bound = str | list[str]
 
@@ -47,7 +46,7 @@ class Selector:
         column = self._schema.column(table, condition.column)
         name = f"t{depth}.{quoted(column.name)}"
         operator = condition.operator
-        _says_one_thing(table, condition)
+        refuse_ambiguous(table.name, condition)
         if operator in _COMPARED:
             bound.append(_text(table, column, condition.value))
             return f"{name} {_COMPARED[operator]} CAST(%s AS {_cast(column)})"
@@ -59,11 +58,7 @@ class Selector:
         return self._within(name, table, condition, depth, bound)
 
     def _within(self, name: str, table: Table, condition: Condition, depth: int, bound: list[Bound]) -> str:
-        within = condition.within
-        if within is None or depth + 1 >= _DEEPEST:
-            raise Refused(
-                f"the condition on {table.name}.{condition.column} nests more than {_DEEPEST} tables"
-            )
+        within = inner_of(table.name, condition, depth)
         inner = self._schema.table(within.table)
         alias = f"t{depth + 1}"
         source = f"{alias}.{quoted(self._schema.column(inner, within.column).name)}"
@@ -75,42 +70,13 @@ class Selector:
 
     def _values(self, table: Table, column: Column, condition: Condition) -> list[str]:
         if condition.values_from is not None:
-            return _lines(self._secrets, condition.values_from)
+            lines = listed_values(self._secrets, condition.values_from)
+            return [_text(table, column, line) for line in lines]
         return [_text(table, column, value) for value in condition.values or ()]
-
-
-def template(where: Sequence[Condition]) -> str:
-    """Return the conditions as text without any of their values, for an identity."""
-    return " and ".join(_template(c) for c in where) or "every row"
-
-
-def _template(condition: Condition) -> str:
-    if condition.within is not None:
-        inner = condition.within
-        return (
-            f"{condition.column} {condition.operator} {inner.table}.{inner.column} ({template(inner.where)})"
-        )
-    asked = "" if condition.operator in ("is-null", "not-null") else " ?"
-    return f"{condition.column} {condition.operator}{asked}"
 
 
 def _cast(column: Column) -> str:
     return column.type.replace("%", "%%")
-
-
-def _says_one_thing(table: Table, condition: Condition) -> None:
-    """Refuse a condition with nothing, too much, or the wrong thing to compare with."""
-    given = {n for n in ("value", "values", "values_from", "within") if getattr(condition, n) is not None}
-    allowed: tuple[set[str], ...] = ({"value"},)
-    if condition.operator == "in":
-        allowed = ({"values"}, {"values_from"})
-    elif condition.operator in ("is-null", "not-null"):
-        allowed = (set(),)
-    elif condition.operator in ("within", "not-within"):
-        allowed = ({"within"},)
-    if given not in allowed:
-        wanted = " or ".join("".join(a) or "nothing" for a in allowed)
-        raise Refused(f"the condition on {table.name}.{condition.column} needs {wanted} beside its operator")
 
 
 def _text(table: Table, column: Column, value: object) -> str:
@@ -124,23 +90,3 @@ def _text(table: Table, column: Column, value: object) -> str:
     if isinstance(value, str) and "\0" not in value and not any("\ud800" <= c <= "\udfff" for c in value):
         return value
     raise Refused(f"the value for {table.name}.{column.name} is not one that PostgreSQL can hold")
-
-
-def _lines(secrets: Secrets, path: str) -> list[str]:
-    """Return the values of an operator's file, one a line; an empty line is refused."""
-    content = secrets.get(f"values:{path}")
-    if content is None:
-        raise Refused(f"the values of {path[:80]!r} were not given to the backend")
-    try:
-        lines = content.decode("utf-8").removeprefix("\ufeff").split("\n")
-    except UnicodeDecodeError as error:
-        raise Refused(f"{path[:80]!r} is not UTF-8 (byte {error.start})") from None
-    if lines[-1] == "":
-        lines.pop()
-    lines = [line.removesuffix("\r") for line in lines]
-    for number, line in enumerate(lines, start=1):
-        if not line or "\0" in line:
-            raise Refused(
-                f"line {number} of {path[:80]!r} is empty or holds a zero byte; it would select other rows"
-            )
-    return lines

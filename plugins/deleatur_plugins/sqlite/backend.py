@@ -31,6 +31,7 @@ from deleatur.api import (
     filesystem_of,
     keyed_digest,
     usage,
+    without_values,
 )
 from deleatur_plugins.sqlite.connecting import looking
 from deleatur_plugins.sqlite.content import Content, refuse_unknown
@@ -39,7 +40,6 @@ from deleatur_plugins.sqlite.ground import blockers_of, denial_of, limits_of, su
 from deleatur_plugins.sqlite.holdings import contents_of
 from deleatur_plugins.sqlite.rewriting import Rewriting
 from deleatur_plugins.sqlite.schema import quoted, read_schema
-from deleatur_plugins.sqlite.selecting import template
 from deleatur_plugins.sqlite.whole import Whole
 
 ROWS, WHOLE = "rewrite-and-shred", "overwrite-and-remove"
@@ -120,8 +120,8 @@ class SqliteBackend(Backend):
 
     def _identity_of_rows(self, content: Content, filesystem: str) -> Identity:
         """Neither the file's inode nor its content is part of it: the rewrite changes both."""
-        rows = [("rows", f"{s.table}: {template(s.where)}") for s in self._target.select]
-        held = [("held", f"{h.table}: {template(h.where)}") for h in self._target.hold]
+        rows = [("rows", f"{s.table}: {without_values(s.where)}") for s in self._target.select]
+        held = [("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold]
         return Identity(
             kind="rows",
             fields=(

@@ -12,10 +12,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from deleatur.api import Condition, Refused, Secrets
+from deleatur.api import Condition, Refused, Secrets, inner_of, listed_values, refuse_ambiguous
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 
-_DEEPEST = 8  # tables within tables; more is a mistake or an attack
 _COMPARED = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,18}|0")
 Bound = str | int | float
@@ -51,7 +50,7 @@ class Selector:
     def _clause(self, table: Table, condition: Condition, depth: int, bound: list[Bound]) -> str:
         column = f"t{depth}.{self._schema.column(table, condition.column)}"
         operator = condition.operator
-        _says_one_thing(table, condition)
+        refuse_ambiguous(table.name, condition)
         if operator in _COMPARED:
             bound.append(_bindable(table, condition, condition.value))
             return f"{column} {operator} ?"
@@ -62,11 +61,7 @@ class Selector:
         return self._within(column, table, condition, depth, bound)
 
     def _within(self, column: str, table: Table, condition: Condition, depth: int, bound: list[Bound]) -> str:
-        within = condition.within
-        if within is None or depth + 1 >= _DEEPEST:
-            raise Refused(
-                f"the condition on {table.name}.{condition.column} nests more than {_DEEPEST} tables"
-            )
+        within = inner_of(table.name, condition, depth)
         inner = self._schema.table(within.table)
         alias = f"t{depth + 1}"
         source = f"{alias}.{self._schema.column(inner, within.column)}"
@@ -79,7 +74,7 @@ class Selector:
     def _list(self, table: Table, condition: Condition) -> str:
         """Put the values of an `in` into a temporary table (in memory) and return its quoted name."""
         if condition.values_from is not None:
-            values: Iterator[Bound] = _lines(self._secrets, condition.values_from)
+            values: Iterator[Bound] = listed_values(self._secrets, condition.values_from)
         else:
             values = (_bindable(table, condition, v) for v in condition.values or ())
         name = quoted(f"deleatur_values_{self._lists}")
@@ -89,38 +84,6 @@ class Selector:
         forms = ((form,) for value in values for form in _forms(value))
         self._connection.executemany(f"INSERT INTO temp.{name} VALUES (?)", forms)
         return name
-
-
-def template(where: Sequence[Condition]) -> str:
-    """Return the conditions as text without any of their values, for an identity."""
-    return " and ".join(_template(c) for c in where) or "every row"
-
-
-def _template(condition: Condition) -> str:
-    if condition.within is not None:
-        inner = condition.within
-        return (
-            f"{condition.column} {condition.operator} {inner.table}.{inner.column} ({template(inner.where)})"
-        )
-    asked = "" if condition.operator in ("is-null", "not-null") else " ?"
-    return f"{condition.column} {condition.operator}{asked}"
-
-
-def _says_one_thing(table: Table, condition: Condition) -> None:
-    """Refuse a condition with nothing, too much, or the wrong thing to compare with."""
-    given = {
-        name for name in ("value", "values", "values_from", "within") if getattr(condition, name) is not None
-    }
-    allowed: tuple[set[str], ...] = ({"value"},)
-    if condition.operator == "in":
-        allowed = ({"values"}, {"values_from"})
-    elif condition.operator in ("is-null", "not-null"):
-        allowed = (set(),)
-    elif condition.operator in ("within", "not-within"):
-        allowed = ({"within"},)
-    if given not in allowed:
-        wanted = " or ".join("".join(a) or "nothing" for a in allowed)
-        raise Refused(f"the condition on {table.name}.{condition.column} needs {wanted} beside its operator")
 
 
 def _bindable(table: Table, condition: Condition, value: object) -> Bound:
@@ -145,22 +108,3 @@ def _forms(value: Bound) -> Iterator[Bound]:
     yield value
     if isinstance(value, str) and _NUMBER.fullmatch(value) and -(1 << 63) <= int(value) < 1 << 63:
         yield int(value)
-
-
-def _lines(secrets: Secrets, path: str) -> Iterator[Bound]:
-    """Yield the values of an operator's file, one a line; an empty line is refused."""
-    content = secrets.get(f"values:{path}")
-    if content is None:
-        raise Refused(f"the values of {path[:80]!r} were not given to the backend")
-    try:
-        lines = content.decode("utf-8").removeprefix("\ufeff").split("\n")
-    except UnicodeDecodeError as error:
-        raise Refused(f"{path[:80]!r} is not UTF-8 (byte {error.start})") from None
-    if lines[-1] == "":
-        lines.pop()
-    for number, line in enumerate(lines, start=1):
-        if not line.rstrip("\r"):
-            raise Refused(
-                f"line {number} of {path[:80]!r} is empty; it would select rows with an empty value"
-            )
-        yield line.removesuffix("\r")
