@@ -9,12 +9,14 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyarrow import compute as pc
 from pyarrow import parquet
 
-from deleatur.archive import copies, new_identity
+from deleatur.archive import copies, new_identity, open_archive
 from deleatur.archive.shares import join_shares
+from deleatur.desensitize.keyed import tokens
 from deleatur.documents.gates import CustodyGate
 from deleatur.engine import keeping
 from deleatur.engine.handing import copy_archives, import_receipt, missing
@@ -57,6 +59,27 @@ def test_the_whole_way(world: CustodyWorld) -> None:
     }  # fmt: skip
     assert "copies: 3, kinds of medium: 3, sites: 2" in condition.sentences[0].text
     assert [c.opens for c in checked.certificate.archives[0].custodians] == ["alone", "2 of 3 shares"]
+
+
+def test_the_token_key_is_erased_before_the_certificate_which_says_so(
+    world: CustodyWorld, tmp_path: Path
+) -> None:
+    world.refusal()
+    key = world.job.token_key.read_bytes()
+    opened = open_archive(world.sealed, IDENTITY)
+    first = opened.tables["invoices"]["phone"][0].as_py()
+    known = pa.array(["+49 30 0000000"])
+    assert tokens(known, key)[0].as_py() == first  # who has the key finds a person by number
+    world.copy()
+    world.receive()
+    world.bench.run(world.job)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not world.job.token_key.exists()
+    assert not [path.name for path in files if key in path.read_bytes()]
+    checked = verify(world.job.certificate, trusted=[world.bench.agent.public], threshold=1, about=None)
+    (archive,) = checked.certificate.archives
+    assert archive.token_key.id == "token-key-erased"
+    assert "key-erased" in world.job.journal.read_text()
 
 
 def test_two_copies_are_not_three(world: CustodyWorld) -> None:

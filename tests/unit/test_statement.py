@@ -436,3 +436,13 @@ def test_an_earlier_finding_is_told_although_a_later_look_was_clean() -> None:
     certificate = made(job)
     assert [e.sentence.id for e in certificate.exceptions] == ["earlier-finding"]
     assert certificate.outcome.overall == "verified-with-exceptions"
+
+
+def test_an_archive_whose_token_key_was_not_erased_gets_no_certificate() -> None:
+    job = finished()
+    without = job.with_events(event for event in job.events if not isinstance(event, j.KeyErased))
+    assert "the key of the archives' tokens was not erased" in refusal(without)
+    erased = next(event for event in job.events if isinstance(event, j.KeyErased))
+    archived = next(n for n, event in enumerate(job.events) if isinstance(event, j.Archived))
+    early = [*without.events[:archived], erased, *without.events[archived:]]
+    assert "not erased after the last archive" in refusal(job.with_events(early))

@@ -18,6 +18,7 @@ _OURS = {  # names that say nothing of the data, so a message may show them
     "approvals",
     "archive",
     "certificate",
+    "custody",
     "deleatur.toml",
     "digest.key",
     "job.toml",
@@ -25,6 +26,7 @@ _OURS = {  # names that say nothing of the data, so a message may show them
     "keys",
     "plan.json",
     "spool.bin",
+    "token.key",
 }
 
 

@@ -203,6 +203,13 @@ class TargetVerification(Part, frozen=True):
     as_at: Time
 
 
+class Sentence(Part, frozen=True):
+    """A vetted sentence by its id, as it reads."""
+
+    id: str
+    text: str
+
+
 class ArchivedTableReference(Part, frozen=True):
     """One table of an archive."""
 
@@ -230,14 +237,8 @@ class ArchiveReference(Part, frozen=True):
     custodians: tuple[Keeper, ...]
     retain_until: Day
     compared: Literal["decrypted", "digest"]
+    token_key: Sentence  # what became of the key of its tokens
     tables: tuple[ArchivedTableReference, ...]
-
-
-class Sentence(Part, frozen=True):
-    """A vetted sentence by its id, as it reads."""
-
-    id: str
-    text: str
 
 
 class Counted(Part, frozen=True):

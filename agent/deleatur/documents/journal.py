@@ -147,6 +147,12 @@ class Verified(Event, frozen=True, tag="verified"):
     keep_digest: KeyedDigest
 
 
+class KeyErased(Event, frozen=True, tag="key-erased"):
+    """The key of the archives' tokens was overwritten where it lay, and removed."""
+
+    key: Literal["tokens"]
+
+
 class Certified(Event, frozen=True, tag="certified"):
     """The certificate was written, read back and verified."""
 
@@ -179,6 +185,7 @@ AnyEvent = (
     | Erased
     | Compared
     | Verified
+    | KeyErased
     | Certified
     | Reported
     | Stopped

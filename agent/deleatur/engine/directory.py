@@ -34,6 +34,7 @@ class JobDirectory:
         self.certificate = self.path / "certificate"
         self.spool = self.path / "spool.bin"
         self.digest_key = self.path / "digest.key"
+        self.token_key = self.path / "token.key"
         self.records = self.path / RECORDS
         self.residue = self.path / "residue.json"
 
@@ -60,7 +61,16 @@ class JobDirectory:
         """Refuse links and devices where the job has its files: they would be read or destroyed elsewhere."""
         folders = (self.approvals, self.archive, self.certificate)
         inside = [file for folder in (self.approvals, self.archive) for file in _listed(folder)]
-        files = (self.job, self.plan, self.plan_signature, self.journal, self.spool, self.digest_key, *inside)
+        files = (
+            self.job,
+            self.plan,
+            self.plan_signature,
+            self.journal,
+            self.spool,
+            self.digest_key,
+            self.token_key,
+            *inside,
+        )
         for path, right in [*((f, stat.S_ISDIR) for f in folders), *((f, stat.S_ISREG) for f in files)]:
             if os.path.lexists(path) and not right(path.lstat().st_mode):
                 raise Refused(f"{path} is a link or another thing than the job made; look and remove it")

@@ -64,12 +64,27 @@ def read_digest_key(directory: JobDirectory) -> bytes:
     Raises:
         Refused: it is missing or cut, so nothing of the plan can be compared any more.
     """
+    return _key(directory.digest_key)
+
+
+def make_token_key(directory: JobDirectory) -> bytes:
+    """Return the key of the archives' tokens, made for the first archive and erased before the certificate.
+
+    Raises:
+        Refused: it is cut short.
+    """
+    if not directory.token_key.exists():
+        directory.write_once(directory.token_key, secrets.token_bytes(KEY_SIZE))
+    return _key(directory.token_key)
+
+
+def _key(path: Path) -> bytes:
     try:
-        key = read_plain(directory.digest_key, KEY_SIZE)
+        key = read_plain(path, KEY_SIZE)
     except FileNotFoundError:
         key = b""
     if len(key) != KEY_SIZE:
-        raise Refused(f"{directory.digest_key.name} of the job is missing or damaged; make a new job")
+        raise Refused(f"{path.name} of the job is missing or damaged; make a new job")
     return key
 
 

@@ -61,6 +61,8 @@ def written_by_jobs(directory: JobDirectory) -> tuple[Path, ...]:
     return (
         directory.spool,
         directory.digest_key,
+        directory.token_key,
+        directory.path / "custody",
         directory.residue,
         directory.archive,
         directory.approvals,

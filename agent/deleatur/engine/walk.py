@@ -5,6 +5,7 @@ entry. Each effect's entry is on disk before the next effect begins.
 """
 
 import hashlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from deleatur.engine.gates.holds import HoldWatch
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.keeping import vouched, write_beside
-from deleatur.engine.opening import Opener, identity_digest
+from deleatur.engine.opening import Opener, identity_digest, make_token_key
 from deleatur.engine.selftest import selftest
 from deleatur.engine.spool import Spool, destroy_file
 from deleatur.errors import DeleaturError, Failed, Interrupted, Invalid, Refused, Residue
@@ -172,6 +173,8 @@ class Walk:
                 self._verify(target)
             case f.Report():
                 self._report()
+            case f.EraseKey():
+                self._erase_key()
             case f.Certify():
                 self._certify()
 
@@ -203,7 +206,7 @@ class Walk:
                 self.plan.custody,
                 job=self.plan.job,
                 plan_digest=self.plan_digest,
-                key=self.crew.opener.key,
+                key=make_token_key(self.directory),
                 challenge=challenge_of(self.crew.opener.key, self.plan_digest, target.id),
                 earlier=self._earlier(target.id),
             )
@@ -334,6 +337,15 @@ class Walk:
         self.directory.write_once(path, content)
         self._note(j.Reported(sha256=hashlib.sha256(content).hexdigest()))
         raise Residue(f"erased data can still be read; {path} says through which surface")
+
+    def _erase_key(self) -> None:
+        """Erase the key of the archives' tokens, and look that no name leads to it."""
+        destroy_file(self.directory.token_key)
+        if os.path.lexists(self.directory.token_key):
+            raise Failed(
+                f"{self.directory.token_key.name} is still there after it was erased; look and resume"
+            )
+        self._note(j.KeyErased(key="tokens"))
 
     def _certify(self) -> None:
         self._check_archives()

@@ -36,6 +36,7 @@ class Progress:
     controlled: dict[str, j.Controlled] = field(default_factory=dict)
     steps: dict[str, StepProgress] = field(default_factory=dict)
     verified: dict[str, j.Verified] = field(default_factory=dict)
+    key_erased: bool = False
     certified: j.Certified | None = None
 
     def step(self, step: Step) -> StepProgress:
@@ -79,6 +80,7 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             progress.passed[event.gate] = event
         case j.Archived():
             progress.archived[event.target] = event
+            progress.key_erased = False
         case j.Controlled():
             progress.controlled[event.target] = event
         case j.Erasing():
@@ -91,10 +93,10 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             steps[event.step].compared = event
         case j.Verified():
             progress.verified[event.target] = event
+        case j.KeyErased():
+            progress.key_erased = True
         case j.Certified():
             progress.certified = event
-        case j.Reported() | j.Stopped():
-            pass
 
 
 def _begin(progress: Progress) -> None:
@@ -175,12 +177,27 @@ class Report:
 
 
 @dataclass(frozen=True)
+class EraseKey:
+    """Erase the key of the archives' tokens."""
+
+
+@dataclass(frozen=True)
 class Certify:
     """Write the certificate."""
 
 
 Action: TypeAlias = (
-    Preflight | PassGate | AskHolds | Archive | Control | Erase | Compare | Verify | Report | Certify
+    Preflight
+    | PassGate
+    | AskHolds
+    | Archive
+    | Control
+    | Erase
+    | Compare
+    | Verify
+    | Report
+    | EraseKey
+    | Certify
 )
 
 
@@ -234,5 +251,6 @@ def _after(plan: Plan, progress: Progress) -> Action:
         if target.id not in progress.verified:
             return Verify(target)
     if all(settled(v) for v in progress.verified.values()):
-        return Certify()
+        archives = any(target.target.archive for target in plan.targets)
+        return EraseKey() if archives and not progress.key_erased else Certify()
     return Report()

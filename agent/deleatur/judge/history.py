@@ -55,6 +55,7 @@ class History:
     gates: dict[str, AnyGate]
     passed: dict[str, tuple[j.Passed, str]] = field(default_factory=dict)  # the last time of each, and when
     selftests: int = 0
+    key_erased_at: str = ""  # of the archives' tokens
     first_destructive: str = ""
     last_destructive: str = ""
     approved_by: list[tuple[str, ...]] = field(default_factory=list)
@@ -86,6 +87,8 @@ class History:
             case j.Reported():
                 for target in self.targets.values():
                     target.earlier_finding = True
+            case j.KeyErased():
+                self.key_erased_at = entry.at
             case j.Certified():
                 self.reasons.append("the journal says that there is a certificate already")
             case j.Stopped():
@@ -130,7 +133,7 @@ class History:
         if target.touched:
             self.reasons.append(f"{event.target}: {type(event).__name__.lower()} after the erase had begun")
         if isinstance(event, j.Archived):
-            target.archived = event
+            target.archived, self.key_erased_at = event, ""
             self._open -= {name for name, gate in self.gates.items() if gate.after_archive}
         else:
             target.controlled = event
@@ -208,6 +211,8 @@ def history(plan: Plan, plan_digest: str, entries: Sequence[j.Entry]) -> History
     for target in told.targets.values():
         _require_clean(target)
         told.reasons += _missing(target, plan)
+    if any(t.planned.target.archive for t in told.targets.values()) and not told.key_erased_at:
+        told.reasons.append("the key of the archives' tokens was not erased after the last archive")
     if told.reasons:
         raise Refused("no certificate: " + "; ".join(dict.fromkeys(told.reasons)))
     return told

@@ -85,6 +85,10 @@ CLAIMS = {
         "{cut_off} were over, and what belongs to those who wrote back was held (people: {replied}). That a "
         "letter was taken over or delivered does not show that it was read."
     ),
+    "token-key-erased": (
+        "At {at} the key of the archive's tokens was overwritten where it lay and removed: no file of this"
+        " job gives the token of a known value any more. Whoever copied the key before still has it."
+    ),
     "gate-custody": (
         "By {at} each archive lay in its copies (copies: {copies}, kinds of medium: {media}, sites: {sites}),"
         " no two of them on one medium, each read back whole; every custodian had signed a receipt which "

@@ -20,7 +20,7 @@ from deleatur.judge.conditions import alone, boundaries_of, condition, exception
 from deleatur.judge.finding import Finding, plain
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.history import History, TargetHistory, history
-from deleatur.judge.sentences import limit_sentence
+from deleatur.judge.sentences import claim, limit_sentence
 from deleatur.sanitize.techniques import technique
 
 # Fields of the sample forms of NIST SP 800-88 Rev. 1 App. G and Rev. 2 App. C that this form lacks.
@@ -86,7 +86,9 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
         method=tuple(m for t in plan.targets for m in _methods(told.targets[t.id])),
         inventory=tuple(finding.inventory() for finding in findings),
         verification=tuple(finding.verification() for finding in findings),
-        archives=tuple(a for t in plan.targets for a in _archive(plan, told.targets[t.id])),
+        archives=tuple(
+            a for t in plan.targets for a in _archive(plan, told.targets[t.id], told.key_erased_at)
+        ),
         exceptions=(*(e for finding in findings for e in finding.exceptions()), *beside),
         outcome=c.Outcomes(per_target=outcomes, overall=_overall(outcomes, beside)),
         copies_not_covered=limit_sentence("copies-elsewhere"),
@@ -211,7 +213,7 @@ def _methods(told: TargetHistory) -> Iterator[c.Method]:
         )
 
 
-def _archive(plan: Plan, told: TargetHistory) -> Iterator[c.ArchiveReference]:
+def _archive(plan: Plan, told: TargetHistory, key_erased_at: str) -> Iterator[c.ArchiveReference]:
     found = told.archived
     if found is None or plan.custody is None:
         return
@@ -224,6 +226,7 @@ def _archive(plan: Plan, told: TargetHistory) -> Iterator[c.ArchiveReference]:
         custodians=tuple(map(_keeper, plan.custody.custodian)),
         retain_until=plan.custody.retain_until,
         compared=found.compared,
+        token_key=claim("token-key-erased", at=key_erased_at),
         tables=tuple(
             c.ArchivedTableReference(table=plain(t.table), rows=t.rows, digest=c.Digest(sha256=t.sha256))
             for t in found.tables

@@ -185,6 +185,8 @@ def finished(
     for step in plan.steps:
         events += _steps(step, next(target for target in planned if target.id == step.target))
     events += [_verified(target, device=device) for target in planned]
+    if any(target.target.archive for target in planned):
+        events.append(j.KeyErased(key="tokens"))
     return FinishedJob(plan, tuple(events), approvals)
 
 
