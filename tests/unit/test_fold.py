@@ -59,6 +59,7 @@ PLAN = Plan(
     policy=Policy(),
     verification=Verification(),
     custody=None,
+    roles=(),
     targets=(target("a", archive=True), target("b", archive=False)),
     steps=(
         step(1, "a", "overwrite", "keystream"),
