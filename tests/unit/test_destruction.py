@@ -1,18 +1,26 @@
 """Records of destruction: what may be signed, who signs it, and what is noticed afterwards."""
 
+import contextlib
 import hashlib
+import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deleatur.documents.attested import AttestedDestruction, AttestedProcessors
+from deleatur.documents.attested import AttestedDestruction, AttestedProcessors, decode_attested
 from deleatur.documents.carriers import LETTERS, TECHNIQUES, largest_area
 from deleatur.documents.codec import encode_json
+from deleatur.documents.destruction import decode_destruction
+from deleatur.documents.vendors import decode_vendors
 from deleatur.errors import DeleaturError, Invalid, Malformed, Refused
+from deleatur.judge.attesting import FileFact
+from deleatur.judge.destruction import destruction_statement
 from deleatur.judge.sentences import ATTESTED, FORBIDDEN
 from deleatur.testing.destroyed import (
     ALICE,
@@ -375,6 +383,91 @@ def test_a_gap_between_what_went_in_and_what_came_out_is_refused(
     tmp_path: Path, changes: list[tuple[str, str]], reason: str
 ) -> None:
     assert reason in refused(tmp_path / "yard", swapped(DESTRUCTION, *changes))
+
+
+class Piece(NamedTuple):
+    """What a record says of one piece."""
+
+    handed: bool
+    treated: bool
+    missing: bool
+    shown: bool
+
+
+def written(pieces: list[Piece]) -> str:
+    """Write a record of disks of which each of these things is so or not."""
+    head = DESTRUCTION[: DESTRUCTION.index("[[item]]")]
+    witnesses = DESTRUCTION[DESTRUCTION.index("[[witness]]") :]
+    serials = [f"Z{n}" for n in range(len(pieces))]
+    items = "".join(f'[[item]]\nserial = "{s}"\ncarrier = "hard-disk"\nwhat = "a disk"\n' for s in serials)
+    lists = {
+        name: json.dumps([s for s, piece in zip(serials, pieces, strict=True) if getattr(piece, name)])
+        for name in Piece._fields
+    }
+    parts = [head, items]
+    for name, words in (
+        ("handed", '[[handover]]\nat = "2026-11-20T08:00:00Z"\ngiver = "it"\ntaker = "shredco"\nserials = '),
+        ("treated", '[[treatment]]\ntechnique = "incinerate"\nserials = '),
+        ("shown", '[[evidence]]\nfile = "hall-2.mp4"\nkind = "video"\nshows = '),
+    ):
+        parts.append(f"{words}{lists[name]}\n" if lists[name] != "[]" else "")
+    gone = [s for s, piece in zip(serials, pieces, strict=True) if piece.missing]
+    parts += [f'[[missing]]\nserial = "{s}"\nreason = "not there"\n' for s in gone]
+    parts.append('[[evidence]]\nfile = "serials.jpg"\nkind = "paper"\n')
+    return "".join([*parts, witnesses])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.builds(Piece, *[st.sampled_from([True, True, True, False])] * 4), min_size=1, max_size=6))
+def test_whatever_went_in_came_out_or_is_missing_and_was_shown(pieces: list[Piece]) -> None:
+    whole = all(
+        piece.handed and piece.treated != piece.missing and (piece.shown or not piece.treated)
+        for piece in pieces
+    )
+    names = ["destruction.toml", "vendors.toml", "evidence/serials.jpg"]
+    names += ["evidence/hall-2.mp4"] if any(piece.shown for piece in pieces) else []
+    files = dict.fromkeys(names, FileFact("aa" * 32, 1))
+    try:
+        record = decode_destruction(written(pieces).encode())
+        body = destruction_statement(record, decode_vendors(VENDORS.encode()), files, AT)
+    except Malformed:
+        happened = [any(piece.handed for piece in pieces), any(piece.treated for piece in pieces)]
+        assert not all(happened)  # where nothing was handed over, or destroyed, there is no record
+    except Refused:
+        assert not whole
+    else:
+        assert whole
+        said = decode_attested(body).predicate
+        assert isinstance(said, AttestedDestruction)
+        assert len(said.exceptions) == sum(piece.missing for piece in pieces)
+
+
+def test_a_killed_signature_leaves_the_old_envelope_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for call in range(1, 9):
+        folder = write_destruction(tmp_path / str(call))
+        sign_record(folder, SHREDCO, AT)
+        before = (folder / ENVELOPE).read_bytes()
+        left = [call]
+
+        def counted(real: Callable[..., Any], left: list[int] = left) -> Callable[..., Any]:
+            def cut(*given: Any, **named: Any) -> Any:
+                left[0] -= 1
+                if left[0] == 0:
+                    raise KeyboardInterrupt
+                return real(*given, **named)
+
+            return cut
+
+        with monkeypatch.context() as patched:
+            for owner, name in ((os, "fsync"), (os, "fdopen"), (Path, "replace")):
+                patched.setattr(owner, name, counted(getattr(owner, name)))
+            with contextlib.suppress(KeyboardInterrupt):
+                sign_record(folder, ALICE, AT)
+        signed = [key.name for key in look_at_record(folder, AT).signed]
+        assert signed in (["shredco"], ["shredco", "alice"])
+        assert ((folder / ENVELOPE).read_bytes() == before) == (signed == ["shredco"])
 
 
 def test_a_piece_that_is_declared_missing_is_an_exception_for_ever(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ class Destruction(Frozen, frozen=True):
     operator: Name
     item: Annotated[tuple[Item, ...], Meta(min_length=1)]
     handover: Annotated[tuple[Handover, ...], Meta(min_length=1)]
-    treatment: tuple[Treatment, ...]
+    treatment: Annotated[tuple[Treatment, ...], Meta(min_length=1)]
     evidence: Annotated[tuple[Exhibit, ...], Meta(min_length=1)]
     witness: Annotated[tuple[PublicKey, ...], Meta(min_length=2)]
     missing: tuple[Missing, ...] = ()
