@@ -296,10 +296,17 @@ def test_an_order_is_closed_only_when_every_department_says_so_and_a_debtor_keep
         "not-accepted.1",
         "not-accepted.2",
         "unpaid.1",
+        "unpaid.1.null1",
     ]
     assert held[2].reason == "open-order, as after-sales says"
     sentences = verify(job.certificate, [crm.bench.agent.public], 1, None).certificate.conditions[0].sentences
     assert [s.id for s in sentences] == ["gate-matters"]
+
+
+def test_an_amount_that_is_not_known_is_not_paid(crm: Crm) -> None:
+    crm.change("UPDATE invoice SET open_cents = NULL WHERE customer_id = 5")
+    crm.bench.whole(crm.text)
+    assert crm.ids("customer") == [2, 3, 4, 5]
 
 
 def test_a_table_that_no_matter_speaks_of_is_refused_and_so_is_the_whole_database(crm: Crm) -> None:

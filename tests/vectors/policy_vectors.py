@@ -125,6 +125,14 @@ FAULTS = (
         "a name that no job uses",
     ),
     (
+        "matter-of-many-cases",
+        b'where = [{ column = "accepted_on", operator = "is-null" }]',
+        b"where = [%s]" % b", ".join([b'{ column = "a", operator = "=", value = 1 }'] * 5),
+        "bad-value",
+        "$.matter[0].where",
+        "thirty-two cases",
+    ),
+    (
         "matter-out-of-reach",
         b'column = "id"\nby = "customer_id"\n',
         b"",

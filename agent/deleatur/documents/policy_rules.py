@@ -23,6 +23,7 @@ from deleatur.documents.policy import (
 from deleatur.documents.rules import Fault, faults_of_conditions, raise_all, twice
 
 MAX_POLICY = 1 << 20  # bytes, as a job
+MAX_COMPARED = 4  # in one matter: 16 cases
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://?[^ ]")
 _NEEDS = {"archive": "retention", "hold": "matters", "erase-now": "after"}
 
@@ -136,6 +137,9 @@ def _matter(matter: Matter, where: str) -> Iterator[Fault]:
         elif reach.column is None and reach.table != matter.table:
             what = f"say by which `column` and `by` a row of {matter.table} holds one of {reach.table}"
             yield Fault("missing-key", f"{where}.holds[{n}]", what)
+    if sum(c.operator not in ("is-null", "not-null") for c in matter.where) > MAX_COMPARED:
+        what = f"at most {MAX_COMPARED} comparisons: each doubles the cases in which a value is missing"
+        yield Fault("bad-value", f"{where}.where", what)
     for n, condition in enumerate(nested(matter.where)):
         if condition.values_from is not None:
             what = "a matter is the same for every job, so it has no values file; place a hold instead"

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from deleatur.documents.codec import MAX_JOB
 from deleatur.documents.decode import decode_job
 from deleatur.documents.hold import with_values_in
-from deleatur.documents.job import Job, Target
+from deleatur.documents.job import Custody, Job, Target
 from deleatur.documents.journal import Passed, read_chain
 from deleatur.documents.plan import PublicKey, RoleKeys
 from deleatur.documents.toml import encode_toml
@@ -135,7 +135,18 @@ def _resolved(directory: JobDirectory, held: set[str]) -> Job:
     if mapped is not None:
         packs = tuple(str(directory.path / name) for name in mapped.packs)
         mapped = replace(mapped, file=str(directory.path / mapped.file), packs=packs)
-    return replace(job, name=_next(job.name), target=targets, datamap=mapped, follows=folder)
+    custody = None if job.custody is None else _custody(job.custody, directory.path)
+    name = _next(job.name)
+    return replace(job, name=name, target=targets, datamap=mapped, custody=custody, follows=folder)
+
+
+def _custody(custody: Custody, path: Path) -> Custody:
+    return replace(
+        custody,
+        custodian=tuple(replace(c, key=c.key and str(path / c.key)) for c in custody.custodian),
+        packs=tuple(str(path / name) for name in custody.packs),
+        transfer=tuple(replace(t, record=str(path / t.record)) for t in custody.transfer),
+    )
 
 
 def _target(target: Target, path: Path, folder: str) -> Target:

@@ -1,11 +1,12 @@
 """Put what holds in every job into the targets of one: open matters and legal holds. Pure.
 
 Rules kept: silence is refused: a selected table that a matter of its store neither holds nor spares
-stops the plan, and so does a hold that cannot be told by rows.
+stops the plan, and so does a hold that cannot be told by rows; where a value is missing, a matter is open.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from deleatur.documents.hold import Hold
 from deleatur.documents.job import Condition, HeldRows, Target, Within
@@ -39,33 +40,46 @@ def matters_of(target: Target, path: str, matters: Sequence[Matter]) -> Widened:
                 f"{target.id}: goes as a whole, and {matter.id} could not hold a row of it; select rows"
             )
         for table in dict.fromkeys(s.table for s in target.select):
-            found = _held(matter, table)
-            if found is None and not any(same_table(table, spared) for spared in matter.spares):
+            found = [*_held(matter, table)]
+            if not found and not any(same_table(table, spared) for spared in matter.spares):
                 reasons.append(
                     f"{target.id}: the matter {matter.id} does not say how it reaches {table}; "
                     "name it under holds or spares"
                 )
-            elif found is not None:
-                rows.append(found)
+            rows += found
     return Widened(tuple(rows), tuple(reasons))
 
 
-def _held(matter: Matter, table: str) -> HeldRows | None:
+def _held(matter: Matter, table: str) -> Iterator[HeldRows]:
+    """Yield the rows of a table that a matter holds, also where a missing value leaves it in doubt."""
     for number, reach in enumerate(matter.holds, 1):
         if same_table(reach.table, table):
-            return HeldRows(
-                id=f"{matter.id[:60]}.{number}",
-                reason=f"{matter.matter}, as {matter.department} says",
-                table=table,
-                where=_where(matter, reach),
-            )
-    return None
+            for case, where in enumerate(_cases(matter.where)):
+                doubt = "; in doubt, for a value is missing" if case else ""
+                yield HeldRows(
+                    id=f"{matter.id[:50]}.{number}{f'.null{case}' if case else ''}",
+                    reason=f"{matter.matter}, as {matter.department} says{doubt}",
+                    table=table,
+                    where=_where(matter.table, where, reach),
+                )
 
 
-def _where(matter: Matter, reach: Reach) -> tuple[Condition, ...]:
+def _cases(where: Sequence[Condition]) -> Iterator[tuple[Condition, ...]]:
+    """Yield conditions of which a row meets one set if and only if none of `where` is false for it.
+
+    SQL's comparison with NULL is neither true nor false: each condition is met, or its value missing.
+    """
+    ways = [
+        (c,) if c.operator in ("is-null", "not-null") else (c, Condition(column=c.column, operator="is-null"))
+        for c in where
+    ]
+    yield from product(*ways)
+
+
+def _where(table: str, where: tuple[Condition, ...], reach: Reach) -> tuple[Condition, ...]:
     if reach.column is None or reach.by is None:
-        return matter.where
-    within = Within(table=matter.table, column=reach.by, where=matter.where)
+        return where
+    within = Within(table=table, column=reach.by, where=where)
     return (Condition(column=reach.column, operator="within", within=within),)
 
 
