@@ -83,7 +83,7 @@ def test_a_clock_that_is_set(case: Case) -> None:
 
 
 def test_without_evidence_nothing_is_planned(case: Case) -> None:
-    assert "if it is the list of a notice, tell people first" in refused(case.plan)
+    assert "held.txt is missing" in refused(case.plan)
     (case.folder / "notice").mkdir()
     (case.folder / "notice" / "held.txt").touch()
     assert "there is no evidence of notice" in refused(case.plan)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from deleatur.cli.group import deleatur as command_line
 from deleatur.documents.codec import encode_json
@@ -325,6 +326,19 @@ def test_without_a_map_nothing_is_said_to_be_fine() -> None:
     assert notes == ["not-mapped"]
     elsewhere = a_map("DE", url="sqlite:///srv/other.sqlite")
     assert "not-mapped" in [r.kind for r in remarks_on_job(a_job(), PACKS, elsewhere, TODAY)]
+
+
+def test_a_mapped_job_that_tells_nobody_is_noted() -> None:
+    peopled = a_map("DE")
+    peopled = structs.replace(peopled, place=tuple(structs.replace(p, people=3) for p in peopled.place))
+
+    def noted(job: Job, datamap: DataMap) -> list[str]:
+        return [r.kind for r in remarks_on_job(job, PACKS, datamap, TODAY)]
+
+    assert "nobody-told" in noted(a_job(), peopled)
+    assert "nobody-told" not in noted(a_job(), a_map("DE"))  # nobody's records lie there
+    assert "nobody-told" not in noted(structs.replace(a_job(), reason="subject-request"), peopled)
+    assert "nobody-told" not in noted(structs.replace(a_job(), without_notice="a test"), peopled)
 
 
 def errors_on_map(datamap: DataMap) -> list[str]:

@@ -123,18 +123,13 @@ def write(
     if as_json:
         emit({"files": [{"file": str(path), "letters": count} for path, count in written]})
         return
+    if not written:
+        say("nobody is waiting for such a letter")
+        return
     for path, count in written:
         say(f"{path}: {count} letters")
-    say(
-        "these files hold data in clear: hand them over, then erase them with `deleatur erase`"
-        if written
-        else ""
-    )
-    say(
-        "nobody is waiting for such a letter"
-        if not written
-        else "import the log of the channel when it comes"
-    )
+    say("these files hold data in clear: hand them over, then erase them with `deleatur erase`")
+    say("people count as told when the log of the channel is imported")
 
 
 @command.command("import-log")

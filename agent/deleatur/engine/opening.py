@@ -103,9 +103,7 @@ def _values(path: Path) -> bytes:
     try:
         return read_plain(path, MAX_VALUES)
     except FileNotFoundError:
-        raise Refused(
-            f"the values file {path} is missing; if it is the list of a notice, tell people first"
-        ) from None
+        raise Refused(f"the values file {path} is missing") from None
 
 
 def values_digest(opened_with: Secrets) -> str:

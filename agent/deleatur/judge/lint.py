@@ -83,6 +83,9 @@ def remarks_on_job(
     mapped = [jurisdiction_of(places[t.url]) for t in job.target if t.url in places]
     codes = "+".join(dict.fromkeys(mapped)) or UNKNOWN
     yield from _remarks_on_term(job, codes, packs)
+    yield from _remarks_on_notice(
+        job, sum(places[t.url].people for t in job.target if t.url in places), codes, packs
+    )
 
 
 def remarks_on_map(datamap: DataMap, packs: Sequence[Pack]) -> Iterator[Remark]:
@@ -247,6 +250,18 @@ def _remarks_on_erased(
             severity, what = "note", f"{what}: are its conditions met by rows only whose period is over?"
         sources = tuple(s for r in decision.reasons if r.effect == "decides" for s in r.sources)
         yield Remark(severity, "erased-not-archived", f"target {target.id}", what, sources)
+
+
+def _remarks_on_notice(job: Job, people: int, codes: str, packs: Sequence[Pack]) -> Iterator[Remark]:
+    """Yield that nobody is told, unless the person concerned asked for the erasure."""
+    demand = notice_days(codes, packs)
+    silent = job.notice is None and job.without_notice is None and job.reason != "subject-request"
+    if silent and people and demand is not None and demand.value:
+        what = (
+            f"people are told {demand.value} days before their records go: add [notice], or say why not by "
+            "without_notice"
+        )
+        yield Remark("note", "nobody-told", f"job {job.name}", what, demand.sources)
 
 
 def _remarks_on_term(job: Job, jurisdiction: str, packs: Sequence[Pack]) -> Iterator[Remark]:

@@ -204,8 +204,8 @@ def too_early(
 
 
 def cut_off_too_near(cut_off: str, now: datetime, days: int) -> bool:
-    """Say whether a letter of today would leave people less time than they must have."""
-    return day_over(cut_off) < now + timedelta(days=days)
+    """Say whether a letter of today would name a day that comes sooner than people must have."""
+    return date.fromisoformat(cut_off) < now.astimezone(UTC).date() + timedelta(days=days)
 
 
 def moment(text: str) -> datetime:

@@ -84,7 +84,7 @@ class _Known:
         if self._addresses is None:
             self._addresses = {}
             for person in self._desk.people():
-                for contact in person.contacts.values():
+                for _, contact in person.contacts:
                     self._addresses.setdefault(_folded(contact), set()).add(person.digest)
         return self._addresses
 

@@ -6,7 +6,7 @@ keyed digest or a count; a row that a hold keeps is not told that it goes.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,16 @@ class Recipient:
     subject: str  # the value that tells this person from others, in the store
     name: str = ""
     language: object = None  # as the store says it: a language or a country
-    contacts: dict[Channel, str] = field(default_factory=dict)
+    contacts: tuple[tuple[Channel, str], ...] = ()  # in the order of trying
 
     @property
-    def channels(self) -> tuple[Channel, ...]:
+    def channels(self) -> Iterator[Channel]:
         """The channels by which this person can be written to, in the order of trying."""
-        return tuple(channel for channel in CHANNELS if channel in self.contacts)
+        return (channel for channel, _ in self.contacts)
+
+    def contact(self, channel: Channel) -> str:
+        """Return the address of a channel that is among the contacts."""
+        return dict(self.contacts)[channel]
 
 
 def recipients_of(job: Job, registry: Registry, key: bytes, folder: Path) -> Iterator[Recipient]:
@@ -99,14 +103,19 @@ def _rows(
 
 def _people(wanted: Recipients, target: Target, key: bytes, read: Read) -> Iterator[Recipient]:
     """Yield each person once; of several rows of a person the first that says where counts."""
-    found: dict[str, Recipient] = {}
+    seen: set[str] = set()
+    nowhere: dict[str, Recipient] = {}
     for row in _selected(wanted, target, read):
         person = _person(wanted, row, key)
-        known = found.setdefault(person.digest, person)
-        if known is not person:
-            known.name = known.name or person.name
-            known.contacts = {**person.contacts, **known.contacts}
-    yield from found.values()
+        if person.digest in seen:
+            continue
+        if person.contacts:
+            seen.add(person.digest)
+            nowhere.pop(person.digest, None)
+            yield person
+        else:
+            nowhere[person.digest] = person
+    yield from nowhere.values()
 
 
 def _selected(wanted: Recipients, target: Target, read: Read) -> Iterator[Row]:
@@ -149,7 +158,7 @@ def _person(wanted: Recipients, row: Row, key: bytes) -> Recipient:
             f"{wanted.table}.{wanted.subject} is empty in a row, or no single line; name another column"
         )
     postal = "\n".join(filter(None, (_text(row[column]) for column in wanted.postal)))
-    said = {
+    said: dict[Channel, str] = {
         "email": _text(row[wanted.email]) if wanted.email else "",
         "phone": _text(row[wanted.phone]) if wanted.phone else "",
         "postal": postal,
@@ -160,7 +169,7 @@ def _person(wanted: Recipients, row: Row, key: bytes) -> Recipient:
         subject=subject,
         name=_text(row[wanted.name]) if wanted.name else "",
         language=row[wanted.language] if wanted.language else None,
-        contacts={channel: said[channel] for channel in CHANNELS if said[channel]},
+        contacts=tuple((channel, said[channel]) for channel in CHANNELS if said[channel]),
     )
 
 

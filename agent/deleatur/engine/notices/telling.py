@@ -101,7 +101,7 @@ class _Post:
         self._opened = self._connection = None
 
     def _attempt(self, person: Recipient) -> Outcome:
-        reference, address = person.digest[:REFERENCE], person.contacts["email"]
+        reference, address = person.digest[:REFERENCE], person.contact("email")
         language = language_of(person.language, self._desk.notice.letter)
         message = message_of(
             self._letters.write(language, person.name),
@@ -202,6 +202,6 @@ def _table(people: Sequence[Recipient], channel: Channel, letters: Letters, lang
     for person in people:
         letter = letters.write(language, person.name)
         table.writerow(
-            (person.digest[:REFERENCE], person.contacts[channel], person.name, letter.subject, letter.text)
+            (person.digest[:REFERENCE], person.contact(channel), person.name, letter.subject, letter.text)
         )
     return text.getvalue().encode("utf-8", "replace")
