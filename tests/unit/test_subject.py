@@ -80,10 +80,29 @@ def test_a_person_decides_what_no_rule_can() -> None:
     assert verdicts(records, known(A1, P), {"crm": False})["crm"] == "other"
 
 
-def test_a_number_of_one_person_links_whatever_the_name() -> None:
+def test_a_number_of_one_person_links_unless_the_name_is_another() -> None:
     number = ("number", "M12345678")
-    married = row("new", number, mail("anna.schmidt@example.org"), name="Anna Schmidt")
-    assert verdicts([row("old", number, A1, name="Anna Müller"), married], known(A1))["new"] == "theirs"
+    records = [
+        row("old", number, A1, name="Anna Müller"),
+        row("unnamed", number, mail("anna.schmidt@example.org")),
+        row("married", number, mail("anna.schmidt@example.org"), name="Anna Schmidt"),
+    ]
+    assert verdicts(records[:2], known(A1, number)) == {"old": "theirs", "unnamed": "theirs"}
+    asked = dict.fromkeys(("old", "unnamed", "married"), "undecided")
+    assert verdicts(records, known(A1, number)) == asked  # a marriage, or a mistake: the operator knows
+    assert verdicts(records, known(A1)) == asked | {"old": "theirs"}  # a seller's number is found like that
+    both = known(A1, number, names=frozenset({person("Anna Müller"), person("Anna Schmidt")}))
+    assert verdicts(records, both) == dict.fromkeys(asked, "theirs")
+
+
+def test_what_stands_beside_many_others_is_an_offices_and_leads_nowhere() -> None:
+    """A clerk's address and the seller's tax number are in every record of a sale."""
+    seller, clerk = ("number", "DE136695976"), mail("clerk@shop.example")
+    sales = [row(f"sale{n}", mail(f"c{n}@example.org"), seller, clerk) for n in range(6)]
+    found = verdicts([row("anna", A1, seller, clerk, name="Anna Müller"), *sales], known(A1))
+    assert found == {"anna": "theirs"} | dict.fromkeys((s.digest for s in sales), "untouched")
+    few = verdicts([row("anna", A1, clerk, name="Anna Müller"), *(sales[:2])], known(A1))
+    assert set(few.values()) == {"theirs", "undecided"}  # two may be a household: a person is asked
 
 
 def test_two_lifelong_numbers_are_two_people_or_a_mistake() -> None:
@@ -178,10 +197,11 @@ def companies(draw: st.DrawFn) -> tuple[list[Someone], list[tuple[int, Record]],
         addresses = tuple(f"p{number}.{n}@example.org" for n in range(draw(st.integers(1, 2))))
         people.append(Someone(number, name, f"19{50 + number}-01-01", addresses, f"17012345{house:02}"))
     records: list[tuple[int, Record]] = []
+    office = {mail("clerk@shop.example"), ("number", "DE136695976")} if draw(st.booleans()) else set()
     for n in range(draw(st.integers(1, 14))):
         who = people[draw(st.integers(0, len(people) - 1))]
         shown = {mail(a) for a in who.addresses if draw(st.booleans())}
-        shown |= {phone(who.telephone)} if draw(st.booleans()) else set()
+        shown |= ({phone(who.telephone)} if draw(st.booleans()) else set()) | office
         name = draw(
             st.sampled_from((who.name, who.name.split()[1], f"{who.name[0]}. {who.name.split()[1]}", ""))
         )

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from deleatur.engine.opening import Registry
     from deleatur.engine.subjects import Aside, Found
 
-_path = click.Path(path_type=Path, dir_okay=False)
+_new = click.Path(path_type=Path, dir_okay=False)
+_known = click.Path(path_type=Path, dir_okay=False, exists=True)
 _OPTIONS = (
-    click.option("--of", "of", type=_path, help="The person's identifiers, a line each (default: ask)."),
+    click.option("--of", "of", type=_known, help="The person's identifiers, a line each (default: ask)."),
     click.option(
         "--link",
         "links",
@@ -33,10 +34,10 @@ _OPTIONS = (
         "--apart",
         multiple=True,
         metavar="COLUMN",
-        help="A column that points to somebody else, as crm/orders.clerk_id.",
+        help="A column that is about somebody else, as crm/orders.clerk_id.",
     ),
-    click.option("--undecided", type=_path, help="Where to write the records that a person must decide on."),
-    click.option("--decided", type=_path, help="That file again, filled in."),
+    click.option("--undecided", type=_new, help="Where to write the records that a person must decide on."),
+    click.option("--decided", type=_known, help="That file again, filled in."),
 )
 
 

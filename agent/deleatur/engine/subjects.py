@@ -20,7 +20,7 @@ from deleatur.judge.mentions import Mentions
 from deleatur.judge.roles import Roles, Sieve, roles_of
 from deleatur.judge.subject import Decision, Given, Identifier, Key, Record, Subject, blurred, decide
 
-MOST = 500_000  # records that anything leads to; one person has fewer, a shared key has more
+MOST = 100_000  # records of one table that anything leads to; one person has fewer, a shared key has more
 _PASSES = 40  # as many tables may hang below one another
 Tell = Callable[[str, int], None]  # place, records so far
 
@@ -32,7 +32,7 @@ class Search:
     datamap: DataMap
     given: Given
     links: Mapping[str, str] = field(default_factory=dict)  # column that points: column that it points to
-    apart: Collection[str] = ()  # columns that point to somebody else
+    apart: Collection[str] = ()  # columns that are about somebody else
     decided: Mapping[str, bool] = field(default_factory=dict)  # a record's digest: theirs or not
 
 
@@ -145,7 +145,7 @@ def _collect(
                 here.append(_Candidate(place, table, row, role.record(row, digest_of(role.where, row))))
                 if len(here) > MOST:
                     raise Refused(
-                        f"more than {MOST} records follow, the last of {role.where}: a column that is "
+                        f"more than {MOST} records of {role.where} follow: a column that is "
                         "followed leads to other people; name it with --apart"
                     )
 

@@ -150,7 +150,7 @@ def roles_of(
     """Return the roles of every table of the map, by place and table.
 
     `links` and `apart` are columns as "place/table.column": links point from one column to another,
-    also over stores; a column of `apart` points to somebody else, so it is not followed. `given` are
+    also over stores; a column of `apart` is about somebody else, so nothing is read from it. `given` are
     columns of keys that the operator knows.
 
     Raises:
@@ -161,7 +161,7 @@ def roles_of(
     named = {*links, *links.values(), *apart, *given}
     if strangers := sorted(named - columns):
         raise Refused(f"the data map has no column {strangers[0]}; columns are written place/table.column")
-    people = {where for where, (_, table) in tables.items() if _identifying(table)}
+    people = {where for where, (_, table) in tables.items() if _identifying(where, table, apart)}
     points = {
         column: to
         for where, (place, table) in tables.items()
@@ -171,21 +171,26 @@ def roles_of(
     }
     keys = {*points.values(), *given}
     return {
-        (place.id, table.name): _roles(where, table, points, keys, people)
+        (place.id, table.name): _roles(where, table, points, keys, people, apart)
         for where, (place, table) in tables.items()
     }
 
 
 def _roles(
-    where: str, table: Table, points: Mapping[str, str], keys: Collection[str], people: Collection[str]
+    where: str,
+    table: Table,
+    points: Mapping[str, str],
+    keys: Collection[str],
+    people: Collection[str],
+    apart: Collection[str],
 ) -> Roles:
     names = [f"{where}.{field.name}" for field in table.field]
     return Roles(
         where=where,
         mail=table.kind == "mail",
-        identifiers=_identifying(table),
-        names=_of_type(table, "person-name"),
-        born=_of_type(table, "date-of-birth"),
+        identifiers=_identifying(where, table, apart),
+        names=_of_type(where, table, "person-name", apart),
+        born=_of_type(where, table, "date-of-birth", apart),
         keys=tuple((n, name) for n, name in enumerate(names) if name in keys),
         points=tuple(
             (n, name, points[name], points[name].rpartition(".")[0] in people)
@@ -195,26 +200,33 @@ def _roles(
     )
 
 
-def _identifying(table: Table) -> tuple[tuple[int, str], ...]:
+def _identifying(where: str, table: Table, apart: Collection[str]) -> tuple[tuple[int, str], ...]:
     """Return the columns whose values are identifiers, each with its usual kind; texts name many people."""
     if table.kind in ("mail", "text", "full-text"):
         return ()
     found = []
     for number, field in enumerate(table.field):
         linking = [f for f in field.finding if f.type in LINKING]
-        if linking and sum(f.count for f in linking) >= _MAIN * linking[0].of:
+        if (
+            linking
+            and f"{where}.{field.name}" not in apart
+            and sum(f.count for f in linking) >= _MAIN * linking[0].of
+        ):
             found.append((number, linking[0].type))
     return tuple(found)
 
 
-def _of_type(table: Table, kind: str) -> tuple[int, ...]:
+def _of_type(where: str, table: Table, kind: str, apart: Collection[str]) -> tuple[int, ...]:
     if table.kind in ("mail", "text", "full-text"):
         return ()
     return tuple(
         n
         for n, field in enumerate(table.field)
-        if _NAMED[kind].fullmatch(field.name)
-        or any(f.type == kind and f.count >= _MAIN * f.of for f in field.finding)
+        if f"{where}.{field.name}" not in apart
+        and (
+            _NAMED[kind].fullmatch(field.name)
+            or any(f.type == kind and f.count >= _MAIN * f.of for f in field.finding)
+        )
     )
 
 

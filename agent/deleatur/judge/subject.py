@@ -16,6 +16,7 @@ Identifier = tuple[str, str]  # family ("e-mail", "mobile", "number"), normalise
 Key = tuple[str, str]  # "place/table.column", value as text
 Verdict = Literal["theirs", "other", "undecided", "untouched"]
 
+CROWD = 4  # others beside whom an identifier may stand before it is an office's: a household has no more
 LASTING = ("resident-id", "social-security-number")  # a person has one for life; others are renewed
 
 
@@ -69,7 +70,8 @@ class Subject:
 
     given: Given
     decided: Mapping[str, bool]
-    shared: frozenset[Identifier]
+    shared: frozenset[Identifier]  # others use them too
+    crowded: frozenset[Identifier]  # a clerk's, a seller's: they lead nowhere
     found: set[Identifier] = field(default_factory=set)
     certain: set[Identifier] = field(default_factory=set)
     lasting: set[tuple[str, str]] = field(default_factory=set)
@@ -86,8 +88,16 @@ class Subject:
 
     @property
     def identifiers(self) -> set[Identifier]:
-        """Return all that link: given and found."""
+        """Return all that stand in records of theirs, or were given."""
         return self.found | self.given.identifiers
+
+    def linked(self, record: Record) -> bool:
+        """Say whether an identifier leads to the record."""
+        return bool(record.identifiers & ((self.found - self.crowded) | self.given.identifiers))
+
+    def certainly(self, record: Record) -> bool:
+        """Say whether the record holds a number that only one person has, unless it is an office's."""
+        return bool(record.certain & (self.certain - self.crowded))
 
     def take(self, record: Record, *, own: bool) -> None:
         """Add a record. `own`: it is about the person itself, so what it says of them holds elsewhere."""
@@ -111,10 +121,9 @@ class Subject:
         """Say whether the name or the date of birth is the person's."""
         return among(record.name, self.names) == "same" or record.born in self.born
 
-    def vouched(self, record: Record) -> bool:
+    def vouched(self, record: Record, *, by: frozenset[Identifier]) -> bool:
         """Say whether the operator's own word reaches the record, by nothing that others use too."""
-        by = (record.identifiers & self.given.identifiers) - self.shared
-        return bool(by or record.keys & self.given.keys)
+        return bool((record.identifiers & by) - self.shared or record.keys & self.given.keys)
 
     def elsewhere(self, record: Record) -> str:
         """Return the column by which the record belongs to another person too, or ""."""
@@ -127,7 +136,8 @@ class Subject:
     def touches(self, record: Record) -> bool:
         """Say whether anything leads from the person to the record."""
         return (
-            bool(record.identifiers & self.identifiers or record.keys & self.given.keys)
+            self.linked(record)
+            or bool(record.keys & self.given.keys)
             or self.below(record)
             or record.digest in self.decided
         )
@@ -142,13 +152,15 @@ def decide(
     used by others voids what it alone brought in: all is judged anew without it.
     """
     shared: frozenset[Identifier] = frozenset()
+    crowded: frozenset[Identifier] = frozenset()
     while True:
-        subject = Subject(given, decided or {}, shared)
+        subject = Subject(given, decided or {}, shared, crowded)
         theirs = _gather(records, subject)
-        used = _used_by_others(records, theirs, subject)
-        if used <= shared:
+        used, crowd = _used_by_others(records, theirs, subject), _crowded(records, subject)
+        if used <= shared and crowd <= crowded:
             return tuple(_decision(n, r, theirs, subject) for n, r in enumerate(records)), subject
         shared |= used
+        crowded |= crowd
 
 
 def _gather(records: Sequence[Record], subject: Subject) -> set[int]:
@@ -156,27 +168,24 @@ def _gather(records: Sequence[Record], subject: Subject) -> set[int]:
     theirs: set[int] = set()
     while True:
         waiting = [n for n in range(len(records)) if n not in theirs]
-        for own, chosen in (
-            (True, [n for n in waiting if _sure(records[n], subject)]),
-            (False, [n for n in waiting if _follows(records[n], subject)]),
-            (True, _without_quarrel(records, [n for n in waiting if _taken_on_trust(records[n], subject)])),
-        ):
-            if chosen:
-                theirs |= set(chosen)
-                for n in chosen:
-                    subject.take(records[n], own=own and not records[n].letter)
-                break
-        else:
+        sure = [n for n in waiting if _sure(records[n], subject)]
+        follow = [n for n in waiting if not sure and _follows(records[n], subject)]
+        if not (chosen := sure or follow):
+            for by in (subject.given.certain, subject.given.identifiers):  # numbers of one person first
+                trusted = [n for n in waiting if _taken_on_trust(records[n], subject, by)]
+                if chosen := _without_quarrel(records, trusted):
+                    break
+        if not chosen:
             return theirs
+        theirs |= set(chosen)
+        for n in chosen:
+            subject.take(records[n], own=chosen is not follow and not records[n].letter)
 
 
 def _sure(record: Record, subject: Subject) -> bool:
     if record.digest in subject.decided:
         return subject.decided[record.digest]
-    if record.certain & subject.certain:
-        return not _other_lasting(record.lasting, subject.lasting)
-    linked = record.identifiers & subject.identifiers
-    return bool(linked) and subject.confirms(record) and not subject.contradicts(record)
+    return subject.linked(record) and subject.confirms(record) and not subject.contradicts(record)
 
 
 def _follows(record: Record, subject: Subject) -> bool:
@@ -189,11 +198,11 @@ def _follows(record: Record, subject: Subject) -> bool:
     )
 
 
-def _taken_on_trust(record: Record, subject: Subject) -> bool:
+def _taken_on_trust(record: Record, subject: Subject, by: frozenset[Identifier]) -> bool:
     named = bool(record.name or record.born)
     return (
         subject.decided.get(record.digest, True)
-        and subject.vouched(record)
+        and subject.vouched(record, by=by)
         and not subject.contradicts(record)
         and (named or not subject.elsewhere(record))
     )
@@ -222,6 +231,23 @@ def _used_by_others(records: Sequence[Record], theirs: Collection[int], subject:
     }
 
 
+def _crowded(records: Sequence[Record], subject: Subject) -> set[Identifier]:
+    """Return the identifiers that were found and stand beside so many others that they are nobody's own.
+
+    A clerk's address and a seller's tax number stand in the records of every customer.
+    """
+    beside: dict[Identifier, set[object]] = {
+        each: set() for each in subject.found - subject.given.identifiers
+    }
+    for record in records:
+        if not record.letter:
+            others: set[object] = {*(record.identifiers - subject.identifiers)}
+            others |= {record.name} if among(record.name, subject.names) == "different" else set()
+            for identifier in record.identifiers & beside.keys():
+                beside[identifier] |= others
+    return {identifier for identifier, others in beside.items() if len(others) > CROWD}
+
+
 def _decision(number: int, record: Record, theirs: Collection[int], subject: Subject) -> Decision:
     if number in theirs:
         return Decision("theirs", "decided" if record.digest in subject.decided else "linked")
@@ -234,7 +260,8 @@ def _decision(number: int, record: Record, theirs: Collection[int], subject: Sub
     speaks_for_them = (
         subject.below(record)
         or subject.confirms(record)
-        or bool(record.certain & subject.certain or record.keys & given_keys)
+        or subject.certainly(record)
+        or bool(record.keys & given_keys)
     )
     if contradicts and not speaks_for_them:
         return Decision("other", "shares an identifier, and is somebody else's by name, birth or number")
