@@ -23,19 +23,30 @@ _SLOTS_AT = _DATA + 4 + 4 + 16 + 10  # TRX_RSEG_UNDO_SLOTS: behind two numbers, 
 _FIRST_LOG = _DATA + 18 + 30  # TRX_UNDO_SEG_HDR and its size: the first log's header, its transaction first
 _DOUBLEWRITE = 200  # TRX_SYS_DOUBLEWRITE: from the end of the page
 _DOUBLEWRITE_MAGIC = 536853855
+_AT_ONCE = 256  # pages of one read
+
+
+@dataclass(frozen=True)
+class Era:
+    """A span of the server's life: what was written in it is to be gone."""
+
+    since: int  # log position, when the deletion began
+    until: int  # log position, when the last old file was gone
+    transaction: int  # the first that began afterwards
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """What the files still hold of the time before a log position and a transaction."""
+    """What the files still hold of an era."""
 
     doublewrite: int  # pages
-    undo: int  # segments
+    segments: int  # undo segments that are kept for reuse
+    pages: int  # undo pages, in use or free
 
     @property
     def nothing(self) -> bool:
         """Say whether every page of that time was written anew."""
-        return not self.doublewrite and not self.undo
+        return not (self.doublewrite or self.segments or self.pages)
 
 
 class Pages:
@@ -45,8 +56,8 @@ class Pages:
         self._files = {0: system, **undo}
         self._size = size  # bytes of a page
 
-    def older(self, *, than_lsn: int, than_transaction: int) -> Leftover:
-        """Count doublewrite pages and undo segments that were begun before.
+    def left_of(self, era: Era) -> Leftover:
+        """Count what was written in `era` and not since; free undo pages only once the rest is gone.
 
         Raises:
             Refused: the system tablespace is not laid out as expected.
@@ -56,9 +67,25 @@ class Pages:
             raise Refused(
                 "the system tablespace is not laid out as MariaDB 10.6 to 11 do; nothing was claimed"
             )
-        copies = sum(lsn < than_lsn for lsn in self._doublewrite(system))
-        segments = sum(first < than_transaction for first in self._undo(system))
-        return Leftover(copies, segments)
+        copies = sum(lsn < era.until for lsn in self._doublewrite(system))
+        segments = sum(first < era.transaction for first in self._undo(system))
+        pages = 0 if copies or segments else sum(self._old(page, era) for page in self._undo_pages())
+        return Leftover(copies, segments, pages)
+
+    def _old(self, page: bytes, era: Era) -> bool:
+        """Say whether an undo page was written in the era, or begun before and written in it too."""
+        lsn = _number(page, _LSN, 8)
+        return era.since <= lsn and (lsn < era.until or _number(page, _FIRST_LOG, 8) < era.transaction)
+
+    def _undo_pages(self) -> Iterator[bytes]:
+        """Yield every undo page of all files, those that are free and not written over yet included."""
+        for path in self._files.values():
+            count = path.stat().st_size // self._size
+            for first in range(0, count, _AT_ONCE):
+                content = read_below_cache(path, first * self._size, _AT_ONCE * self._size)
+                for start in range(0, len(content) - self._size + 1, self._size):
+                    if _number(content, start + _TYPE, 2) == _TYPE_UNDO:
+                        yield content[start : start + self._size]
 
     def _doublewrite(self, system: bytes) -> Iterator[int]:
         """Yield the log position of every page in the doublewrite buffer that was ever written."""

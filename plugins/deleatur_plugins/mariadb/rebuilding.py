@@ -10,14 +10,14 @@ all of it may be done again from the start after a kill, of this process or of t
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from deleatur.api import Cursor, Failed, Keystream, LinkShredder, Refused, Secrets, Target, Transient
 from deleatur_plugins.mariadb.connecting import Session, quoted
 from deleatur_plugins.mariadb.deleting import delete_rows
 from deleatur_plugins.mariadb.ground import Ground
-from deleatur_plugins.mariadb.innodb import Leftover
+from deleatur_plugins.mariadb.innodb import Era, Leftover
 from deleatur_plugins.mariadb.rights import WORK
 
 _FILLER = f"{quoted(WORK)}.`filler`"
@@ -47,26 +47,50 @@ class Rebuilding:
         self._tables = sorted({selection.table for selection in target.select})
 
     def run(self, after: Cursor | None) -> Iterator[Cursor]:
-        """Go the whole way, whatever an earlier run did of it."""
+        """Go the whole way, whatever an earlier run did of it.
+
+        Every position carries the log position at which the first run began to delete.
+        """
         self._session.run("SET SESSION sql_log_bin=OFF")  # the deletion itself would be one more copy
+        since = int(after.position.rpartition("@")[2]) if after else self._log_position()
+        if after is None:
+            yield Cursor(f"begin @{since}", 0)
         with self._scrubbing():
-            rows = delete_rows(self._session, self._target, self._secrets) or (after.done if after else 0)
-            yield Cursor(f"deleted {rows}", rows)
-            with LinkShredder(self._ground.journal) as links:
-                for number, table in enumerate(self._tables, start=1):
-                    self._rebuild(links, table)
-                    yield Cursor(f"rebuilt {number}", rows)
-                self._renew_statistics(links)
-                yield Cursor("statistics", rows)
-                self._give_up_binary_logs(links)
-                self._give_up_statement_logs(links)
-                yield Cursor("logs", rows)
-                for unit, offset in links.shred(self._keystream):
-                    yield Cursor(f"shredded {unit} {offset}", rows)
-                links.release(links.in_use())
-                links.finish()
-            self._churn()
-            yield Cursor("churned", rows)
+            with self._unpurged():
+                rows = delete_rows(self._session, self._target, self._secrets) or (after.done if after else 0)
+                self._checkpoint()
+            for stage in self._stages(since):
+                yield Cursor(f"{stage} @{since}", rows)
+
+    def _stages(self, since: int) -> Iterator[str]:
+        """Do what follows the deletion; yield the name of each stage that is done."""
+        yield "deleted"
+        with LinkShredder(self._ground.journal) as links:
+            for number, table in enumerate(self._tables, start=1):
+                self._rebuild(links, table)
+                yield f"rebuilt {number}"
+            self._renew_statistics(links)
+            yield "statistics"
+            self._give_up_binary_logs(links)
+            self._give_up_statement_logs(links)
+            yield "logs"
+            for unit, offset in links.shred(self._keystream):
+                yield f"shredded {unit} {offset}"
+            links.release(links.in_use())
+            links.finish()
+        self._churn(since)
+        yield "churned"
+
+    @contextmanager
+    def _unpurged(self) -> Iterator[None]:
+        """Keep undo pages from being freed, so that none is freed while it is being written.
+
+        The server writes a freed page as zeros, and may write its content after that if it was still
+        on the way.
+        """
+        with closing(Session(self._session.address)) as other:
+            other.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            yield
 
     @contextmanager
     def _scrubbing(self) -> Iterator[None]:
@@ -143,39 +167,43 @@ class Rebuilding:
         self._session.run("FLUSH GENERAL LOGS")
         self._session.run("FLUSH SLOW LOGS")
 
-    def _churn(self) -> None:
+    def _churn(self, since: int) -> None:
         """Write filler until redo, doublewrite buffer and undo hold nothing from before, as measured.
 
         Raises:
             Transient: something old stays; the message says what keeps it.
         """
         transaction = self._prepare_filler()
-        begin = self._session.number("Innodb_lsn_current")
+        era = Era(since, self._log_position(), transaction)
         redo = int(self._ground.variable("innodb_log_file_size"))  # a ring: so many bytes overwrite all of it
         pages = self._ground.pages()
-        best, end, letter = (redo, 1 << 30, 1 << 30), time.monotonic() + _PATIENCE, 0
-        clean = False
+        best, end, number = (redo, *[1 << 30] * 3), time.monotonic() + _PATIENCE, 0
         while True:
-            for _ in range(_SEGMENTS):
-                self._fill(letter := letter + 1, f" WHERE id <= {_SMALL}")
-            for _ in range(1 + redo // _LARGE):
-                self._fill(letter := letter + 1, f" WHERE id <= {_SEGMENTS}")
-            self._checkpoint()
+            with (
+                self._unpurged()
+            ):  # so undo takes pages that were free before, and does not go round in a few
+                for _ in range(_SEGMENTS):
+                    self._fill(number := number + 1, f" WHERE id <= {_SMALL}")
+                for _ in range(1 + redo // _LARGE):
+                    self._fill(number := number + 1, f" WHERE id <= {_SEGMENTS}")
+                self._checkpoint()
             self._session.run(
-                f"UPDATE {_FILLER} SET touched = {letter}"
+                f"UPDATE {_FILLER} SET touched = {number}"
             )  # every page, and little redo: so one
             self._checkpoint()  # flush writes them all, and fills the doublewrite buffer up
-            written = self._session.number("Innodb_lsn_current") - begin
-            old = pages.older(than_lsn=begin, than_transaction=transaction)
-            if clean:  # twice: freed undo pages become zeros with the flush that follows their release
+            left = max(redo - (self._log_position() - era.until), 0)
+            old = pages.left_of(era)
+            if not left and old.nothing:
                 break
-            clean = written >= redo and old.nothing
-            now = (max(redo - written, 0), old.doublewrite, old.undo)
+            now = (left, old.doublewrite, old.segments, old.pages or best[3])
             if now < best:
                 best, end = now, time.monotonic() + _PATIENCE
             elif time.monotonic() >= end:
                 raise Transient(_told(old))
         self._session.run(f"DROP DATABASE {quoted(WORK)}")
+
+    def _log_position(self) -> int:
+        return self._session.number("Innodb_lsn_current")
 
     def _checkpoint(self) -> None:
         """Have every changed page written out."""
@@ -218,10 +246,12 @@ class Rebuilding:
 
 
 def _told(old: Leftover) -> str:
-    if old.undo:
-        return f"{old.undo} undo segments from before the deletion stay in use: a transaction is open; end it"
+    if old.segments:
+        return f"{old.segments} undo segments of the deletion stay in use: a transaction is open; end it"
     if old.doublewrite:
         return f"{old.doublewrite} pages of the doublewrite buffer were not written anew; try again"
+    if old.pages:
+        return f"{old.pages} free undo pages of the deletion were not written anew; try again"
     return "the redo log was not written anew within a minute; try again when the server is less busy"
 
 
