@@ -11,6 +11,7 @@ import pytest
 
 from deleatur.api import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.job import ArchivedTable, Rule
+from deleatur.testing import contract
 from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Planted, Raw
 from deleatur_plugins.mariadb import MariadbBackend
 
@@ -28,13 +29,14 @@ SCHEMA = (
 )
 
 
-def target(url: str) -> Target:
-    """Everything of the customers of one country but one, who is held with what he bought."""
+def target(url: str, technique: str | None) -> Target:
+    """Everything of the customers of one country but one, who is held."""
     held = Condition(column="number", operator="=", value=4)
     customers = Within(table="customer", column="number", where=(GOING,))
     return Target(
         id="t",
         url=url,
+        technique=technique,
         select=(
             Selection(table="customer", where=(GOING,)),
             Selection(
@@ -57,13 +59,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.mark.root
-class TestMariadb(BackendContract):
+class MariadbContract(BackendContract):
+    """What both techniques share."""
+
     backend = MariadbBackend
-    not_applicable: ClassVar = {
-        "test_keystream_reads_back": "rows are not overwritten where they lie",
-        "test_a_missing_key_is_an_error": "no step is compared with a pattern",
-    }
+    technique: ClassVar[str | None]
 
     @pytest.fixture(autouse=True)
     def _of_this_test(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ class TestMariadb(BackendContract):
                 cursor.execute("SET GLOBAL slow_query_log = OFF")
             server.settle()
             return Planted(
-                target=target(server.url(database)),
+                target=target(server.url(database), self.technique),
                 secrets=KEY,
                 canaries=(email.encode(), name.encode(), photo, text.encode()),
                 kept=tuple(k.encode() for k in kept),
@@ -142,6 +142,18 @@ class TestMariadb(BackendContract):
         finally:
             os.seteuid(0)
 
+
+ALWAYS = {
+    "test_keystream_reads_back": "rows are not overwritten where they lie",
+    "test_a_missing_key_is_an_error": "no step is compared with a pattern",
+}
+
+
+@pytest.mark.root
+class TestDownToTheFiles(MariadbContract):
+    technique = None
+    not_applicable: ClassVar = ALWAYS
+
     # the full matrices take minutes
 
     @pytest.mark.campaign
@@ -152,12 +164,26 @@ class TestMariadb(BackendContract):
         super().test_a_crash_at_any_cursor_is_survived(trial, moment)
 
     @pytest.mark.campaign
-    def test_a_kill_at_any_call_is_survived(self, trial: NewTrial) -> None:
+    def test_a_kill_at_any_call_is_survived(self, trial: NewTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(contract, "MOST_FAULTS", 40)
         super().test_a_kill_at_any_call_is_survived(trial)
 
     @pytest.mark.campaign
-    def test_an_io_error_is_not_swallowed(self, trial: NewTrial) -> None:
+    def test_an_io_error_is_not_swallowed(self, trial: NewTrial, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(contract, "MOST_FAULTS", 40)
         super().test_an_io_error_is_not_swallowed(trial)
+
+
+@pytest.mark.root
+class TestRowsOnly(MariadbContract):
+    technique = "delete-rows"
+    not_applicable: ClassVar = {
+        **ALWAYS,
+        "test_canaries_are_gone_below_the_interface": "nothing below the interface is claimed",
+        "test_a_kill_at_any_call_is_survived": "the server changes storage, not this process",
+        "test_an_io_error_is_not_swallowed": "the server changes storage, not this process",
+        "test_a_cursor_is_flushed": "the server flushes what it commits",
+    }
 
 
 def drop_all(server: Server) -> None:

@@ -70,16 +70,14 @@ class MariadbBackend(Backend):
             content.check_archive()
             ground = Ground(session)
             denials = ground.denials()
-            technique = ROWS if denials or self._target.technique == ROWS else REBUILD
-            offers = [] if denials else [Offer(technique=REBUILD, limits=ground.limits(REBUILD))]
-            if not denials or self._target.technique == ROWS:
-                offers.append(Offer(technique=ROWS, limits=ground.limits(ROWS)))
+            technique = self._technique()
+            possible = technique == ROWS or not denials
             units = content.units()
             return Inspection(
                 identity=Identity(kind="rows", fields=(*ground.identity(), *self._selection(content))),
                 size=sum(unit.size for unit in units),
                 units=units,
-                offers=tuple(offers),
+                offers=(Offer(technique=technique, limits=ground.limits(technique)),) if possible else (),
                 denials=tuple(
                     Denial(technique=d.technique, reason=f"{d.reason} (or ask for technique {ROWS})")
                     for d in denials
@@ -88,6 +86,10 @@ class MariadbBackend(Backend):
                 blockers=self._blockers(session, content, ground, technique),
                 held=content.held(),
             )
+
+    def _technique(self) -> str:
+        """Return the one technique for this target: the weaker one only if the job asks for it by name."""
+        return ROWS if self._target.technique == ROWS else REBUILD
 
     def _selection(self, content: Content) -> Iterator[tuple[str, str]]:
         yield "schema-sha256", content.schema.digest()
@@ -141,7 +143,7 @@ class MariadbBackend(Backend):
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""
         match (step.technique, step.action):
-            case (str(technique), "rebuild") if technique == REBUILD:
+            case (str(technique), "rebuild") if technique == REBUILD == self._technique():
                 key = self._secrets["digest-key"]
                 # nothing is compared with this pattern, so a step may come without one
                 pattern = step.pattern.key if step.pattern else keyed_digest(key, b"shred", step.id.encode())
@@ -152,7 +154,7 @@ class MariadbBackend(Backend):
                     yield from Rebuilding(
                         session, ground, self._target, self._secrets, Keystream(pattern)
                     ).run(after)
-            case (str(technique), "delete") if technique == ROWS:
+            case (str(technique), "delete") if technique == ROWS == self._technique():
                 with closing(Session(self._address)) as session:
                     rows = delete_rows(session, self._target, self._secrets)
                     yield Cursor(f"deleted {rows}", rows or (after.done if after else 0))

@@ -25,7 +25,8 @@ _PORT = 3306  # IANA
 _DEFAULT_SOCKET = "/run/mysqld/mysqld.sock"  # Debian, Ubuntu
 _ABSENT = frozenset({1049, 1008})  # ER_BAD_DB_ERROR, ER_DB_DROP_EXISTS
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1698})  # access denied in all its forms
-_BUSY = frozenset({1040, 1205, 1213, 1317, 1969, 2002, 2003, 2006, 2013})  # locks, time-outs, lost, too many
+_LOCKED = 1205  # ER_LOCK_WAIT_TIMEOUT, of rows and of definitions
+_BUSY = frozenset({1040, 1213, 1317, 1969, 2002, 2003, 2006, 2013})  # locks, time-outs, lost, too many
 _FULL = frozenset({1021, 1114})  # ER_DISK_FULL, ER_RECORD_FILE_FULL
 
 
@@ -248,6 +249,8 @@ def _translation(error: Exception, doing: str) -> Exception:
         return Refused(
             f"{doing}: access denied ({told}); see docs/howto/erase-from-mariadb.md for the rights"
         )
+    if code == _LOCKED:
+        return Transient(f"{doing}: waited {PATIENCE} s for a lock that another connection holds; try again")
     if code in _BUSY:
         return Transient(f"{doing}: busy or not reachable ({told}); try again")
     if code in _FULL:

@@ -101,7 +101,7 @@ class Rebuilding:
         try:
             yield
         finally:
-            for name, value in before.items():
+            for name, value in before.items() if self._session.connection.open else ():
                 self._session.run(f"SET GLOBAL {name}={value}")
 
     def _rebuild(self, links: LinkShredder, table: str) -> None:
@@ -146,10 +146,10 @@ class Rebuilding:
         if self._ground.variable("log_bin") != "ON":
             return
         folder = self._ground.beside("log_bin_basename").parent
+        old = [row[0] for row in self._session.texts("SHOW BINARY LOGS")]
+        links.hold(folder / name for name in old)
+        self._session.run("FLUSH BINARY LOGS")
         for _ in range(_ATTEMPTS):
-            old = [row[0] for row in self._session.texts("SHOW BINARY LOGS")]
-            links.hold(folder / name for name in old)
-            self._session.run("FLUSH BINARY LOGS")
             newest = self._session.texts("SHOW BINARY LOGS")[-1][0]
             self._session.run(f"PURGE BINARY LOGS TO {self._session.literal(newest)}")
             if not {row[0] for row in self._session.texts("SHOW BINARY LOGS")} & set(old):
@@ -251,7 +251,10 @@ def _told(old: Leftover) -> str:
     if old.doublewrite:
         return f"{old.doublewrite} pages of the doublewrite buffer were not written anew; try again"
     if old.pages:
-        return f"{old.pages} free undo pages of the deletion were not written anew; try again"
+        return (
+            f"{old.pages} undo pages of the deletion are kept, or were not written anew: end the "
+            "transactions that are open, and try again"
+        )
     return "the redo log was not written anew within a minute; try again when the server is less busy"
 
 

@@ -1,0 +1,489 @@
+"""What the mariadb backend refuses, what it cannot see, and what a kill leaves: on a real server."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from deleatur.api import (
+    Condition,
+    Cursor,
+    Gone,
+    HeldRows,
+    Refused,
+    Selection,
+    Target,
+    Transient,
+    Unsupported,
+    Within,
+)
+from deleatur.errors import Residue
+from deleatur.testing.trial import steps_of
+from deleatur.testing.workbench import Workbench
+from deleatur.trust.verification import verify
+from deleatur_plugins.mariadb import MariadbBackend
+from deleatur_plugins.mariadb import rebuilding as way
+
+from ..mariadb_server import Server, server_on_a_disk
+
+KEY = {"digest-key": bytes(range(32))}
+(REBUILD,) = steps_of("rebuild-and-shred", "t")
+LEAVING = Condition(column="leaves", operator="=", value=1)
+EVERYBODY = (Selection(table="person", where=(LEAVING,)),)
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with server_on_a_disk(tmp_path_factory.mktemp("mariadb")) as running:
+        running.run("SET GLOBAL general_log = OFF", "SET GLOBAL slow_query_log = OFF")
+        yield running
+
+
+@pytest.fixture
+def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database of its own with a table of forty people, half of whom leave."""
+    monkeypatch.setenv("DELEATUR_MARIADB_OPTIONS", str(server.credentials))
+    name = f"d{uuid.uuid4().hex[:8]}"
+    server.run(f"CREATE DATABASE {name}")
+    people = ", ".join(f"({n}, {n % 2 == 0}, '{uuid.uuid4().hex}', NULL)" for n in range(1, 41))
+    server.run(
+        "CREATE TABLE person (id INT PRIMARY KEY, leaves TINYINT, name VARCHAR(80), memo TEXT, KEY (name))",
+        f"INSERT INTO person VALUES {people}",
+        database=name,
+    )
+    server.settle()
+    yield name
+    server.run(f"DROP DATABASE {name}")
+
+
+def opened(server: Server, database: str, **fields: object) -> MariadbBackend:
+    target = Target(id="t", url=server.url(database), **{"select": EVERYBODY, **fields})
+    return MariadbBackend.open(target, KEY)
+
+
+def blockers(server: Server, database: str) -> str:
+    with closing(opened(server, database)) as backend:
+        return "\n".join(backend.inspect().blockers)
+
+
+def refused(server: Server, database: str, **fields: object) -> str:
+    with closing(opened(server, database, **fields)) as backend:
+        with pytest.raises(Refused) as caught:
+            backend.inspect()
+        return str(caught.value)
+
+
+def erase(server: Server, database: str, **fields: object) -> None:
+    with closing(opened(server, database, **fields)) as backend:
+        list(backend.erase(REBUILD, None))
+
+
+def values(server: Server, database: str, where: str = "leaves") -> list[bytes]:
+    shown = server.run(f"SELECT name FROM person WHERE {where} ORDER BY id", database=database)
+    return [name.encode() for (name,) in shown]
+
+
+def found(server: Server, needles: list[bytes]) -> int:
+    server.flush()
+    raw = server.image.read_bytes()
+    return sum(needle in raw for needle in needles)
+
+
+def job_text(server: Server, database: str, technique: str = "") -> str:
+    return f"""
+schema = "deleatur/job/v1"
+name = "leavers"
+reason = "contract-end"
+authority = "board decision 7 of 2026"
+requested_by = "legal"
+
+[verification]
+device = true
+
+[[target]]
+id = "people"
+url = "{server.url(database)}"
+{technique}
+
+[[target.select]]
+table = "person"
+where = [{{ column = "leaves", operator = "=", value = 1 }}]
+"""
+
+
+# --- what is in the way
+
+
+def test_an_open_transaction_is_refused_by_the_number_that_ends_it(
+    server: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur_plugins.mariadb.ground._LONG", 0)
+    with server.connected(database) as idle, idle.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        cursor.execute("SELECT COUNT(*) FROM person")
+        time.sleep(1.2)
+        told = blockers(server, database)
+        assert f"connection {idle.thread_id()} has a transaction open" in told
+        assert f"KILL {idle.thread_id()}" in told
+    wait_for(lambda: blockers(server, database) == "")
+
+
+def test_a_snapshot_that_comes_after_the_look_is_told_and_then_resumed(
+    server: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going = values(server, database)
+    server.run("CREATE TABLE other (id INT PRIMARY KEY)", database=database)
+    with server.connected(database) as idle, idle.cursor() as cursor, monkeypatch.context() as patch:
+        patch.setattr(way, "_PATIENCE", 0.2)
+        cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+        cursor.execute("SELECT COUNT(*) FROM other")
+        last, error = until_it_stops(server, database)
+        assert "undo pages of the deletion are kept" in str(error)
+        assert "end the transactions that are open" in str(error)
+    assert found(server, going) > 0
+    with closing(opened(server, database)) as backend:
+        list(backend.erase(REBUILD, last))
+    assert found(server, going) == 0
+
+
+def test_a_lock_is_waited_for_as_long_as_was_said(
+    server: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server.connected(database) as idle, idle.cursor() as cursor, monkeypatch.context() as patch:
+        patch.setattr("deleatur_plugins.mariadb.connecting.PATIENCE", 1)
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT COUNT(*) FROM person")  # holds the table's definition, as every reader does
+        begin = time.monotonic()
+        last, error = until_it_stops(server, database)
+        assert "waited 1 s for a lock that another connection holds" in str(error)
+        assert time.monotonic() - begin < 10
+        assert last.position.startswith("deleted ")
+    with closing(opened(server, database)) as backend:
+        list(backend.erase(REBUILD, last))
+
+
+def until_it_stops(server: Server, database: str) -> tuple[Cursor, Transient]:
+    """Erase until the backend says that it may work later; return the last cursor and the error."""
+    last = None
+    with closing(opened(server, database)) as backend:
+        try:
+            for cursor in backend.erase(REBUILD, None):
+                last = cursor
+        except Transient as error:
+            assert last is not None
+            return last, error
+    raise AssertionError("the erase came to its end")
+
+
+def wait_for(met: Callable[[], bool]) -> None:
+    """Wait until the server noticed that a client is gone."""
+    for _ in range(50):
+        if met():
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server did not notice within five seconds")
+
+
+def test_prepared_transactions_and_readers_of_the_binary_log_are_refused(
+    server: Server, database: str
+) -> None:
+    with server.connected(database) as other, other.cursor() as cursor:
+        for statement in ("XA START 'x'", "DELETE FROM person WHERE id = 39", "XA END 'x'", "XA PREPARE 'x'"):
+            cursor.execute(statement)
+        assert "1 prepared transactions wait (XA RECOVER" in blockers(server, database)
+        cursor.execute("XA ROLLBACK 'x'")
+    command = ["mariadb-binlog", f"--defaults-file={server.credentials}", f"--socket={server.socket}"]
+    command += ["--read-from-remote-server", "--raw", "--stop-never", "--result-file=/dev/shm/deleatur-"]
+    first = server.run("SHOW BINARY LOGS")[0][0]
+    with subprocess.Popen([*command, first], stdout=subprocess.DEVNULL) as reader:
+        try:
+            wait_for(lambda: "reads the binary log (replica or consumer)" in blockers(server, database))
+        finally:
+            reader.kill()
+    for written in Path("/dev/shm").glob(f"deleatur-{first.split('.')[0]}*"):
+        written.unlink()
+    dumping = "SELECT id FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'"
+    for (number,) in server.run(dumping):
+        server.run(f"KILL {number}")
+    wait_for(lambda: blockers(server, database) == "")
+
+
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("CREATE TABLE x (name TEXT, leaves INT)", "has no primary key"),
+        ("CREATE TABLE x (id FLOAT PRIMARY KEY, leaves INT)", "is a floating-point number"),
+        ("CREATE TABLE x (id INT PRIMARY KEY, leaves INT) ENGINE=MyISAM", "is stored by MyISAM"),
+        ("CREATE TABLE x (id INT PRIMARY KEY, leaves INT, t TEXT, FULLTEXT (t))", "has a full-text index"),
+        ("CREATE TABLE x (id INT PRIMARY KEY, leaves INT) WITH SYSTEM VERSIONING", "is a system versioned"),
+        ("CREATE VIEW x AS SELECT id, leaves FROM person", "is a view"),
+    ],
+)
+def test_tables_that_rows_cannot_be_erased_from_are_refused_by_name(
+    server: Server, database: str, statement: str, reason: str
+) -> None:
+    server.run(statement, database=database)
+    told = refused(server, database, select=(Selection(table="x", where=(LEAVING,)),))
+    assert reason in told
+    assert "'x'" in told
+
+
+def test_a_trigger_is_refused_by_name(server: Server, database: str) -> None:
+    server.run(
+        "CREATE TABLE audit (name TEXT)",
+        "CREATE TRIGGER keeps AFTER DELETE ON person FOR EACH ROW INSERT INTO audit VALUES (OLD.name)",
+        database=database,
+    )
+    assert "trigger keeps runs at each delete from 'person'" in refused(server, database)
+
+
+def test_rows_that_refer_to_those_that_go_must_be_selected_too(server: Server, database: str) -> None:
+    server.run(
+        "CREATE TABLE bought (id INT PRIMARY KEY, person INT, FOREIGN KEY (person) REFERENCES person (id) "
+        "ON DELETE CASCADE)",
+        "INSERT INTO bought VALUES (1, 2), (2, 3)",
+        database=database,
+    )
+    assert blockers(server, database) == "rows of 'bought' refer to rows that would go; select those rows too"
+    with pytest.raises(Refused, match="rows of 'bought' refer"):
+        erase(server, database)
+    assert server.run("SELECT COUNT(*) FROM bought", database=database) == [(2,)]
+    leavers = Within(table="person", column="id", where=(LEAVING,))
+    theirs = Selection(table="bought", where=(Condition(column="person", operator="within", within=leavers),))
+    erase(server, database, select=(*EVERYBODY, theirs))
+    assert server.run("SELECT id FROM bought", database=database) == [(2,)]
+
+
+def test_a_circle_of_foreign_keys_goes_in_one_transaction(server: Server, database: str) -> None:
+    server.run(
+        "ALTER TABLE person ADD boss INT, ADD FOREIGN KEY (boss) REFERENCES person (id)",
+        "UPDATE person SET boss = IF(id = 40, 2, id + 2) WHERE leaves",
+        database=database,
+    )
+    erase(server, database)
+    assert server.run("SELECT COUNT(*), SUM(leaves) FROM person", database=database) == [(20, 0)]
+
+
+def test_missing_rights_are_the_grants_to_run(server: Server, database: str, tmp_path: Path) -> None:
+    server.run(
+        "CREATE OR REPLACE USER few@localhost IDENTIFIED BY 'x'",
+        f"GRANT SELECT, DELETE ON {database}.* TO few@localhost",
+    )
+    options = tmp_path / "few.cnf"
+    options.write_text("[client]\nuser=few\npassword=x\n")
+    options.chmod(0o600)
+    os.environ["DELEATUR_MARIADB_OPTIONS"] = str(options)  # the fixture sets it back
+    told = blockers(server, database)
+    grants = told.removeprefix("this user has too few rights: ").split("\n")[0].split("; ")
+    assert len(grants) == 4
+    server.run(*grants)
+    assert blockers(server, database) == ""
+    erase(server, database)
+    assert values(server, database) == []
+
+
+# --- what is selected
+
+
+def test_names_and_values_are_never_read_as_sql(server: Server, database: str) -> None:
+    evil = "x`; DROP TABLE person; -- \"'%s\\"
+    quoted = evil.replace("`", "``")
+    server.run(f"CREATE TABLE `{quoted}` (`{quoted}` VARCHAR(80) PRIMARY KEY)", database=database)
+    with server.connected(database) as connection, connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO `{quoted.replace('%', '%%')}` VALUES (%s), ('stays')", (evil,))
+    where = (Condition(column=evil, operator="=", value=evil),)
+    erase(server, database, select=(Selection(table=evil, where=where),))
+    assert server.run(f"SELECT * FROM `{quoted}`", database=database) == [("stays",)]
+    assert server.run("SELECT COUNT(*) FROM person", database=database) == [(40,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("id", "secret-word"), ("name", 0), ("name", True), ("leaves", "1 OR 1"), ("id", 1.5), ("born", "soon")],
+)
+def test_a_value_of_another_kind_is_refused_and_never_quoted(
+    server: Server, database: str, column: str, value: object
+) -> None:
+    server.run("ALTER TABLE person ADD born DATE", database=database)
+    where = (Condition(column=column, operator="=", value=value),)
+    told = refused(server, database, select=(Selection(table="person", where=where),))
+    assert f"person.{column} is none that a column of type" in told
+    assert str(value) not in told.replace("person.", "") or isinstance(value, bool | int | float)
+
+
+def test_a_hold_that_a_null_makes_unknown_keeps_nothing_and_the_rest_is_told(
+    server: Server, database: str
+) -> None:
+    server.run("UPDATE person SET memo = IF(id = 4, 'open', NULL)", database=database)
+    hold = HeldRows(
+        id="open", reason="a matter", table="person",
+        where=(Condition(column="memo", operator="=", value="open"),),
+    )  # fmt: skip
+    with closing(opened(server, database, hold=(hold,))) as backend:
+        look = backend.inspect()
+    assert [(u.name, u.size) for u in (*look.units, *look.held)] == [
+        ("table person", 19),
+        ("hold open table person", 1),
+    ]
+    erase(server, database, hold=(hold,))
+    assert server.run("SELECT id FROM person WHERE leaves", database=database) == [(4,)]
+
+
+def test_a_whole_table_with_values_from_a_file(server: Server, database: str) -> None:
+    names = values(server, database, "id IN (2, 4)")
+    target = Target(
+        id="t",
+        url=server.url(database),
+        select=(
+            Selection(table="person", where=(Condition(column="name", operator="in", values_from="who"),)),
+        ),
+    )
+    known = {**KEY, "values:who": b"\n".join(names) + b"\n"}
+    with closing(MariadbBackend.open(target, known)) as backend:
+        assert backend.inspect().size == 2
+        list(backend.erase(REBUILD, None))
+    assert values(server, database, "id IN (2, 4)") == []
+    erase(server, database, select=(Selection(table="person"),))
+    assert server.run("SELECT COUNT(*) FROM person", database=database) == [(0,)]
+
+
+# --- what cannot be seen
+
+
+def test_without_the_servers_files_only_a_job_that_asks_for_less_runs(
+    server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "deleatur_plugins.mariadb.ground.Ground._distance", lambda _: "the server is somebody else's"
+    )
+    going, bench = values(server, database), Workbench(tmp_path)
+    with pytest.raises(Refused, match=r"somebody else's \(or ask for technique delete-rows"):
+        bench.plan(bench.job(job_text(server, database), "first"))
+    job = bench.whole(job_text(server, database, 'technique = "delete-rows"'), "second")
+    assert values(server, database) == []
+    assert found(server, going) == len(going)
+    certificate = verify(job.certificate, [bench.agent.public], 1, None).certificate
+    (verification,) = certificate.verification
+    assert verification.verdict == "INCONCLUSIVE"
+    (files,) = [s for s in verification.surfaces if s.name == "files of the server"]
+    assert (files.reach, files.reason) == ("out-of-reach", "the server is somebody else's")
+
+
+def test_a_rebuild_that_is_left_out_is_found_out(
+    server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(way.Rebuilding, "_churn", lambda *_: None)
+    bench = Workbench(tmp_path)
+    with pytest.raises(Residue):
+        bench.whole(job_text(server, database))
+
+
+def test_a_connection_that_fails_is_no_absence(server: Server, database: str) -> None:
+    with closing(opened(server, "never_there")) as backend, pytest.raises(Gone):
+        backend.inspect()
+    nowhere = Target(id="t", url=f"mariadb:///{database}?socket=/run/no.sock", select=EVERYBODY)
+    with closing(MariadbBackend.open(nowhere, KEY)) as backend, pytest.raises(Transient):
+        backend.inspect()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mariadb://user:word@host/shop",
+        "mariadb://host/",
+        "mariadb:///a/b",
+        "mariadb:///shop?password=word",
+        "mariadb://host/shop?socket=/x",
+        "mariadb://host:port/shop",
+    ],
+)
+def test_a_url_that_says_too_much_or_too_little_is_refused(url: str) -> None:
+    with pytest.raises(Refused) as caught:
+        MariadbBackend.open(Target(id="t", url=url, select=EVERYBODY), KEY)
+    assert "word" not in str(caught.value).replace("password into", "")
+
+
+def test_an_option_file_that_others_can_read_is_refused(
+    server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loose = tmp_path / "loose.cnf"
+    loose.write_text(server.credentials.read_text())
+    loose.chmod(0o644)
+    monkeypatch.setenv("DELEATUR_MARIADB_OPTIONS", str(loose))
+    assert "can be read by others; run chmod 600" in refused(server, database)
+
+
+def test_the_driver_is_loaded_when_it_is_needed() -> None:
+    asked = "import sys, deleatur_plugins.mariadb; sys.exit('pymysql' in sys.modules)"
+    subprocess.run([sys.executable, "-c", asked], check=True)
+    with pytest.raises(Unsupported):
+        list(MariadbBackend.open(Target(id="t", url="mariadb:///x", select=EVERYBODY), KEY).erase(
+            steps_of("overwrite-and-remove", "t")[0], None
+        ))  # fmt: skip
+
+
+# --- under load, and killed
+
+
+def test_writers_on_the_rows_that_stay_lose_nothing(server: Server, database: str) -> None:
+    server.run("ALTER TABLE person ADD counted INT NOT NULL DEFAULT 0", database=database)
+    stop, done, longest = threading.Event(), [0], [0.0]
+
+    def write() -> None:
+        with server.connected(database) as connection, connection.cursor() as cursor:
+            while not stop.is_set():
+                begin = time.monotonic()
+                cursor.execute("UPDATE person SET counted = counted + 1 WHERE id = 1")
+                longest[0] = max(longest[0], time.monotonic() - begin)
+                done[0] += 1
+
+    going = values(server, database)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        erase(server, database)
+    finally:
+        stop.set()
+        writer.join()
+    assert server.run("SELECT counted FROM person WHERE id = 1", database=database) == [(done[0],)]
+    assert done[0] > 50
+    assert longest[0] < 5.0, "a writer waited longer than a rebuild of 40 rows may take"
+    server.settle()
+    assert found(server, going) == 0
+
+
+@pytest.mark.campaign
+def test_a_server_killed_at_any_cursor_ends_at_the_same_zero(server: Server, database: str) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with closing(opened(server, database)) as backend:
+        positions = [cursor.position for cursor in backend.erase(REBUILD, None)]
+    for n in range(len(positions)):
+        people = ", ".join(f"({k}, 1, '{name.decode()}', NULL)" for k, name in enumerate(going, start=100))
+        server.run(f"INSERT INTO person VALUES {people}", database=database)
+        server.settle()
+        with closing(opened(server, database)) as backend:
+            cursors = backend.erase(REBUILD, None)
+            last = list(itertools.islice(cursors, n + 1))[-1]
+            server.stop(signal.SIGKILL)
+            if n + 1 < len(positions):
+                with pytest.raises(Transient):
+                    list(cursors)
+        server.start()
+        with closing(opened(server, database)) as backend:
+            list(backend.erase(REBUILD, last))
+        assert found(server, going) == 0, f"killed after {positions[n]}"
+        assert values(server, database, "NOT leaves") == staying
+        checked = server.run("CHECK TABLE person EXTENDED", database=database)
+        assert [line[-1] for line in checked] == ["OK"]
