@@ -1,6 +1,7 @@
 """What the postgresql backend refuses, what it cannot see, and what a kill leaves: on a real server."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,6 +309,28 @@ def test_statistics_and_texts_of_statements_go_too(server: RunningServer, databa
     assert server.run("SHOW wal_recycle") == [("on",)]
     leftovers = [p.name for p in server.data.rglob(".deleatur*")]
     assert leftovers == []
+
+
+def test_tables_in_a_tablespace_are_reached(server: RunningServer, database: str) -> None:
+    space = server.point / "space"
+    space.mkdir()
+    shutil.chown(space, "postgres", "postgres")
+    server.run(f"CREATE TABLESPACE elsewhere LOCATION '{space}'")
+    server.run(
+        "CREATE TABLE away (LIKE person INCLUDING ALL) TABLESPACE elsewhere",
+        "INSERT INTO away SELECT n, true, md5(n::text || random()), '' FROM generate_series(1, 40) n",
+        "CHECKPOINT",
+        database=database,
+    )
+    going = [n.encode() for (n,) in server.run("SELECT name FROM away", database=database)]
+    with closing(opened(server, database, select=(Selection(table="away"),))) as backend:
+        (surface,) = (s for s in backend.inspect().surfaces if s.name.startswith("data directory"))
+        assert str(space) in surface.paths
+        list(backend.erase(REWRITE, None))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    server.run("DROP TABLE away", database=database)
+    server.run("DROP TABLESPACE elsewhere")
 
 
 def test_compressed_long_values_end_inconclusive(

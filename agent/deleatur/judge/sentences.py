@@ -162,6 +162,12 @@ LIMITS = {
         "The block device is made by software of something below it (a mapping, an array, an image, a "
         "virtual machine's disk): whether that keeps old blocks was not looked at.",
     ),
+    "reserved-blocks": Limit(
+        "exception",
+        "not-reached",
+        "The file system keeps its last free blocks for the administrator: those that the target gave back "
+        "into that part were not overwritten.",
+    ),
     "symlink-text": Limit(
         "exception",
         "not-overwritten",

@@ -55,7 +55,7 @@ TECHNIQUES: dict[str, Technique] = {
             category="clear",
             scope="logical",
             actions=(Action(name="rewrite", compare="absence"),),
-            source="PostgreSQL documentation: CLUSTER, wal_recycle; residues measured by the project",
+            source="PostgreSQL: CLUSTER, wal_recycle; benchmarks/postgresql_residue.py",
         ),
         Technique(
             id="rebuild-and-shred",

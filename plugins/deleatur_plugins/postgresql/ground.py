@@ -24,6 +24,7 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
         "unknown-file-system": not known,
         "flash": system.flash,
         "layered-device": system.layered,
+        "reserved-blocks": os.geteuid() != 0,
     }
     return (*(name for name, applies in found.items() if applies), *always)
 
