@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from deleatur.archive.age import new_identity
-from deleatur.archive.media import Medium
 from deleatur.archive.shares import new_shares
 from deleatur.documents.journal import Archived
 from deleatur.engine import handing, keeping
@@ -107,7 +106,7 @@ class CustodyWorld:
             path.mkdir(parents=True)
         self.disks = {str(path): (f"SERIAL-{name}",) for name, path in self.media.items()}
         for module in (handing, keeping):
-            monkeypatch.setattr(module, "medium_of", self.medium_of)
+            monkeypatch.setattr(module, "disks_of", self.disks_of)
         self.bench = Workbench(folder)
         self.records, self.board = signing_key("records", 11), signing_key("board", 12)
         text = JOB.format(
@@ -133,9 +132,11 @@ class CustodyWorld:
             f'site = "{site}"\nlaw = "{law}"\n'
         )
 
-    def medium_of(self, path: Path) -> Medium:
+    def disks_of(self, path: Path) -> tuple[str, ...]:
         """Tell the media that this world has, in place of the one disk of the test machine."""
-        return Medium(file_system=path.stat().st_dev, disks=self.disks[str(path)])
+        if not path.is_dir():
+            raise FileNotFoundError
+        return self.disks[str(path)]
 
     def planned(self) -> "CustodyWorld":
         self.bench.plan(self.job)

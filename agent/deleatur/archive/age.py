@@ -34,10 +34,22 @@ def recipient_of(custodian: Custodian) -> Any:
         Refused: it is no X25519 recipient, or its checksum (Bech32) is wrong.
     """
     try:
-        return pyrage().x25519.Recipient.from_str(custodian.recipient)
+        return recipient_in(custodian.recipient)
+    except Refused as error:
+        raise Refused(f"custodian {custodian.name}: {error}") from None
+
+
+def recipient_in(text: str) -> Any:
+    """Return a recipient as pyrage takes it.
+
+    Raises:
+        Refused: it is no X25519 recipient, or its checksum (Bech32) is wrong.
+    """
+    try:
+        return pyrage().x25519.Recipient.from_str(text)
     except pyrage().RecipientError:
         raise Refused(
-            f"custodian {custodian.name}: the recipient is not an age X25519 recipient, or was mistyped; "
+            "the recipient is not an age X25519 recipient, or was mistyped; "
             "copy the age1… line that `age-keygen -y` prints"
         ) from None
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from deleatur.documents.place import Frozen
 from deleatur.errors import Refused
 
 SYSFS: Final = Path("/sys")
@@ -21,30 +20,16 @@ _SERIALS = ("serial", "device/serial", "device/wwid", "wwid", "device/cid")  # o
 _DEPTH = 16  # layers under one folder
 
 
-class Medium(Frozen, frozen=True):
-    """What a copy lies on: a file system, and the disks or the server under it."""
+def disks_of(path: Path) -> tuple[str, ...]:
+    """Return the disks or the server that the folder or file at `path` lies on.
 
-    file_system: int  # st_dev
-    disks: tuple[str, ...]  # serial numbers; where a disk tells none, the name of its device
-
-
-def medium_of(path: Path) -> Medium:
-    """Return what the folder or file at `path` lies on.
+    A disk is its serial number; one that tells none, the name of its device.
 
     Raises:
         Refused: it lies in memory, or the system does not tell on what.
         FileNotFoundError: it is not there.
     """
-    device = path.stat().st_dev
-    return Medium(file_system=device, disks=tuple(sorted({*_disks(device, path, 0)})))
-
-
-def shared(one: Medium, other: Medium) -> str:
-    """Say what two places have in common; "" if they are two media."""
-    if one.file_system == other.file_system:
-        return "one file system"
-    common = sorted({*one.disks} & {*other.disks})
-    return f"the disk {common[0]}" if common else ""
+    return tuple(sorted({*_disks(path.stat().st_dev, path, 0)}))
 
 
 def _disks(device: int, path: Path, depth: int) -> Iterator[str]:

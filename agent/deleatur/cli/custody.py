@@ -130,6 +130,114 @@ def take(job: Path, receipts: tuple[Path, ...], as_json: bool) -> None:
     emit({"received_by": names}) if as_json else say(f"received by: {', '.join(names)}")
 
 
+@command.command("hand-over")
+@click.argument("archive", type=_file)
+@click.option("--key", required=True, type=_file, help="The leaving custodian's private key.")
+@click.option("--successor-key", required=True, type=_file, help="The successor's public key, NAME.pub.")
+@click.option("--recipient", required=True, metavar="age1…", help="The successor's age recipient.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="A new folder.")
+@identity_option
+@share_option
+@passphrase_option
+@as_json_option
+def hand_over(
+    archive: Path,
+    key: Path,
+    successor_key: Path,
+    recipient: str,
+    out: Path,
+    identity: Path | None,
+    shares: tuple[Path, ...],
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Leave: seal ARCHIVE anew for the successor in your place, and sign the hand-over.
+
+    Nothing that is in it is written in clear. Your old key opens nothing that is sealed from now on.
+    """
+    from deleatur.engine import succession
+    from deleatur.engine.jobs import now
+    from deleatur.trust.keys import load_public
+
+    path = succession.hand_over(
+        archive,
+        opened_by(identity, shares),
+        signing_key(key, passphrase_file),
+        load_public(successor_key),
+        recipient,
+        out,
+        now,
+    )
+    emit({"handover": str(path)}) if as_json else say(f"hand-over: {path}; the successor accepts it now")
+
+
+@command.command("accept")
+@click.argument("handover", type=_file)
+@click.argument("archive", type=_file)
+@click.option("--key", required=True, type=_file, help="The successor's private key.")
+@identity_option
+@share_option
+@passphrase_option
+@as_json_option
+def accept(
+    handover: Path,
+    archive: Path,
+    key: Path,
+    identity: Path | None,
+    shares: tuple[Path, ...],
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Succeed: open the ARCHIVE that was sealed anew, to its end, and sign HANDOVER too."""
+    from deleatur.engine import succession
+
+    succession.accept(handover, archive, opened_by(identity, shares), signing_key(key, passphrase_file))
+    emit({"handover": str(handover)}) if as_json else say(f"signed: {handover}; send both to the agent")
+
+
+@command.command("take-over")
+@job_argument
+@click.argument("handover", type=_file)
+@click.argument("archive", type=_file)
+@settings_option
+@passphrase_option
+@as_json_option
+def take_over(
+    job: Path,
+    handover: Path,
+    archive: Path,
+    settings: Path | None,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Sign HANDOVER as the agent and take the new ARCHIVE into JOB; a missing signature is an alarm."""
+    from deleatur.engine import succession
+    from deleatur.engine.settings import load_settings
+
+    agent = signing_key(load_settings(settings).agent_key, passphrase_file)
+    now = succession.take_over(job_directory(job), handover, archive, agent)
+    keepers = [{"name": k.key.name, "since": k.since, "until": k.until} for k in now.keepers]
+    if as_json:
+        emit({"custodians": keepers})
+        return
+    for keeper in keepers:
+        say(f"{keeper['name']}: {keeper['since']} to {keeper['until'] or 'now'}")
+    say(f"next: deleatur custody copy {job}, so that no copy opens with the old key")
+
+
+@command.command("expire")
+@job_argument
+@click.option("--into", required=True, type=click.Path(path_type=Path, file_okay=False), help="A new folder.")
+@as_json_option
+def expire(job: Path, into: Path, as_json: bool) -> None:
+    """Draft a job that erases every copy of JOB's archives, once their last day is over."""
+    from deleatur.engine.jobs import now
+    from deleatur.engine.succession import draft_expiry
+
+    folder = draft_expiry(job_directory(job), into, now)
+    emit({"job": str(folder)}) if as_json else say(f"next: deleatur plan {folder}, with every medium mounted")
+
+
 @command.command("share")
 @click.option("--needed", type=int, default=2, show_default=True, help="How many shares open.")
 @click.option("--of", "of", type=int, default=3, show_default=True, help="How many shares there are.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deleatur.archive.copies import read_back, write_copy
-from deleatur.archive.media import medium_of
+from deleatur.archive.media import disks_of
 from deleatur.archive.opening import look_inside
 from deleatur.documents.gates import CustodyGate
 from deleatur.documents.journal import Archived
@@ -14,10 +14,20 @@ from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.gates.custody import open_points
 from deleatur.engine.jobs import Approved, read_plan, seconds, state_of
-from deleatur.engine.keeping import COPIES, RECEIPTS, files_beside, put, put_envelope, receipt_fault
+from deleatur.engine.keeping import (
+    COPIES,
+    RECEIPTS,
+    files_beside,
+    put,
+    put_envelope,
+    receipt_fault,
+    seen_copies,
+)
 from deleatur.engine.opening import read_digest_key
 from deleatur.engine.reading import read_plain
+from deleatur.engine.succession import register_of
 from deleatur.errors import Failed, Refused
+from deleatur.judge.custody import copies_missing
 from deleatur.trust.custody import CopyRead, sign_copy, sign_receipt
 from deleatur.trust.keys import SigningKey
 
@@ -62,6 +72,7 @@ def copy_archives(
     """
     with directory.locked():
         job = kept(directory)
+        archived = register_of(directory, agent.public).archived
         if unknown := sorted({*only} - {c.id for c in job.gate.copies}):
             raise Refused(f"the plan has no copy {', '.join(unknown)}")
         done = []
@@ -69,7 +80,7 @@ def copy_archives(
             folder = Path(copy.folder)
             if (only and copy.id not in only) or not (only or folder.is_dir()):
                 continue
-            for archive in job.archived:
+            for archive in archived:
                 read = _copied(directory, archive, folder, copy.id, seconds(clock))
                 put_envelope(directory.path, COPIES, sign_copy(archive.file, archive.sha256, read, agent))
                 done.append((copy.id, ", ".join(read.disks)))
@@ -94,7 +105,7 @@ def _copied(directory: JobDirectory, archive: Archived, folder: Path, copy: str,
         schema_version="deleatur/archive-copy/v1",
         copy=copy,
         size=back.size,
-        disks=medium_of(folder).disks,
+        disks=disks_of(folder),
         file=f"{back.inode[0]}:{back.inode[1]}",
         way=back.way,
         at=at,
@@ -148,7 +159,14 @@ def import_receipt(directory: JobDirectory, envelope: bytes) -> str:
 
 
 def missing(directory: JobDirectory, agent: PublicKey) -> list[str]:
-    """Return what keeps the archives of a job from being kept and received."""
+    """Return what keeps the archives of a job from being kept and received.
+
+    After the job's end nobody asks for receipts any more, but copies and custodians are asked for.
+    """
     job = kept(directory)
+    if state_of(directory, job.approved).certified is not None:
+        now = register_of(directory, agent)
+        copies = (seen for seen, _ in seen_copies(directory.path, job.gate, now.archived, agent))
+        return [*now.alarms, *copies_missing(job.gate, now.archived, [*copies])]
     key = read_digest_key(directory)
     return open_points(directory.path, job.gate, job.archived, agent, key, job.approved.digest).reasons

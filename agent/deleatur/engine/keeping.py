@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deleatur.archive.beside import KEY_FILE, Facts, beside, facts, facts_in, stem_of
 from deleatur.archive.copies import read_back
-from deleatur.archive.media import medium_of
+from deleatur.archive.media import disks_of
 from deleatur.documents.gates import CustodyGate, KeptCopy
 from deleatur.documents.job import Custody
 from deleatur.documents.journal import Archived
@@ -121,7 +121,7 @@ def _now(job: Path, copy: KeptCopy, archive: Archived, read: CopyRead) -> SeenCo
     path = Path(copy.folder) / archive.file
     here, fault, inode = False, "", read.file
     try:
-        if frozenset(medium_of(Path(copy.folder)).disks) == frozenset(read.disks):
+        if frozenset(disks_of(Path(copy.folder))) == frozenset(read.disks):
             here = True
             again = read_back(path)
             inode = f"{again.inode[0]}:{again.inode[1]}"

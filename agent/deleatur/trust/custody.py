@@ -64,6 +64,7 @@ class Handover(Part, frozen=True):
     key: str  # SubjectPublicKeyInfo of the successor, base64
     recipient: Recipient  # of the successor
     before: Digest  # of the sealed file that the leaving custodian opened
+    size: Count  # bytes of the file that was sealed anew
     contents: Digest  # of the plain tar: the same in both
     at: Time
 
