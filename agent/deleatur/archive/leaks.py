@@ -4,19 +4,23 @@ A value that another column keeps as a whole is there by right; a value inside a
 as a phone number in a kept chat message, is a leak. In redacted text it is redacted instead.
 """
 
+import base64
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 
+from deleatur.archive import shapes, spellings
+from deleatur.archive.days import check_days
 from deleatur.archive.fingerprints import SHORTEST, Fingerprints, Hit
 from deleatur.desensitize.arrow import arrow, kind_of
 from deleatur.desensitize.columns import text_of, whole
 from deleatur.desensitize.keyed import derived
 from deleatur.desensitize.rules import rule_in_words
 from deleatur.desensitize.values import UnfitError, date_of
+from deleatur.documents.detection import Detector
 from deleatur.documents.job import Rule
 from deleatur.errors import Failed, Refused
 
@@ -34,6 +38,7 @@ _ISO_DATE = r"^[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ][
 _LIKE_A_DATE = (
     r"[0-9０-９]{1,4} ?[-/.年－／．][0-9０-９]{1,2} ?[-/.月－／．][0-9０-９]{1,4}|^\s*[0-9０-９]{8}\s*$"
 )
+_TELLING = re.compile(r"(?:[0-9][^A-Za-z]*){6}|@|\w[._]\w|\S\s+\S|[\u4e00-\u9fff]{2}|[0-9A-Za-z+/=]{32}")
 _FORMS = {  # all that a column may hold after its rule; whatever else it holds came from an original
     "mask": r"[x0*# \-_.@/+:,()]*|\[up to [0-9]+ (?:characters|bytes)\]",
     "keep-last-4": r"\*{4}(?:[\pL\pN]{4})?",
@@ -67,7 +72,12 @@ class LeakScan(msgspec.Struct, frozen=True, kw_only=True):
 class LeakSearch:
     """First learns what is protected, from all parts of all tables; then looks at each part of the result."""
 
-    def __init__(self, rules: Mapping[str, Mapping[str, Rule]], key: bytes) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, Mapping[str, Rule]],
+        key: bytes,
+        detectors: Sequence[Detector] = (),
+    ) -> None:
         self._rules = rules
         self._known = Fingerprints(derived(key, "leak-scan", None))
         self._places: list[str] = []
@@ -77,6 +87,9 @@ class LeakSearch:
         self._met: dict[str, int] = {}
         self._counts = (0, 0)
         self._searched = self._redacted = 0
+        self._detectors = tuple(detectors)
+        keys = [key, key.hex().encode(), base64.b64encode(key), base64.b32encode(key)]
+        self._forbid("the job's key", arrow().array(keys, arrow().binary()), np.ones(len(keys), bool))
 
     def learn(self, table: str, originals: Mapping[str, Any]) -> None:
         """Take in one part of a table: Arrow arrays of text or bytes by column."""
@@ -85,6 +98,8 @@ class LeakSearch:
             valid = values.is_valid().to_numpy(zero_copy_only=False)
             if self._rules[table][column].rule == "keep":
                 self._known.allow(tags[valid])
+                other = spellings.folded(values)
+                self._known.allow(self._known.tags(other)[other.is_valid().to_numpy(zero_copy_only=False)])
             else:
                 self._protect(f"{table}.{column}", values, tags, valid)
 
@@ -106,6 +121,7 @@ class LeakSearch:
         """
         for column, values in originals.items():
             self._counted(self._met, table, column, values)
+        check_days(table, self._rules[table], originals, result)
         for number, column in enumerate(result.column_names):
             place, rule = f"{table}.{column}", self._rules[table][column]
             array = whole(result.column(column))
@@ -145,23 +161,70 @@ class LeakSearch:
     def _protect(self, place: str, values: Any, tags: "Words", valid: "Truth") -> None:
         from pyarrow import compute as pc
 
-        if place not in self._places:
-            self._places.append(place)
         short = pc.binary_length(values).fill_null(0).to_numpy(zero_copy_only=False) < SHORTEST
         dates = _dates(values) & ~short
         self._short.append(np.unique(tags[valid & short]))
         self._dates.append(np.unique(tags[valid & dates]))
-        self._known.forbid(values, tags, valid & ~short & ~dates, self._places.index(place))
+        self._forbid(place, values, valid & ~short & ~dates, tags)
+        other = spellings.folded(values)
+        long = pc.binary_length(other).fill_null(0).to_numpy(zero_copy_only=False) >= SHORTEST
+        changed = pc.not_equal(other, values).fill_null(True).to_numpy(zero_copy_only=False)
+        self._forbid(place, other, valid & ~short & ~dates & long & changed)
+
+    def _forbid(self, place: str, values: Any, rows: "Truth", tags: "Words | None" = None) -> None:
+        if place not in self._places:
+            self._places.append(place)
+        owner = self._places.index(place)
+        self._known.forbid(values, self._known.tags(values) if tags is None else tags, rows, owner)
 
     def _search(self, place: str, array: Any) -> None:
         self._searched += _size(array)
-        for form in _readings(array):
+        for form in (array, self._disguised(array)[0]):
             for hit in self._hits(form):
                 owner = self._places[hit.owner]
                 raise Refused(
                     f"archive: column {place} would carry original values of {owner}; "
                     f"protect {place} too (drop, null, mask, redact), or keep {owner}"
                 )
+        found = shapes.identifiers(array, self._detectors)
+        if found:
+            raise Refused(
+                f"archive: column {place} would carry {found} inside its texts; "
+                f"protect {place} (drop, null, mask, redact)"
+            )
+
+    def check_document(self, path: str, content: bytes) -> None:
+        """Look at a file of the package that is no table, or at names.
+
+        Words of the trade stand in such a file by chance; what has digits, signs or spaces does not.
+
+        Raises:
+            Refused: an original value, the job's key, or an identifier stands in it; names the file.
+        """
+        texts = arrow().array([content], arrow().binary())
+        for form in (texts, self._disguised(texts)[0]):
+            for hit in self._hits(form):
+                value = form[hit.row].as_py()[hit.start : hit.end]
+                if _TELLING.search(value.decode(errors="replace")):
+                    raise Refused(
+                        f"archive: {path} would carry an original value of {self._places[hit.owner]}; "
+                        f"name things otherwise, or keep {self._places[hit.owner]}"
+                    )
+        found = shapes.identifiers(arrow().array([content.decode(errors="replace")]), self._detectors)
+        if found:
+            raise Refused(f"archive: {path} would carry {found}; name things otherwise")
+
+    def _disguised(self, array: Any) -> tuple[Any, "npt.NDArray[np.int64]"]:
+        """Return the other readings of the values that may have some, and the row of each."""
+        encoded = array.dictionary_encode()
+        found: list[bytes] = []
+        owners: list[int] = []
+        for number, value in enumerate(encoded.dictionary.to_pylist()):
+            content = value if isinstance(value, bytes) else value.encode()
+            others = spellings.readings(content) if len(content) >= SHORTEST else set()
+            found += others
+            owners += [number] * len(others)
+        return arrow().array(found, arrow().binary()), np.array(owners, np.int64)
 
     def _hits(self, array: Any) -> Iterator[Hit]:
         for hit in self._known.find(array):
@@ -171,10 +234,22 @@ class LeakSearch:
                 yield hit
 
     def _cleared(self, array: Any) -> Any:
-        """Redact what is still there; a text that still shows a value afterwards becomes NULL."""
+        """Redact what is still there; a text that shows a value even then, or in disguise, becomes NULL."""
         self._searched += _size(array)
         once = self._redact(array, _without)
-        return once if once is array else self._redact(once, lambda *_: None)
+        twice = once if once is array else self._redact(once, lambda *_: None)
+        if not len(twice):
+            return twice
+        encoded = twice.dictionary_encode()
+        others, owners = self._disguised(twice)
+        bad = np.unique(owners[[hit.row for hit in self._hits(others)]]) if len(others) else owners
+        if not bad.size:
+            return twice
+        self._redacted += len(bad)
+        from pyarrow import compute as pc
+
+        hidden = pc.is_in(encoded.indices, arrow().array(bad, encoded.indices.type))
+        return pc.if_else(hidden, arrow().scalar(None, twice.type), twice)
 
     def _redact(self, array: Any, change: Callable[[bytes, list[Hit]], str | None]) -> Any:
         found: dict[int, list[Hit]] = {}
@@ -199,28 +274,6 @@ def _without(text: bytes, hits: list[Hit]) -> str:
     for start, end in reversed(ranges):
         text = text[:start] + REDACTED.encode() + text[end:]
     return text.decode()
-
-
-def _readings(array: Any) -> Iterator[Any]:
-    """Yield the values as they are, and what they say if they hold UTF-16LE, from even and from odd bytes."""
-    yield array
-    values = (
-        [v if isinstance(v, bytes) else v.encode() for v in array.to_pylist() if v]
-        if _may_be_wide(array)
-        else []
-    )
-    for skipped in (0, 1):
-        read = [v[skipped:].decode("utf-16-le", "replace").encode("utf-8", "replace") for v in values]
-        yield arrow().array(read, arrow().binary())
-
-
-def _may_be_wide(array: Any) -> bool:
-    if kind_of(array.type) == "bytes":
-        return True
-    content = array.buffers()[2]
-    return content is not None and 0 in np.frombuffer(
-        content, np.uint8
-    )  # text without NUL, being UTF-8, is not
 
 
 def _size(array: Any) -> int:

@@ -6,7 +6,7 @@ Plain records stay in memory, one part of one table at a time; only the sealed f
 
 import datetime
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from deleatur.archive.seal import contents_of, digest_of, seal
 from deleatur.archive.writing import DescribedTable, Description, Writing
 from deleatur.desensitize.arrow import arrow
 from deleatur.documents.codec import decode_json
+from deleatur.documents.detection import Detector
 from deleatur.documents.job import ArchivedTable, Custody
 from deleatur.documents.journal import Archived
 from deleatur.documents.plan import PlannedTarget
@@ -50,6 +51,7 @@ def write_archive(
     key: bytes,
     challenge: bytes,
     earlier: Archived | None = None,
+    detectors: Sequence[Detector] = (),
 ) -> Archived:
     """Archive what `planned` keeps into `folder` and return the event for the journal.
 
@@ -58,7 +60,7 @@ def write_archive(
     bytes; `challenge` lies in the bag, so that a receipt can show that it was opened. A package that
     is already there is replaced: until the event is journalled, doing it again is right. But the
     `earlier` one stays if the same records give the same bag and its file is still the same: copies
-    of it and receipts for it are worth what they were.
+    of it and receipts for it are worth what they were. `detectors` are those of plugins.
 
     Raises:
         Refused: a rule is missing or does not fit, nothing to archive, a leak, or a recipient that
@@ -69,7 +71,7 @@ def write_archive(
     recipients = _recipients(custody)
     bag = f"{job}-{planned.id}"
     file = f"{bag}.tar.age"
-    writing = Writing(bag, _wanted(planned, tables), tables, key)
+    writing = Writing(bag, _wanted(planned, tables), tables, key, detectors)
     writing.learn()
     text = readme(title=f"{job} / {planned.id}", file=file, bag=bag, custody=custody)
     tags = {"README.txt": text.encode(), CHALLENGE: challenge.hex().encode()}
@@ -77,7 +79,7 @@ def write_archive(
     if earlier is not None and _unchanged(folder / file, earlier):
         if contents_of(writing.blocks(tags, info)) == earlier.contents:
             return earlier
-        writing = Writing(bag, _wanted(planned, tables), tables, key)
+        writing = Writing(bag, _wanted(planned, tables), tables, key, detectors)
         writing.learn()
     sealed = seal(writing.blocks(tags, info), folder / file, recipients)
     return Archived(

@@ -3,17 +3,19 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from deleatur.archive import tables as forms
 from deleatur.archive.bag import Bag
+from deleatur.archive.hidden import check_hidden
 from deleatur.archive.leaks import LeakSearch
 from deleatur.archive.records import Types, bytes_of, parts
 from deleatur.desensitize.arrow import kind_of
 from deleatur.desensitize.rules import apply_rules, check_rules, rule_in_words
+from deleatur.documents.detection import Detector
 from deleatur.documents.job import ArchivedTable
 from deleatur.documents.journal import ArchivedRows
 from deleatur.documents.place import Frozen
@@ -51,6 +53,7 @@ class Writing:
         wanted: Mapping[str, ArchivedTable],
         tables: Mapping[str, Callable[[], Iterator[dict[str, Any]]]],
         key: bytes,
+        detectors: Sequence[Detector] = (),
     ) -> None:
         self.written: list[ArchivedRows] = []  # of each table whose blocks were taken
         self._bag = Bag(bag)
@@ -58,7 +61,8 @@ class Writing:
         self._tables = tables
         self._key = key
         self._types = {name: Types(name) for name in wanted}
-        self._leaks = LeakSearch({name: table.columns for name, table in wanted.items()}, key)
+        self._leaks = LeakSearch({name: table.columns for name, table in wanted.items()}, key, detectors)
+        self._detectors = tuple(detectors)
         self._described: list[DescribedTable] = []
 
     def learn(self) -> None:
@@ -101,7 +105,11 @@ class Writing:
             ("data/rules.json", {"schema": SCHEMA, "tables": lineage}),
             ("data/schema.json", msgspec.to_builtins(description)),
         ):
-            yield from self._bag.member(path, _json(document))
+            content = _json(document)
+            self._leaks.check_document(path, content)
+            yield from self._bag.member(path, content)
+        for path, content in {**tags, "bag-info.txt": info.encode()}.items():
+            self._leaks.check_document(path, content)
         yield from self._bag.end(tags, info)
 
     def _table(self, name: str, folder: str) -> Iterator[bytes]:
@@ -113,6 +121,7 @@ class Writing:
             parquet, csv = forms.to_parquet(table), forms.to_csv(table)
             forms.check_parquet(name, parquet, table)
             forms.check_csv(name, csv, table)
+            check_hidden(name, parquet, table)
             digest.update(parquet)
             rows += table.num_rows
             columns = tuple(
@@ -134,7 +143,7 @@ class Writing:
         original = self._types[name].table(part)
         rules = self._wanted[name].columns
         try:
-            result = apply_rules(original, rules, self._key)
+            result = apply_rules(original, rules, self._key, self._detectors)
         except Refused as refusal:
             raise Refused(f"table {name}, {refusal}") from None
         return self._leaks.clear(name, _coded(name, part), result)

@@ -57,6 +57,7 @@ def command(
         return
     from deleatur.documents.declared import Declaration
     from deleatur.engine.discovery import Request, discover, read_declaration
+    from deleatur.engine.hooks import Hooks
     from deleatur.engine.jobs import now
     from deleatur.engine.mapping import write_map
     from deleatur.engine.settings import load_settings
@@ -68,6 +69,7 @@ def command(
         raise Refused(f"{out} is there already; choose another name, an older map is kept to be compared")
     made_at = f"{now():%Y-%m-%dT%H:%M:%SZ}"
     day = _day(as_of or made_at[:10])
+    known = load_settings(settings)
     request = Request(
         urls=urls,
         as_of=day,
@@ -75,8 +77,9 @@ def command(
         declaration=read_declaration(declared) if declared else Declaration(schema="deleatur/declared/v1"),
         folder=(declared or Path("x")).absolute().parent,
         rule=activity(active, day) if active else None,
+        detectors=Hooks.load(known.agent.plugins.trusted).detectors(),
     )
-    datamap = discover(request, load_settings(settings).registry, teller(quiet=as_json))
+    datamap = discover(request, known.registry, teller(quiet=as_json))
     write_map(out, datamap)
     if as_json:
         emit({"datamap": str(out), **_counts(datamap)})

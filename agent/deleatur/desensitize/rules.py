@@ -4,11 +4,12 @@ Silence is refused: every column has a rule, every rule has a column. A rule tha
 type of its column is refused by name. NULL stays NULL, rows keep their order and number.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deleatur.desensitize import values
 from deleatur.desensitize.arrow import arrow, kind_of
+from deleatur.documents.detection import Detector
 from deleatur.documents.job import Rule
 from deleatur.documents.rules import OPTIONS
 from deleatur.errors import Refused
@@ -70,12 +71,15 @@ def check_rules(names: Iterable[str], columns: Mapping[str, Rule]) -> None:
         raise Refused("every column is dropped: nothing would be archived")
 
 
-def apply_rules(table: "pa.Table", columns: Mapping[str, Rule], key: bytes) -> "pa.Table":
+def apply_rules(
+    table: "pa.Table", columns: Mapping[str, Rule], key: bytes, detectors: Sequence[Detector] = ()
+) -> "pa.Table":
     """Return `table` with its rules applied, column by column; the same input gives the same output.
 
     `key` is the job's secret of 32 bytes: tokens link rows inside the job's archives and, once it
-    is destroyed, nothing outside. A row's result does not depend on other rows, so a table may be
-    given in parts.
+    is destroyed, nothing outside. `detectors` are those of plugins, for redaction.
+
+    A row's result does not depend on other rows, so a table may be given in parts.
 
     Raises:
         Refused: a column without a rule, a rule without a column, or one that does not fit;
@@ -83,7 +87,7 @@ def apply_rules(table: "pa.Table", columns: Mapping[str, Rule], key: bytes) -> "
     """
     check_rules(table.column_names, columns)
     kept = [name for name in table.column_names if columns[name].rule != "drop"]
-    return arrow().table({name: _apply(name, table, columns[name], key) for name in kept})
+    return arrow().table({name: _apply(name, table, columns[name], key, detectors) for name in kept})
 
 
 def apply_rules_to_stream(
@@ -100,7 +104,7 @@ def apply_rules_to_stream(
         yield from changed.combine_chunks().to_batches()
 
 
-def _apply(name: str, table: "pa.Table", rule: Rule, key: bytes) -> Any:
+def _apply(name: str, table: "pa.Table", rule: Rule, key: bytes, detectors: Sequence[Detector]) -> Any:
     from deleatur.desensitize.columns import whole
 
     pa = arrow()
@@ -117,7 +121,7 @@ def _apply(name: str, table: "pa.Table", rule: Rule, key: bytes) -> Any:
         return pa.nulls(len(column), column.type)
     try:
         if rule.rule == "redact":
-            return _redacted(table, whole(column), rule)
+            return _redacted(table, whole(column), rule, detectors)
         if rule.rule == "date-shift":
             return _shifted(table, whole(column), rule, key)
         return _function(rule, key)(whole(column))
@@ -158,11 +162,11 @@ def _shifted(table: "pa.Table", array: Any, rule: Rule, key: bytes) -> Any:
     return date_shift(array, whole(table.column(str(rule.by))), key, rule.domain)
 
 
-def _redacted(table: "pa.Table", array: Any, rule: Rule) -> Any:
+def _redacted(table: "pa.Table", array: Any, rule: Rule, detectors: Sequence[Detector]) -> Any:
     from deleatur.desensitize.columns import text_of, whole
     from deleatur.desensitize.redaction import redacted
 
     known = [whole(table.column(name)) for name in rule.known or ()]
     if any(kind_of(column.type) in {"bytes", "other"} for column in known):
         raise values.UnfitError("known values that are no text or number")
-    return redacted(array, [text_of(c) for c in known if kind_of(c.type) != "null"])
+    return redacted(array, [text_of(c) for c in known if kind_of(c.type) != "null"], detectors)

@@ -209,6 +209,7 @@ class Walk:
                 key=make_token_key(self.directory),
                 challenge=challenge_of(self.crew.opener.key, self.plan_digest, target.id),
                 earlier=self._earlier(target.id),
+                detectors=self.crew.hooks.detectors(),
             )
         empty = [t.table for t in archived.tables if not t.rows]
         if empty or {t.table for t in archived.tables} != set(tables):

@@ -1,0 +1,37 @@
+"""Find identifiers by their shape inside texts of an archive, whoever they belong to. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from deleatur.desensitize.arrow import arrow, kind_of
+from deleatur.desensitize.columns import text_of
+from deleatur.desensitize.redaction import redacted
+from deleatur.documents.detection import Detector
+
+_LOOSE = frozenset({"person-name", "postal-address", "date-of-birth", "other"})  # found by words around them
+_SURE = 0.8  # least confidence
+_WHOLE = 0.8  # of a value: a column of such values is kept by rule, and by decision
+_NEVER_WHOLE = frozenset({"credential", "payment-secret"})
+
+
+def identifiers(array: Any, detectors: Sequence[Detector]) -> str:
+    """Name the types that stand inside longer texts, "" if none does; secrets count as a whole value too."""
+    from deleatur.desensitize.detectors import spans
+
+    if kind_of(array.type) == "bytes":
+        array = arrow().array([_text(value) for value in array.to_pylist()], arrow().string())
+    distinct = text_of(array).unique().drop_null()
+    changed = redacted(distinct, (), detectors)
+    found: set[str] = set()
+    for text, after in zip(distinct.to_pylist(), changed.to_pylist(), strict=True):
+        if text != after:
+            own = {detector.type for detector in detectors}
+            for span in spans(text, detectors=detectors):
+                inside = span.end - span.start < _WHOLE * len(text) or span.type in _NEVER_WHOLE
+                if inside and (span.type in own or (span.type not in _LOOSE and span.confidence >= _SURE)):
+                    found.add(span.type)
+    return ", ".join(sorted(found))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
