@@ -253,7 +253,12 @@ def test_values_kept_by_right_dates_and_lone_digits_are_no_leak(tmp_path: Path) 
     kept = {column: Rule(rule="keep") for column in ("city", "at", "number")}
     archived = write(tmp_path, tables, {"a": dropped, "b": kept})
     scan = json.loads(open_archive(tmp_path / archived.file, IDENTITY).members["data/leak-scan.json"])
-    assert (scan["needles"], scan["kept"], scan["dates"], scan["found"]) == (5, 2, 1, 0)  # with the key in four forms, and the kept city in small letters
+    assert (scan["needles"], scan["kept"], scan["dates"], scan["found"]) == (
+        5,
+        2,
+        1,
+        0,
+    )  # with the key in four forms, and the kept city in small letters
 
 
 def test_empty_table_is_refused_because_no_archive_means_no_erase(tmp_path: Path) -> None:
@@ -569,3 +574,11 @@ def test_an_earlier_archive_stays_while_its_records_give_the_same_bag(tmp_path: 
     assert [t.rows for t in changed.tables] == [3]
     (tmp_path / first.file).write_bytes(sealed[:-1])
     assert again().sha256 != first.sha256
+
+
+def test_redacted_text_without_a_find_stays(tmp_path: Path) -> None:
+    notes = ["paid in full", "this was paid in full at once", "call 13912345678 today"]
+    rules = {"note": Rule(rule="redact")}
+    archived = write(tmp_path, {"t": [{"note": note} for note in notes]}, {"t": rules})
+    kept = open_archive(tmp_path / archived.file, IDENTITY).tables["t"].column("note").to_pylist()
+    assert kept == [*notes[:2], "call [mobile-number] today"]

@@ -19,6 +19,7 @@ from pyarrow import parquet
 from deleatur.archive.hidden import check_hidden
 from deleatur.archive.leaks import LeakSearch
 from deleatur.archive.tables import to_parquet
+from deleatur.desensitize.redaction import redacted
 from deleatur.documents.detection import Detector, Span, TypeInfo
 from deleatur.documents.job import Rule
 from deleatur.errors import Refused
@@ -152,11 +153,11 @@ def test_each_kind_is_caught_in_a_kept_column_and_named_by_column_alone(kind: st
     "kind", [kind for kind, value in TEXTS.items() if isinstance(value, str) and "else" not in kind]
 )
 def test_in_redacted_text_it_gives_way(kind: str) -> None:
-    rules, originals, table = kept([TEXTS[kind], *NOTES[1:]], "redact")
+    rules, originals, _ = kept([TEXTS[kind], *NOTES[1:]], "redact")
+    table = pa.table({"note": redacted(pa.array(originals["note"]), ())})
     cleared = search(rules, originals).clear("people", {n: pa.array(v) for n, v in originals.items()}, table)
     again, other, _ = kept(cleared.column("note").to_pylist())
-    if "password" not in kind and "private key" not in kind:  # which the redaction before this finds by shape
-        search(again, other).clear("people", {n: pa.array(v) for n, v in other.items()}, cleared)
+    search(again, other).clear("people", {n: pa.array(v) for n, v in other.items()}, cleared)
 
 
 DOCUMENTS: dict[str, str] = {

@@ -203,7 +203,7 @@ def test_records_of_the_job_pass_rules_and_leak_scan(tmp_path: Path, shop: Shop)
         job=job.name,
         plan_digest="0" * 64,
         key=bytes(32),
-        challenge=bytes(32),
+        challenge=bytes(range(32)),
     )
     opened = open_archive(tmp_path / archived.file, IDENTITY)
     content = b"\n".join(

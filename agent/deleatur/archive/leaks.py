@@ -80,6 +80,7 @@ class LeakSearch:
     ) -> None:
         self._rules = rules
         self._known = Fingerprints(derived(key, "leak-scan", None))
+        self._texts = Fingerprints(derived(key, "leak-scan", None))  # redacted: sought where texts are kept
         self._places: list[str] = []
         self._short: list[Words] = []
         self._dates: list[Words] = []
@@ -89,7 +90,9 @@ class LeakSearch:
         self._searched = self._redacted = 0
         self._detectors = tuple(detectors)
         keys = [key, key.hex().encode(), base64.b64encode(key), base64.b32encode(key)]
-        self._forbid("the job's key", arrow().array(keys, arrow().binary()), np.ones(len(keys), bool))
+        self._forbid(
+            self._known, "the job's key", arrow().array(keys, arrow().binary()), np.ones(len(keys), bool)
+        )
 
     def learn(self, table: str, originals: Mapping[str, Any]) -> None:
         """Take in one part of a table: Arrow arrays of text or bytes by column."""
@@ -97,15 +100,19 @@ class LeakSearch:
             tags = self._counted(self._learnt, table, column, values)
             valid = values.is_valid().to_numpy(zero_copy_only=False)
             if self._rules[table][column].rule == "keep":
-                self._known.allow(tags[valid])
                 other = spellings.folded(values)
-                self._known.allow(self._known.tags(other)[other.is_valid().to_numpy(zero_copy_only=False)])
+                told = self._known.tags(other)[other.is_valid().to_numpy(zero_copy_only=False)]
+                for sought in (self._known, self._texts):
+                    sought.allow(tags[valid])
+                    sought.allow(told)
             else:
-                self._protect(f"{table}.{column}", values, tags, valid)
+                sought = self._texts if self._rules[table][column].rule == "redact" else self._known
+                self._protect(sought, f"{table}.{column}", values, tags, valid)
 
     def settle(self) -> None:
         """End the learning."""
-        self._counts = self._known.settle()
+        known, texts = self._known.settle(), self._texts.settle()
+        self._counts = known[0] + texts[0], known[1] + texts[1]
         self._short, self._dates = (
             [np.unique(np.concatenate(p))] if p else [] for p in (self._short, self._dates)
         )
@@ -158,29 +165,36 @@ class LeakSearch:
         sums[place] = total % (1 << 128)
         return tags
 
-    def _protect(self, place: str, values: Any, tags: "Words", valid: "Truth") -> None:
+    def _protect(self, sought: Fingerprints, place: str, values: Any, tags: "Words", valid: "Truth") -> None:
         from pyarrow import compute as pc
 
         short = pc.binary_length(values).fill_null(0).to_numpy(zero_copy_only=False) < SHORTEST
         dates = _dates(values) & ~short
         self._short.append(np.unique(tags[valid & short]))
         self._dates.append(np.unique(tags[valid & dates]))
-        self._forbid(place, values, valid & ~short & ~dates, tags)
+        self._forbid(sought, place, values, valid & ~short & ~dates, tags)
         other = spellings.folded(values)
         long = pc.binary_length(other).fill_null(0).to_numpy(zero_copy_only=False) >= SHORTEST
         changed = pc.not_equal(other, values).fill_null(True).to_numpy(zero_copy_only=False)
-        self._forbid(place, other, valid & ~short & ~dates & long & changed)
+        self._forbid(sought, place, other, valid & ~short & ~dates & long & changed)
 
-    def _forbid(self, place: str, values: Any, rows: "Truth", tags: "Words | None" = None) -> None:
+    def _forbid(
+        self,
+        sought: Fingerprints,
+        place: str,
+        values: Any,
+        rows: "Truth",
+        tags: "Words | None" = None,
+    ) -> None:
         if place not in self._places:
             self._places.append(place)
         owner = self._places.index(place)
-        self._known.forbid(values, self._known.tags(values) if tags is None else tags, rows, owner)
+        sought.forbid(values, sought.tags(values) if tags is None else tags, rows, owner)
 
     def _search(self, place: str, array: Any) -> None:
         self._searched += _size(array)
         for form in (array, self._disguised(array)[0]):
-            for hit in self._hits(form):
+            for hit in (*self._hits(form), *self._hits(form, self._texts)):
                 owner = self._places[hit.owner]
                 raise Refused(
                     f"archive: column {place} would carry original values of {owner}; "
@@ -226,8 +240,8 @@ class LeakSearch:
             owners += [number] * len(others)
         return arrow().array(found, arrow().binary()), np.array(owners, np.int64)
 
-    def _hits(self, array: Any) -> Iterator[Hit]:
-        for hit in self._known.find(array):
+    def _hits(self, array: Any, sought: Fingerprints | None = None) -> Iterator[Hit]:
+        for hit in (sought or self._known).find(array):
             value = array[hit.row].as_py()
             text = value if isinstance(value, bytes) else value.encode()
             if not _coincidence(text, hit.start, hit.end):
