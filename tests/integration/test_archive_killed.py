@@ -45,7 +45,7 @@ planned = decode_json(Path(sys.argv[3]).read_bytes(), PlannedTarget)
 rows = [{"id": n, "name": f"{sys.argv[4]} {n}"} for n in range(2000)]
 custody = keepers(new_identity()[1])
 records = {"t": lambda: iter(rows)}
-archived = write_archive(folder, planned, records, custody, job="j", plan_digest="0", key=KEY, challenge=KEY)
+archived = write_archive(folder, planned, records, custody, job="j", plan_digest="0", key=KEY, challenge=bytes(32))
 print(json.dumps({"calls": calls, "opened": opened, "file": archived.file, "sha256": archived.sha256}))
 """
 

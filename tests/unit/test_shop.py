@@ -202,8 +202,8 @@ def test_records_of_the_job_pass_rules_and_leak_scan(tmp_path: Path, shop: Shop)
         job.custody,
         job=job.name,
         plan_digest="0" * 64,
-        key=bytes(32),
-        challenge=bytes(range(32)),
+        key=bytes(range(32)),
+        challenge=bytes(32),
     )
     opened = open_archive(tmp_path / archived.file, IDENTITY)
     content = b"\n".join(
