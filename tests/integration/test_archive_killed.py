@@ -17,7 +17,7 @@ from deleatur.testing.keepers import keepers
 from deleatur.documents.plan import PlannedTarget
 
 folder, stop = Path(sys.argv[1]), int(sys.argv[2])
-opened, calls, KEY, CHALLENGE = [], 0, bytes(range(32)), bytes(32)
+opened, calls, KEYS = [], 0, {"key": bytes(range(32)), "challenge": bytes(32)}
 
 def audit(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes)):
@@ -45,7 +45,7 @@ planned = decode_json(Path(sys.argv[3]).read_bytes(), PlannedTarget)
 rows = [{"id": n, "name": f"{sys.argv[4]} {n}"} for n in range(2000)]
 custody = keepers(new_identity()[1])
 records = {"t": lambda: iter(rows)}
-archived = write_archive(folder, planned, records, custody, job="j", plan_digest="0", key=KEY, challenge=CHALLENGE)
+archived = write_archive(folder, planned, records, custody, job="j", plan_digest="0", **KEYS)
 print(json.dumps({"calls": calls, "opened": opened, "file": archived.file, "sha256": archived.sha256}))
 """
 
