@@ -1,10 +1,14 @@
 """People are told before their records go: letters, mail, files, what comes back, and the gate that asks."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from deleatur.cli.group import deleatur
 from deleatur.engine.bundling import bundle_job
 from deleatur.engine.notices.folder import read_ledger
 from deleatur.errors import Unsupported
@@ -274,3 +278,31 @@ def test_the_ledger_goes_into_the_bundle_and_the_list_of_the_held_does_not(case:
     assert "is not the one that the job rested on" in refused(lambda: bundled(case.folder / "again"))
     ledger.write_bytes(first + b"\n" + rest)
     assert verify_bundle(bundled(case.folder / "again"), [maker.public], 1)
+
+
+def test_the_command_line_from_letters_to_status(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "passphrase").write_text("a passphrase of the tests\n")
+    monkeypatch.setenv("DELEATUR_PASSPHRASE_FILE", str(tmp_path / "passphrase"))
+    monkeypatch.chdir(tmp_path)
+    case.again("job-of-later", JOB.replace("2026-12-22", "2126-12-22"))
+
+    def typed(*words: str) -> dict[str, Any]:
+        done = CliRunner().invoke(deleatur, [*words, "--json"])
+        assert done.exit_code == 0, done.output
+        return dict(json.loads(done.stdout))
+
+    typed("init", "--approver", "alice", "--approver", "bob")
+    server = case.post.server
+    sent = typed(
+        "notice", "send", "job-of-later", "--smtp", server.url, "--ca", str(server.ca), "--rate", "1000"
+    )
+    assert (sent["outcomes"], sent["told"], sent["untold"]) == ({"told": 4}, 4, 1)
+    (file,) = typed("notice", "write", "job-of-later", "--to", "out")["files"]
+    log = tmp_path / "log.csv"
+    log.write_text(f"reference,status\n{references_in(Path(file['file']))[0]},delivered\n")
+    assert typed("notice", "import-log", "job-of-later", str(log))["outcomes"] == {"delivered": 1}
+    state = typed("notice", "status", "job-of-later")
+    assert (state["told"], state["unreached"], state["untold"], state["held"]) == (5, 1, 0, 1)
+    assert state["opens"] == "2126-12-23T12:00:00Z"

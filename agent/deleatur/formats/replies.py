@@ -121,8 +121,10 @@ def _report(mail: EmailMessage, number: int) -> Iterator[CameBack]:
             named += f" {part.get_content().get('Message-ID', '')}"
     envelope = " ".join(f"<{f.get('Original-Envelope-Id', '')}@" for f in fields)
     references = _references(f"{named} {envelope}")
-    for field in fields:
-        action = str(field.get("Action", "")).strip().lower()
+    about = [(field, str(field.get("Action", "")).strip().lower()) for field in fields]
+    if not any(action for _, action in about):
+        raise Unreadable(f"mail {number} is a report that names nobody; enter what it says by CSV")
+    for field, action in about:
         if not action:
             continue  # the fields about the whole message
         if action not in _ACTIONS:
