@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -347,3 +348,47 @@ def test_the_tax_query_gives_the_numbers_of_the_source(world: CustodyWorld, tmp_
 
 def test_the_media_of_this_world_are_those_of_the_copies(world: CustodyWorld) -> None:
     assert {str(world.media[name]) for name in COPIES} == world.disks.keys()
+
+
+class _KilledError(BaseException):
+    """The process ends here."""
+
+
+def test_killed_at_every_write_flush_and_rename_of_a_copy(
+    world: CustodyWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any kill the same command goes on, and what counts was read back whole."""
+    world.refusal()
+    world.receive()
+    calls = {"left": -1}
+
+    def dying(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            calls["left"] -= 1
+            if calls["left"] == 0:
+                raise _KilledError
+            return real(*arguments, **named)
+
+        return call
+
+    for name in ("write", "fsync", "rename"):
+        monkeypatch.setattr(os, name, dying(getattr(os, name)))
+    kills = 0
+    for stop in (*range(1, 24), *range(24, 400, 9)):
+        shutil.rmtree(world.job.path / "custody" / "copies", ignore_errors=True)
+        for path in world.media.values():
+            for file in path.iterdir():
+                file.unlink()
+        calls["left"] = stop
+        try:
+            world.copy()
+            break
+        except _KilledError:
+            kills += 1
+            calls["left"] = -1
+            whole = world.archived.sha256
+            for path in world.media.values():
+                sealed = path / world.archived.file
+                assert not sealed.exists() or hashlib.sha256(sealed.read_bytes()).hexdigest() == whole
+    assert kills >= 25
+    assert missing(world.job, world.bench.agent.public) == []

@@ -112,4 +112,11 @@ def images(tmp_path: Path) -> Iterator[list[Path]]:
 def test_two_images_on_one_disk_are_one_medium(images: list[Path], tmp_path: Path) -> None:
     one, two = images
     assert one.stat().st_dev != two.stat().st_dev
-    assert disks_of(one) == disks_of(two) == disks_of(tmp_path)
+    try:
+        below = disks_of(tmp_path)
+    except Refused:  # in a container that hides its disks, nothing on it counts either
+        for image in images:
+            with pytest.raises(Refused):
+                disks_of(image)
+        return
+    assert disks_of(one) == disks_of(two) == below
