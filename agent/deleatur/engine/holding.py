@@ -141,7 +141,13 @@ def told(hold: Hold) -> str:
 
 
 def real_path(url: str) -> str:
-    """Return the path of a URL with all links resolved; "" where it is none of this host."""
+    """Return the path of a URL with all links resolved; "" where it is none of this host.
+
+    Raises:
+        Refused: no file can have that name.
+    """
+    if is_local(url) and "\0" in path_of(url):
+        raise Refused("the path of a target's URL holds a null byte, and no file can; correct it")
     return os.path.realpath(path_of(url)) if is_local(url) else ""
 
 
