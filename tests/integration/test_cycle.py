@@ -174,3 +174,23 @@ def test_a_cycle_killed_anywhere_drafts_the_next_job_once_and_whole(office: Offi
         assert sorted(p.name for p in office.jobs.iterdir()) == ["shop", "shop.2"]
         assert read_plan(JobDirectory(office.jobs / "shop.2")).plan.targets[0].units
     assert office.ids("customer") == [2, 3, 4]
+
+
+def test_the_next_job_finds_the_files_of_the_one_before(office: Office) -> None:
+    (office.jobs / "shop").mkdir(parents=True)
+    (office.jobs / "shop" / "people.txt").write_text("1\n3\n")
+    head = office.text.partition("[[target.select]]")[0].replace(office.url, "sqlite:../../crm.sqlite")
+    where = 'where = [{ column = "id", operator = "in", values_from = "people.txt" }]'
+    directory = JobDirectory(office.jobs / "shop")
+    content = f'{head}[[target.select]]\ntable = "customer"\n{where}\n'
+    directory.write_once(directory.job, content.encode())
+    office.bench.plan(directory)
+    office.bench.approve(directory)
+    office.bench.run(directory)
+    assert office.ids("customer") == [2, 3, 4, 5, 6]
+    office.change("UPDATE orders SET signed_on = '2026-01-01', accepted_on = '2026-02-01'")
+    assert office.states() == [("shop", "drafted")]
+    follower = JobDirectory(office.jobs / "shop.2")
+    office.bench.approve(follower)
+    office.bench.run(follower)
+    assert office.ids("customer") == [2, 4, 5, 6]

@@ -1,5 +1,6 @@
 """The hold register: whoever acts signs, nothing disappears from it, and in doubt everything is held."""
 
+import hashlib
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -9,13 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deleatur.documents.gates import HoldGate, KnownRegister
 from deleatur.documents.hold import Begun, Hold, MatterKind, Placed, Released, Scope
 from deleatur.documents.job import Condition, Selection, Target
+from deleatur.documents.journal import Passed
 from deleatur.engine.register import HoldRegister
 from deleatur.errors import Malformed, Refused
+from deleatur.judge.history import history
 from deleatur.judge.holds import concerns, held_tables
 from deleatur.testing.faults import kill_points, list_calls, run_killed_at
-from deleatur.testing.finished import known_key
+from deleatur.testing.finished import FinishedJob, finished, known_key
 from deleatur.trust.register import read_register, sign_line
 
 LEGAL, COURT_CLERK, FINANCE = (known_key(n, k) for k, n in enumerate(("legal", "clerk", "finance"), 70))
@@ -314,3 +318,30 @@ def test_a_table_is_found_in_any_spelling_and_given_as_the_target_has_it() -> No
     target = Target(id="t", url=CRM, select=(Selection(table="public.Customer"), Selection(table="chat")))
     assert held_tables(Scope(place=CRM, table="customer"), target) == ("public.Customer",)
     assert held_tables(Scope(place=CRM, table="orders"), target) == ()
+
+
+GATE = HoldGate(
+    register=KnownRegister(file="/etc/holds.jsonl", head="5e" * 32, entries=3, holds=()),
+    policies=(),
+    matters=0,
+)
+
+
+def asked(*entries: int) -> FinishedJob:
+    """Return a finished job whose register had so many entries each time that it was asked."""
+    job = finished(gates=(GATE,))
+    at = next(n for n, event in enumerate(job.events) if isinstance(event, Passed))
+    passes = [
+        Passed(gate="holds", digest="5e" * 32, counts=(("entries", n), ("open", 0), ("matters", 0)))
+        for n in entries
+    ]
+    return job.with_events([*job.events[:at], *passes, *job.events[at + 1 :]])
+
+
+def test_no_certificate_rests_on_a_register_that_became_shorter() -> None:
+    for job in (asked(3, 3), asked(3, 5)):
+        told = history(job.plan, hashlib.sha256(job.plan_bytes).hexdigest(), job.entries)
+        assert told.passed["holds"][0].digest == "5e" * 32
+    job = asked(5, 4)
+    with pytest.raises(Refused, match="holds: rests on less than it did before"):
+        history(job.plan, hashlib.sha256(job.plan_bytes).hexdigest(), job.entries)
