@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from deleatur.archive.age import new_identity
-from deleatur.archive.media import Medium
 from deleatur.documents.declared import decode_declaration
 from deleatur.engine import handing, keeping
 from deleatur.engine.directory import JobDirectory
@@ -135,7 +134,7 @@ class Company:
         for path in self.media.values():
             path.mkdir(parents=True)
         for module in (handing, keeping):
-            patch.setattr(module, "medium_of", self._medium_of)
+            patch.setattr(module, "disks_of", self._disks_of)
         patch.setattr(notice_gate, "uptime", self.bench.uptime)
         self.sql(
             "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, mobile TEXT, since TEXT)",
@@ -171,8 +170,9 @@ class Company:
             (made.path / f"{custodian}.pub").write_bytes(public_pem(key.public))
         return made
 
-    def _medium_of(self, path: Path) -> Medium:
-        return Medium(file_system=path.stat().st_dev, disks=(f"SERIAL-{path.name}",))
+    def _disks_of(self, path: Path) -> tuple[str, ...]:
+        """Tell the disks that this world has, in place of the one disk of the test machine."""
+        return (f"SERIAL-{path.name}",)
 
     def sql(self, *statements: str) -> None:
         with closing(sqlite3.connect(self.database)) as database:
