@@ -285,7 +285,10 @@ def _wait_until_closed(names: list[HeldName], patience: float) -> None:
         while not _closed(name):
             if time.monotonic() >= end:
                 users = usage().users.get((name.device, name.inode), ())
-                by = ", ".join(f"{command} ({pid})" for pid, command in users) or "a process not seen here"
+                by = (
+                    ", ".join(f"{command} ({pid})" for pid, command in users)
+                    or "this process, or one not seen here"
+                )
                 raise Transient(f"{name.unit} was given up and is still open in {by}; try again")
             time.sleep(_POLL)
 
