@@ -87,6 +87,7 @@ def test_three_folders_on_one_disk_never_pass_and_receipts_are_taken_in(office: 
     for name in ("alice", "bob"):
         office.call("approve", "job", "--key", f"keys/{name}.key", "--digest", digest)
     assert "no receipt of records" in office.refused("run", "job")
+    assert json.loads(office.call("status", "job", "--json"))["state"] == "archived-unreceived"
     archive = "job/archive/close-shop-crm.tar.age"
     signed = ("--custodian", "records", "--key", "keys/records.key", "--identity", "key.txt", "--out", "r")
     office.call("custody", "receipt", archive, *signed)

@@ -14,8 +14,9 @@ from deleatur.cli.picture import show_state
 @as_json_option
 def command(job: Path, as_json: bool) -> None:
     """Say how far JOB is, and what comes next. Reads only."""
+    from deleatur.documents.gates import CustodyGate
     from deleatur.engine.jobs import read_plan, state_of
-    from deleatur.judge.fold import next_action
+    from deleatur.judge.fold import PassGate, next_action
 
     directory = job_directory(job)
     if not directory.plan.exists():
@@ -26,6 +27,8 @@ def command(job: Path, as_json: bool) -> None:
     progress = state_of(directory, approved)
     upcoming = next_action(approved.plan, progress)
     state = "certified" if progress.certified else "running or stopped" if progress.started else "planned"
+    if isinstance(upcoming, PassGate) and isinstance(upcoming.gate, CustodyGate):
+        state = "archived-unreceived"
     following = type(upcoming).__name__.lower() if upcoming is not None else ""
     if as_json:
         steps = {

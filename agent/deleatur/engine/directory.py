@@ -35,6 +35,7 @@ class JobDirectory:
         self.spool = self.path / "spool.bin"
         self.digest_key = self.path / "digest.key"
         self.token_key = self.path / "token.key"
+        self.custody = self.path / "custody"
         self.records = self.path / RECORDS
         self.residue = self.path / "residue.json"
 
@@ -59,7 +60,7 @@ class JobDirectory:
 
     def _require_plain(self) -> None:
         """Refuse links and devices where the job has its files: they would be read or destroyed elsewhere."""
-        folders = (self.approvals, self.archive, self.certificate)
+        folders = (self.approvals, self.archive, self.certificate, self.custody)
         inside = [file for folder in (self.approvals, self.archive) for file in _listed(folder)]
         files = (
             self.job,

@@ -62,7 +62,7 @@ def written_by_jobs(directory: JobDirectory) -> tuple[Path, ...]:
         directory.spool,
         directory.digest_key,
         directory.token_key,
-        directory.path / "custody",
+        directory.custody,
         directory.residue,
         directory.archive,
         directory.approvals,
