@@ -256,5 +256,19 @@ def test_a_clean_archive_passes() -> None:
     assert found.report().found == 0
 
 
+def test_what_is_random_names_nobody() -> None:
+    clean = [
+        "13812345678" + "ab" * 16,
+        "order 13812345-1381-4234-8567-138123456789 sent",
+        "to age1" + "q13812345678" * 4,
+        "x",
+    ]
+    rules, originals, table = kept(clean)
+    found = search(rules, originals)
+    found.clear("people", {n: pa.array(v) for n, v in originals.items()}, table)
+    found.check_document("challenge.txt", ("13812345678" + "0f" * 20).encode())
+    found.check_document("data/leak-scan.json", b'{\n "searched": 13812345678,\n "found": 0\n}')
+
+
 def test_there_are_fifty_kinds() -> None:
     assert len(TEXTS) + len(DOCUMENTS) + 5 >= 50

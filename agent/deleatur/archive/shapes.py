@@ -1,5 +1,6 @@
 """Find identifiers by their shape inside texts of an archive, whoever they belong to. Pure."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,12 @@ from deleatur.desensitize.redaction import redacted
 from deleatur.documents.detection import Detector
 
 _LOOSE = frozenset({"person-name", "postal-address", "date-of-birth", "other"})  # found by words around them
+_RANDOM = (
+    re.compile(  # digests, identifiers by chance and keys hold telephone numbers by chance, and name nobody
+        r"(?<![0-9A-Za-z])(?:[0-9a-f]{32,}|[0-9A-F]{32,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+        r"|age1[0-9a-z]{20,})(?![0-9A-Za-z])"
+    )
+)
 _SURE = 0.8  # least confidence
 _WHOLE = 0.8  # of a value: a column of such values is kept by rule, and by decision
 _NEVER_WHOLE = frozenset({"credential", "payment-secret"})
@@ -20,7 +27,8 @@ def identifiers(array: Any, detectors: Sequence[Detector]) -> str:
 
     if kind_of(array.type) == "bytes":
         array = arrow().array([_text(value) for value in array.to_pylist()], arrow().string())
-    distinct = text_of(array).unique().drop_null()
+    bare = [None if v is None else _RANDOM.sub("#", v) for v in text_of(array).unique().to_pylist()]
+    distinct = arrow().array(bare, arrow().string()).unique().drop_null()
     changed = redacted(distinct, (), detectors)
     found: set[str] = set()
     for text, after in zip(distinct.to_pylist(), changed.to_pylist(), strict=True):
