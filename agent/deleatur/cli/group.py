@@ -24,6 +24,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "status": "Say how far a job is.",
     "custody": "Keep archives: copies, receipts, keys that several people share.",
     "verify": "Check a certificate offline, with public keys only.",
+    "stamp": "Ask others when a certificate was there, and keep their time stamps.",
     "show": "Show a certificate to a person.",
     "destruction": "Check and sign the record of what others destroyed.",
     "controls": "List law by law what a job shows, and what it does not.",

@@ -36,7 +36,7 @@ def bundle_job(
         Invalid: the certificate or a record does not verify, or there is a link.
     """
     sources: dict[str, Path] = {}
-    for inside in (directory.certificate, directory.records):
+    for inside in (directory.certificate, directory.records, directory.stamps):
         if inside.is_dir():
             _add(sources, inside.name, inside)
     if not sources:

@@ -17,6 +17,7 @@ from deleatur.errors import Refused
 
 _MODE = 0o600  # a job names places; nobody else needs to know them
 MAX_APPROVAL = 1 << 20  # bytes
+STAMPS = "stamps"  # of time-stamp authorities, over the certificate
 RECORDS = "records"  # of what others destroyed: docs/spec/attested.md
 
 
@@ -37,6 +38,7 @@ class JobDirectory:
         self.token_key = self.path / "token.key"
         self.custody = self.path / "custody"
         self.records = self.path / RECORDS
+        self.stamps = self.path / STAMPS
         self.residue = self.path / "residue.json"
 
     @contextmanager

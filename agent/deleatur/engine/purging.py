@@ -71,6 +71,7 @@ def written_by_jobs(directory: JobDirectory) -> tuple[Path, ...]:
         directory.plan_signature,
         directory.journal,
         directory.records,
+        directory.stamps,
         directory.certificate,
     )
 

@@ -34,6 +34,7 @@ from deleatur.trust.dsse import IN_TOTO, MAX_ENVELOPE, decode_envelope, seal, si
 from deleatur.trust.folder import ENVELOPE as CERTIFICATE
 from deleatur.trust.folder import named_keys, read_statement
 from deleatur.trust.keys import SigningKey, public_pem
+from deleatur.trust.stamp import MAX_ROOTS, MAX_STAMP, Stamp, verify_stamp
 from deleatur.trust.untrusted import UntrustedFolder
 from deleatur.trust.verification import Verification, first_difference, verify
 
@@ -61,6 +62,7 @@ class _Parts:
 
     certificates: tuple[Verification, ...]
     records: tuple[tuple[str, records.VerifiedRecord], ...]  # by folder
+    stamps: Mapping[str, Stamp]  # by path without its ending
 
     def keys(self) -> list[PublicKey]:
         """Return every key that one of the parts names as its signer."""
@@ -110,7 +112,7 @@ def _fill(folder: Path, sources: Mapping[str, Path], key: SigningKey, at: str) -
     named = named_keys([key.public, *parts.keys()])
     _write_all(folder, {f"keys/{name}.pub": public_pem(public) for name, public in named.items()})
     names = {public.spki: name for name, public in named.items()}
-    text = bundle_instructions(key.public, _signers(folder, parts), names)
+    text = bundle_instructions(key.public, _signers(folder, parts), names, parts.stamps)
     _write_all(folder, {VERIFY: text.encode()})
     listed = {name: inside.measure(name).sha256 for name in inside.names()}
     manifest = "".join(f"{digest}  {name}\n" for name, digest in sorted(listed.items())).encode()
@@ -201,7 +203,18 @@ def _parts(where: Path, names: Sequence[str], trusted: Sequence[PublicKey] | Non
     jobs |= {one.statement.predicate.job for _, one in found} - {""}
     if len(jobs) > 1:
         raise Invalid(f"its parts belong to different jobs: {', '.join(sorted(jobs))}")
-    return _Parts(tuple(certificates), tuple(found))
+    return _Parts(tuple(certificates), tuple(found), _stamps(UntrustedFolder(where), names))
+
+
+def _stamps(folder: UntrustedFolder, names: Sequence[str]) -> dict[str, Stamp]:
+    """Verify every time stamp under the roots that lie beside it; whether to trust those, others judge."""
+    found = {}
+    for name in sorted({name.rpartition(".")[0] for name in names if name.startswith("stamps/")}):
+        with _named(name):
+            response = folder.read(f"{name}.tsr", MAX_STAMP)
+            envelope = folder.read(f"certificate/{CERTIFICATE}", MAX_ENVELOPE)
+            found[name] = verify_stamp(response, envelope, folder.read(f"{name}.pem", MAX_ROOTS))
+    return found
 
 
 def _require_rested(folder: UntrustedFolder, parts: _Parts, manifest: bytes) -> None:

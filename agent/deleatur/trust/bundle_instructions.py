@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from deleatur.documents.plan import PublicKey
 from deleatur.trust.dsse import IN_TOTO
 from deleatur.trust.instructions import signature_check
+from deleatur.trust.stamp import Stamp
 
 _HEAD = """\
 How to check this bundle with programs that are not ours
@@ -52,12 +53,20 @@ _RECORD_REST = """
     jq -r '.subject[] | .digest.sha256 + "  {folder}/" + .name' "$work/body" | sha256sum -c --strict
     jq -r '.predicate | .state, .assurance, .sentences[].text' "$work/body"
 """
+_STAMP = """
+5. {name}: the certificate was there at {at}, says an authority in whom you trust by its root
+   certificate: the copy here is for your convenience. Its certificates are judged as of that time.
+
+    envelope=certificate/certificate.dsse.json
+    openssl ts -verify -data "$envelope" -in {name}.tsr -CAfile {name}.pem -attime {unix}
+"""
 
 
 def bundle_instructions(
     maker: PublicKey,
     records: Mapping[str, tuple[tuple[int, PublicKey], ...]],
     file_names: Mapping[str, str],
+    stamps: Mapping[str, Stamp],
 ) -> str:
     """Return the text of VERIFY.txt.
 
@@ -65,6 +74,7 @@ def bundle_instructions(
         maker: the key that signs the bundle.
         records: for each record's envelope, which of its signatures is by which party.
         file_names: the name of each key's file in keys/, without its ending, by its SPKI.
+        stamps: time stamps over the certificate, by their path without its ending.
     """
     parts = [_HEAD.replace("{length}", str(len(IN_TOTO))).replace("{type}", IN_TOTO)]
     parts.append(signature_check("bundle.dsse.json", 0, maker, file_names[maker.spki]))
@@ -74,4 +84,6 @@ def bundle_instructions(
         parts.append(_RECORD.replace("{folder}", folder).replace("{envelope}", envelope))
         parts += [signature_check(envelope, n, key, file_names[key.spki]) for n, key in signers]
         parts.append(_RECORD_REST.replace("{folder}", folder))
+    for name, stamp in stamps.items():
+        parts.append(_STAMP.format(name=name, at=stamp.at, unix=stamp.unix))
     return "".join(parts)
