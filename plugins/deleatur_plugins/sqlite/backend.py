@@ -209,11 +209,12 @@ class SqliteBackend(Backend):
             return contents_of(files)
 
     def bystanders(self) -> Iterator[bytes]:
-        """Yield the declarations and every row that is not selected, by table and row number."""
+        """Yield the declarations and every row that is not selected, then those rows as they are stored."""
         if self._target.select:
             with self._content() as content:
                 for _, part in content.bystanders():
                     yield part
+                yield from content.joined()
 
     @contextmanager
     def _content(self) -> Iterator[Content]:

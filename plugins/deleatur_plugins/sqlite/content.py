@@ -15,6 +15,7 @@ from typing import Any
 
 from deleatur.api import Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
 from deleatur_plugins.sqlite.connecting import Text
+from deleatur_plugins.sqlite.joined import Joined
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 from deleatur_plugins.sqlite.selecting import Selector
 
@@ -105,7 +106,9 @@ class Content:
 
     def _digest(self, unit: str, table: Table, numbers: str) -> str:
         key = self._secrets["digest-key"]
-        rows = keyed_digest_of_set(key, self._rows(table, f"IN (SELECT id FROM temp.{numbers})"))
+        rows = keyed_digest_of_set(
+            key, self._rows(table, f"WHERE t0.{table.rowid} IN (SELECT id FROM temp.{numbers})")
+        )
         return keyed_digest(key, unit.encode("utf-8", "surrogateescape"), rows.encode())
 
     def application_id(self) -> int:
@@ -188,14 +191,23 @@ class Content:
             yield "schema", b"declared " + statement
         for table in self.schema.kept():
             yield table.name, b"table " + table.name.encode("utf-8", "surrogateescape")
-            numbers = next((c.numbers for c in self.choices if c.table == table), None)
-            condition = None if numbers is None else f"NOT IN (SELECT id FROM temp.{numbers})"
-            for row in self._rows(table, condition):
+            for row in self._rows(table, self._kept(table)):
                 yield table.name, row
         for name in _HOUSEKEEPING:
             if name in self.schema.tables:
                 for row in self._connection.execute(f"SELECT name, seq FROM main.{name} ORDER BY name"):
                     yield name, encoded(row)
+
+    def joined(self) -> Iterator[bytes]:
+        """Yield every kept row once more as it is stored, values side by side, and its index entries."""
+        joined = Joined(self._connection)
+        for table in self.schema.kept():
+            if table.kind == "table":
+                yield from joined.rows(table, self._kept(table))
+
+    def _kept(self, table: Table) -> str:
+        numbers = next((c.numbers for c in self.choices if c.table == table), None)
+        return "" if numbers is None else f"WHERE t0.{table.rowid} NOT IN (SELECT id FROM temp.{numbers})"
 
     def fingerprint(self) -> dict[str, str]:
         """Return, for each table, a digest of what must stay; kept in memory only."""
@@ -205,11 +217,10 @@ class Content:
             digest.update(len(part).to_bytes(8, "big") + part)
         return {table: digest.hexdigest() for table, digest in digests.items()}
 
-    def _rows(self, table: Table, condition: str | None) -> Iterator[bytes]:
+    def _rows(self, table: Table, where: str) -> Iterator[bytes]:
         number = [f"t0.{table.rowid}"] if table.rowid else []
         shown = () if table.content == "" else table.columns  # a contentless index shows no content
         columns = ", ".join([*number, *(f"t0.{quoted(c)}" for c in shown)])
-        where = "" if condition is None else f"WHERE t0.{table.rowid} {condition}"
         for row in self._connection.execute(
             f"SELECT {columns} FROM {table.sql} AS t0 {where} ORDER BY {table.order}"
         ):
