@@ -534,6 +534,31 @@ def test_a_job_without_its_end_and_one_with_an_archive_are_not_purged(job: JobDi
         purge_job(job, clock("2040-01-01"))
 
 
+def test_a_folder_as_of_a_purge_that_was_cut_short_lets_nothing_go_early(job: JobDirectory) -> None:
+    (job.path / ".purged").mkdir()
+    with pytest.raises(Refused, match=f"kept until {LAST}"):
+        purge_job(job, clock(LAST))
+    assert job.certificate.is_dir()
+    assert job.records.is_dir()
+
+
+def test_a_purge_that_was_cut_between_two_parts_goes_on(
+    job: JobDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, to: Path) -> None:
+        if path == job.records:
+            raise KeyboardInterrupt
+        os.rename(path, to)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            purge_job(job, clock(AFTER))
+    assert not job.plan.exists()
+    purge_job(job, clock(AFTER))
+    assert not job.path.exists()
+
+
 def test_a_purge_that_was_cut_short_goes_on(job: JobDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(_path: Path) -> None:
         raise KeyboardInterrupt

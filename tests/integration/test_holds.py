@@ -21,7 +21,7 @@ from deleatur.testing.workbench import Workbench, signing_key
 from deleatur.trust.verification import verify
 from deleatur_plugins.sqlite import SqliteBackend
 
-from .hold_worlds import HEAD, LEGAL, Crm, legal_hold
+from .hold_worlds import HEAD, LEGAL, POLICY, Crm, legal_hold
 
 PEOPLE = [f"Ottilie Canary-{n} ottilie.{n}@example.org".encode() for n in range(4)]
 CLERK = signing_key("clerk", 81)
@@ -307,6 +307,15 @@ def test_an_amount_that_is_not_known_is_not_paid(crm: Crm) -> None:
     crm.change("UPDATE invoice SET open_cents = NULL WHERE customer_id = 5")
     crm.bench.whole(crm.text)
     assert crm.ids("customer") == [2, 3, 4, 5]
+
+
+def test_a_matter_of_a_place_behind_a_link_holds_in_the_place_itself(tmp_path: Path) -> None:
+    (tmp_path / "v2").mkdir()
+    crm = Crm(tmp_path / "v2")
+    (tmp_path / "current").symlink_to("v2")
+    crm.policy.write_text(POLICY.replace("URL", f"sqlite://{tmp_path}/current/crm.sqlite"))
+    crm.bench.whole(crm.text)
+    assert crm.ids("customer") == [2, 3, 4]
 
 
 def test_a_table_that_no_matter_speaks_of_is_refused_and_so_is_the_whole_database(crm: Crm) -> None:

@@ -14,6 +14,7 @@ from deleatur.documents.gates import HoldGate, KnownRegister
 from deleatur.documents.hold import Begun, Hold, MatterKind, Placed, Released, Scope
 from deleatur.documents.job import Condition, Selection, Target
 from deleatur.documents.journal import Passed
+from deleatur.engine.holding import resolved_place
 from deleatur.engine.register import HoldRegister
 from deleatur.errors import Malformed, Refused
 from deleatur.judge.history import history
@@ -165,6 +166,13 @@ def test_no_change_of_a_byte_goes_unnoticed(data: st.DataObject) -> None:
     assert len(read.lines) == 2
 
 
+def test_a_changed_key_id_of_the_last_line_does_not_go_unnoticed() -> None:
+    at = SIGNED.rindex(b"SHA256:") + 20
+    other = b"A" if SIGNED[at : at + 1] != b"A" else b"B"
+    with pytest.raises(Malformed, match="not signed by the key of legal"):
+        read_register(SIGNED[:at] + other + SIGNED[at + 1 :], KEYS)
+
+
 def _signed() -> bytes:
     content = b""
     for act in (Placed(hold=a_hold("a"), values=""), Released(hold="a", reason="settled")):
@@ -289,6 +297,9 @@ CRM = "sqlite:///srv/shop/crm.sqlite"
         ("postgresql://db", "postgresql://db/other", "", True),
         ("postgresql://db/shop", "mariadb://other/shop", "", False),
         ("sqlite://localhost/srv/shop/crm.sqlite", CRM, "", True),
+        ("postgresql://127.0.0.1/shop", "postgresql://app@localhost:5433/shop", "", True),
+        ("postgresql:///shop", "postgresql://[::1]/shop", "", True),
+        ("file:///srv/a%23b", "sqlite:///link", "/srv/a#b/crm.sqlite", True),
         ("http://[broken", CRM, "", True),
     ],
 )
@@ -304,14 +315,47 @@ def test_a_job_is_held_by_its_name_and_an_empty_scope_holds_everything() -> None
     assert concerns(Scope(), None, "b", CRM, "")
 
 
+@pytest.mark.parametrize(
+    ("held", "job", "expected"),
+    [
+        ("shop", "shop.2", True),
+        ("shop.2", "shop.3", True),
+        ("shop.2", "shop", False),
+        ("shop", "shop.b", False),
+        ("shop", "shopping", False),
+    ],
+)
+def test_a_hold_on_a_job_holds_those_that_go_on_with_it(held: str, job: str, *, expected: bool) -> None:
+    assert concerns(Scope(job=held), None, job, CRM, "") is expected
+
+
 def test_a_link_to_a_place_is_that_place(tmp_path: Path) -> None:
-    register = HoldRegister(tmp_path / "holds.jsonl", KEYS)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     hold = a_hold("a", Scope(place=f"file://{tmp_path}/link/crm.sqlite"))
     url = f"sqlite://{tmp_path}/real/crm.sqlite"
     assert not concerns(hold.scope, None, "j", url, "")
-    assert concerns(hold.scope, register.resolved(hold), "j", url, "")
+    assert concerns(hold.scope, resolved_place(hold.scope.place or ""), "j", url, "")
+
+
+def test_a_link_to_a_place_with_an_odd_name_is_that_place(tmp_path: Path) -> None:
+    (tmp_path / "re#al%41").mkdir()
+    (tmp_path / "link").symlink_to("re#al%41")
+    url = f"sqlite://{tmp_path}/re%23al%2541/crm.sqlite"
+    place = f"file://{tmp_path}/link/crm.sqlite"
+    assert concerns(Scope(place=place), resolved_place(place), "j", url, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "Ottilie \n", " Ottilie\n", "Ottilie\u200b\n", "Ottilie\n\nWillibald\n", "\ufeff\ufeffO\n"],
+)
+def test_a_values_file_that_would_hold_nobody_is_refused(register: HoldRegister, content: str) -> None:
+    (register.path.parent / "people.txt").write_text(content, encoding="utf-8")
+    where = (Condition(column="name", operator="in", values_from="people.txt"),)
+    with pytest.raises(Refused, match=r"people\.txt"):
+        register.place(a_hold("a", Scope(place=CRM, table="customer", where=where)), LEGAL, clock)
+    assert register.read().holds == ()
 
 
 def test_a_table_is_found_in_any_spelling_and_given_as_the_target_has_it() -> None:

@@ -64,6 +64,13 @@ def hold() -> Made:
             swap(HOLD, b'place = "sqlite:///srv/shop/crm.sqlite"\n', b""),
         ),
         (
+            "place-relative",
+            "bad-value",
+            "$.scope.place",
+            "jobs name stores by absolute URLs, so this would hold nothing",
+            swap(HOLD, b"sqlite:///srv/shop/crm.sqlite", b"sqlite:crm.sqlite"),
+        ),
+        (
             "rows-of-no-table",
             "missing-key",
             "$.scope",

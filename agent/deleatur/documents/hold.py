@@ -16,6 +16,7 @@ from deleatur.documents.place import Count, Digest, Frozen, Instant, KeyedDigest
 from deleatur.documents.plan import PublicKey
 from deleatur.documents.rules import (
     Fault,
+    absolute_url,
     faults_of_conditions,
     personal_text,
     raise_all,
@@ -122,6 +123,8 @@ def faults_of_hold(hold: Hold, where: str) -> Iterator[Fault]:
     scope = hold.scope
     if scope.job is not None and scope.place is not None:
         yield Fault("contradiction", f"{where}.scope", "one job or one place is held, not both")
+    if scope.place is not None:
+        yield from absolute_url(scope.place, f"{where}.scope.place")
     if scope.table is not None and scope.place is None:
         yield Fault("missing-key", f"{where}.scope", "a table needs the place in which it lies")
     if scope.where and scope.table is None:

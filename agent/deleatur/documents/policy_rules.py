@@ -4,7 +4,6 @@ A rule that names what nobody knows would never speak, and records would go that
 misspelt class, source or date is refused, never skipped.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import pairwise
@@ -20,11 +19,10 @@ from deleatur.documents.policy import (
     Pack,
     Protection,
 )
-from deleatur.documents.rules import Fault, faults_of_conditions, raise_all, twice
+from deleatur.documents.rules import Fault, absolute_url, faults_of_conditions, raise_all, twice
 
 MAX_POLICY = 1 << 20  # bytes, as a job
 MAX_COMPARED = 4  # in one matter: 16 cases
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://?[^ ]")
 _NEEDS = {"archive": "retention", "hold": "matters", "erase-now": "after"}
 
 
@@ -127,9 +125,7 @@ def _rule(rule: DispositionRule, where: str) -> Iterator[Fault]:
 def _matter(matter: Matter, where: str) -> Iterator[Fault]:
     yield from faults_of_conditions(matter.where, f"{where}.where")
     yield from twice([*(r.table for r in matter.holds), *matter.spares], where, "table")
-    if not _URL.match(matter.place):
-        what = "name the store by its absolute URL, as jobs do: another name would hold nothing"
-        yield Fault("bad-value", f"{where}.place", what)
+    yield from absolute_url(matter.place, f"{where}.place")
     for n, reach in enumerate(matter.holds):
         if (reach.column is None) != (reach.by is None):
             what = "`column` and `by` go together: the two columns that have the same values"

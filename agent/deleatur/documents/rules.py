@@ -41,6 +41,7 @@ _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://?[^ ]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986 §3.1, lower case only
 
 
@@ -329,6 +330,13 @@ def real_date(text: str, where: str) -> Iterator[Fault]:
         date.fromisoformat(text)
     except ValueError:
         yield Fault("bad-value", where, "no such date")
+
+
+def absolute_url(text: str, where: str) -> Iterator[Fault]:
+    """Yield a fault unless `text` names a store as the targets of a plan are named."""
+    if not _ABSOLUTE.match(text):
+        what = "name the store by its absolute URL, as jobs do: another name would hold nothing"
+        yield Fault("bad-value", where, what)
 
 
 def twice(names: Iterable[str], where: str, key: str = "") -> Iterator[Fault]:

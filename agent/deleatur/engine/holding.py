@@ -24,7 +24,7 @@ from deleatur.engine.reading import decoding
 from deleatur.engine.register import HoldRegister
 from deleatur.errors import Refused, Unsupported
 from deleatur.holding import HeldTable
-from deleatur.judge.holds import concerns, held_tables, is_local, path_of, same_table
+from deleatur.judge.holds import concerns, held_tables, is_local, path_of, same_table, url_of
 from deleatur.judge.matters import matters_of, rows_of
 from deleatur.trust.register import Register
 
@@ -76,7 +76,8 @@ class HeldNow:
                 reasons.append(f"{target.id}: {told(hold)}")
             else:
                 rows += rows_of(hold, with_values_in(hold.scope.where, self._folder()), target)
-        open_matters = matters_of(target, real_path(target.url), self.matters)
+        resolved = {matter.place: resolved_place(matter.place) for matter in self.matters}
+        open_matters = matters_of(target, real_path(target.url), self.matters, resolved)
         rows += open_matters.rows
         names = [h.id for h in (*target.hold, *rows)]
         reasons += [
@@ -104,11 +105,11 @@ class HeldNow:
 
     def about(self, job: str, url: str, path: str) -> Iterator[Hold]:
         """Yield every open hold of the register that is about a target."""
-        register = self.sources.register
-        if register is None or self.register is None:
+        if self.register is None:
             return
         for stood in self.register.open:
-            resolved = register.resolved(stood.hold)
+            place = stood.hold.scope.place
+            resolved = None if place is None else resolved_place(place)
             paths = {path, real_path(url)}
             if any(concerns(stood.hold.scope, resolved, job, url, p) for p in paths):
                 yield stood.hold
@@ -149,6 +150,11 @@ def real_path(url: str) -> str:
     if is_local(url) and "\0" in path_of(url):
         raise Refused("the path of a target's URL holds a null byte, and no file can; correct it")
     return os.path.realpath(path_of(url)) if is_local(url) else ""
+
+
+def resolved_place(place: str) -> str | None:
+    """Return the URL of a place with all links resolved; None where it is no path of this host."""
+    return url_of(os.path.realpath(path_of(place))) if is_local(place) else None
 
 
 def identity_path(planned: PlannedTarget) -> str:

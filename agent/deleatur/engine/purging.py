@@ -16,7 +16,7 @@ from deleatur.trust.bundle import certificate_issuers
 from deleatur.trust.record import party_keys, verify_record
 from deleatur.trust.verification import verify
 
-_PURGED = ".purged"  # holds what was being removed, in case it is cut short
+_PURGED = ".purged"  # holds what was being removed, in case it is cut short; alone it proves nothing
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def purge_job(directory: JobDirectory, clock: Clock) -> Purged:
     """
     with directory.locked():
         trash = directory.path / _PURGED
-        last = "" if trash.is_dir() else _last_day(directory)
+        begun = trash.is_dir() and not any(path.exists() for path in written_by_jobs(directory))
+        last = "" if begun else _last_day(directory)
         today = f"{clock():%Y-%m-%d}"
         if last and today <= last:
             raise Refused(f"the records in {directory.path} are kept until {last}; purge them after that day")

@@ -20,7 +20,8 @@ from deleatur.engine.lines import DurableLines
 from deleatur.engine.reading import decoding, read_plain
 from deleatur.errors import Malformed, Refused
 from deleatur.judge.fingerprint import spki_bytes
-from deleatur.judge.holds import Standing, is_local, path_of
+from deleatur.judge.holds import Standing
+from deleatur.judge.selecting import listed_values
 from deleatur.sanitize.digest import keyed_digest
 from deleatur.trust.keys import SigningKey
 from deleatur.trust.register import Register, read_register, sign_line
@@ -64,10 +65,12 @@ class HoldRegister:
         """Add a hold; it counts when this returns.
 
         Raises:
-            Refused: a hold of this id was placed before, a values file is missing, or the key may
-                not sign in this register.
+            Refused: a hold of this id was placed before, a values file is missing or would hold nobody,
+                or the key may not sign in this register.
         """
         values = self._values_digest(hold)
+        for name in values_files(hold.scope):
+            _require_values(name, read_plain(self.path.parent / name, MAX_VALUES))
         register = self._act(Placed(hold=hold, values=values), key, clock)
         return next(s for s in register.holds if s.hold.id == hold.id)
 
@@ -125,13 +128,6 @@ class HoldRegister:
         if not register.lines:
             raise _counts_as_hold(f"the hold register {self.path} is empty")
         return register
-
-    def resolved(self, hold: Hold) -> str | None:
-        """Return a hold's place with all links resolved; None where it is no path of this host."""
-        place = hold.scope.place
-        if place is None or not is_local(place):
-            return None
-        return f"file://{os.path.realpath(path_of(place))}"
 
     def _act(self, act: AnyAct, key: SigningKey, clock: Clock) -> Register:
         self._require_known(key)
@@ -196,6 +192,23 @@ def _require_possible(register: Register, act: AnyAct, key: SigningKey) -> None:
             raise Refused(f"the hold {name} is released already")
         case Released(hold=name) if key.public.spki in {k.spki for k in known[name].released_by}:
             raise Refused(f"{key.key_id} has released {name} already; another key must release it too")
+
+
+def _require_values(name: str, content: bytes) -> None:
+    """See that each line of a values file can be met: what nobody sees in it would hold nobody.
+
+    Raises:
+        Refused: there is no line, or one with white space around it or a mark that is not shown.
+    """
+    lines = [*listed_values({f"values:{name}": content}, name)]
+    if not lines:
+        raise Refused(f"{name[:80]!r} has no line, so nobody would be on hold; write one value a line")
+    for number, line in enumerate(lines, 1):
+        if line != line.strip() or not line.isprintable():
+            raise Refused(
+                f"line {number} of {name[:80]!r} has white space around it or a mark that is not shown, "
+                "and would hold nobody; write the value alone"
+            )
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -4,15 +4,20 @@ Rules kept: in doubt a hold concerns: a place holds what lies in it and what it 
 the scheme, user or port of the URL; a line that cannot follow from those before breaks the register.
 """
 
+import ipaddress
 import posixpath
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from deleatur.documents.hold import BY_TWO, Begun, Hold, Line, Placed, Released, Scope
 from deleatur.documents.job import Target
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Malformed
+
+_NUMBERED = re.compile(r"(.+)\.([0-9]{1,6})")  # how `deleatur cycle` names the job after the first
+_OWN_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 
 
 @dataclass(frozen=True)
@@ -81,17 +86,29 @@ def concerns(scope: Scope, resolved: str | None, job: str, url: str, path: str) 
         path: of the target as its identity has it, with links resolved; "" if it has none.
     """
     if scope.job is not None:
-        return scope.job == job
+        (held, first), (name, number) = _numbered(scope.job), _numbered(job)
+        return name == held and number >= first
     if scope.place is None:
         return True
     return concerns_place(scope.place, resolved, url, path)
 
 
+def _numbered(job: str) -> tuple[str, int]:
+    """Return the name and number of a job in the row of those that go on with one another."""
+    found = _NUMBERED.fullmatch(job)
+    return (found[1], int(found[2])) if found else (job, 1)
+
+
 def concerns_place(place: str, resolved: str | None, url: str, path: str) -> bool:
     """Say whether a place is that of a target, lies in it, or has it inside."""
     held = [place, *([resolved] if resolved is not None else [])]
-    targets = [url, *([f"file://{path}"] if path.startswith("/") else [])]
+    targets = [url, *([url_of(path)] if path.startswith("/") else [])]
     return any(_overlap(_place(one), _place(other)) for one in held for other in targets)
+
+
+def url_of(path: str) -> str:
+    """Return the URL of an absolute path: a `%` or `#` in the name of a file is part of that name."""
+    return f"file://{quote(path, errors='surrogateescape')}"
 
 
 def is_local(url: str) -> bool:
@@ -111,7 +128,15 @@ def _place(url: str) -> tuple[str, str]:
         host = (parts.hostname or "").casefold()
     except ValueError:
         return "", "/"
-    return "" if host == "localhost" else host, _normal(parts)
+    return "" if _is_own(host) else host, _normal(parts)
+
+
+def _is_own(host: str) -> bool:
+    """Say whether a name or an address leads back to this host, whoever asks (RFC 6890 §2.2)."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.rstrip(".") in _OWN_NAMES
 
 
 def _normal(parts: SplitResult) -> str:

@@ -4,7 +4,7 @@ Rules kept: silence is refused: a selected table that a matter of its store neit
 stops the plan, and so does a hold that cannot be told by rows; where a value is missing, a matter is open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,18 +22,21 @@ class Widened:
     reasons: tuple[str, ...]
 
 
-def matters_of(target: Target, path: str, matters: Sequence[Matter]) -> Widened:
+def matters_of(
+    target: Target, path: str, matters: Sequence[Matter], resolved: Mapping[str, str | None]
+) -> Widened:
     """Return the rows of a target that open matters hold.
 
     Args:
         target: with an absolute URL.
         path: its path with links resolved; "" where it is none of this host.
         matters: of the operator's policies.
+        resolved: the place of each matter with links resolved; None where it is no path of this host.
     """
     rows: list[HeldRows] = []
     reasons: list[str] = []
     for matter in matters:
-        if not concerns_place(matter.place, None, target.url, path):
+        if not concerns_place(matter.place, resolved[matter.place], target.url, path):
             continue
         if not target.select:
             reasons.append(

@@ -12,7 +12,7 @@ from deleatur.documents.codec import MAX_LINE, decode_canonical, encode_json
 from deleatur.documents.hold import AnyAct, Line, decode_line
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Invalid, Malformed
-from deleatur.judge.fingerprint import spki_bytes
+from deleatur.judge.fingerprint import key_id, spki_bytes
 from deleatur.judge.holds import Standing, standing
 from deleatur.trust.dsse import Envelope, decode_envelope, seal, unseal
 from deleatur.trust.keys import SigningKey
@@ -70,7 +70,7 @@ def read_register(content: bytes, keys: Sequence[PublicKey], former: Sequence[Pu
 
 
 def _verified(envelope: bytes, known: set[bytes]) -> Line:
-    decode_canonical(envelope, Envelope, limit=MAX_LINE)
+    parsed = decode_canonical(envelope, Envelope, limit=MAX_LINE)
     opened = decode_envelope(envelope)
     line = decode_line(opened.payload)
     try:
@@ -79,6 +79,6 @@ def _verified(envelope: bytes, known: set[bytes]) -> Line:
         _, signers = unseal(envelope, REGISTER_TYPE, [line.by])
     except Invalid as error:
         raise Malformed(str(error), kind="unsigned", where="$.by") from None
-    if len(opened.signatures) != 1 or not signers:
+    if [signature.keyid for signature in parsed.signatures] != [key_id(line.by)] or not signers:
         raise Malformed(f"not signed by the key of {line.by.name}", kind="unsigned", where="$.by")
     return line
