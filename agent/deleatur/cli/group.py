@@ -23,6 +23,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "resume": "Go on with a job that was stopped.",
     "status": "Say how far a job is.",
     "custody": "Keep archives: copies, receipts, keys that several people share.",
+    "drill": "Open archives for trial once a year, and keep the record of it.",
     "verify": "Check a certificate offline, with public keys only.",
     "stamp": "Ask others when a certificate was there, and keep their time stamps.",
     "show": "Show a certificate to a person.",
