@@ -51,6 +51,7 @@ name = "people"
 reason = "other"
 authority = "a test"
 requested_by = "tester"
+without_notice = "nobody of these people exists"
 """
 JOB = f"""{HEAD}
 [datamap]

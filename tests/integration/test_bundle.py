@@ -67,6 +67,7 @@ schema = "deleatur/job/v1"
 name = "shelf"
 reason = "other"
 authority = "a test"
+without_notice = "nobody of these people exists"
 requested_by = "tester"
 [datamap]
 file = "../datamap.toml"
@@ -377,8 +378,12 @@ def test_a_job_rests_on_records_and_its_certificate_says_so(tmp_path: Path) -> N
     bench.approve(directory)
     bench.run(directory)
     checked = verify(directory.certificate, [BENCH_AGENT.public], 1, None).certificate
-    assert [condition.gate for condition in checked.conditions] == ["datamap", "records"]
-    counts = {counted.name: counted.count for counted in checked.conditions[1].counts}
+    assert [condition.gate for condition in checked.conditions] == [
+        "datamap",
+        "without-notice",
+        "records",
+    ]
+    counts = {counted.name: counted.count for counted in checked.conditions[2].counts}
     assert counts == {"records": 2, "exceptions": 1, "late": 1}
     told = {one.sentence.id for one in checked.exceptions if one.target_id == "processors-2026"}
     assert told == {"record-exceptions"}

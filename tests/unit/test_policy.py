@@ -83,6 +83,7 @@ certificate_retention_years = 12
 
 [custody]
 retain_until = "2060-12-31"
+without_copies = "a test"
 
 [[custody.custodian]]
 name = "records-office"
@@ -328,12 +329,18 @@ def test_without_a_map_nothing_is_said_to_be_fine() -> None:
     assert "not-mapped" in [r.kind for r in remarks_on_job(a_job(), PACKS, elsewhere, TODAY)]
 
 
-def test_a_mapped_job_that_tells_nobody_is_noted() -> None:
+def test_an_archive_in_one_place_needs_a_reason() -> None:
+    silent = a_job(JOB.replace('without_copies = "a test"\n', ""))
+    assert "one-place" in [r.kind for r in remarks_on_job(silent, PACKS, a_map("DE"), TODAY)]
+    assert "one-place" not in [r.kind for r in remarks_on_job(a_job(), PACKS, a_map("DE"), TODAY)]
+
+
+def test_a_mapped_job_that_tells_nobody_is_refused() -> None:
     peopled = a_map("DE")
     peopled = structs.replace(peopled, place=tuple(structs.replace(p, people=3) for p in peopled.place))
 
     def noted(job: Job, datamap: DataMap) -> list[str]:
-        return [r.kind for r in remarks_on_job(job, PACKS, datamap, TODAY)]
+        return [r.kind for r in remarks_on_job(job, PACKS, datamap, TODAY) if r.severity == "error"]
 
     assert "nobody-told" in noted(a_job(), peopled)
     assert "nobody-told" not in noted(a_job(), a_map("DE"))  # nobody's records lie there

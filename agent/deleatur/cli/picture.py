@@ -49,6 +49,8 @@ def show_plan(approved: Approved, to: TextIO) -> None:
     tail += [Text(f"  · {printable(limit)}") for limit in limits]
     tail += [Text(), Text("digest of this plan:"), Text(f"sha256:{approved.digest}", style="bold")]
     rests = [_marked(f"rests on   {_safe(gate_in_words(gate))}") for gate in plan.gates]
+    if plan.custody is not None and plan.custody.without_copies is not None:
+        rests.append(_marked(f"no copies  of the archive: {_safe(plan.custody.without_copies)}"))
     picture = Group(head, *rests, *(line for target in plan.targets for line in _planned(target)), *tail)
     title = f"plan of {_safe(plan.job)}"
     console(to).print(Panel(picture, title=title, title_align="left", border_style="yellow"))

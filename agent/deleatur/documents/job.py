@@ -137,6 +137,7 @@ class Custody(Frozen, frozen=True):
     retain_until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
     custodian: Annotated[tuple[Custodian, ...], Meta(min_length=1, max_length=16)]
     copy: Annotated[tuple[ArchiveCopy, ...], Meta(max_length=16)] = ()
+    without_copies: Text | None = None  # why the archive lies with the job only: approvers see it
     laws: tuple[Code, ...] = ()  # of the records that are archived
     packs: tuple[Text, ...] = ()  # policies of the operator's own, beside those that ship
     transfer: tuple[Transfer, ...] = ()

@@ -178,6 +178,11 @@ def _custody(custody: Custody, where: str) -> Iterator[Fault]:
     if len(custody.custodian) == 1 and custody.custodian[0].shares is None:
         what = "one key that is lost loses the archive: name a second custodian, or share the identity"
         yield Fault("one-custodian", f"{where}.custodian", what)
+    if custody.without_copies is not None:
+        yield from personal_text(custody.without_copies, f"{where}.without_copies")
+        if custody.copy:
+            what = "there are copies, so there is nothing to say about their absence"
+            yield Fault("contradiction", f"{where}.without_copies", what)
     if custody.copy:
         yield from _copies(custody, where)
     elif custody.laws or custody.packs or custody.transfer:

@@ -83,6 +83,8 @@ def remarks_on_job(
     mapped = [jurisdiction_of(places[t.url]) for t in job.target if t.url in places]
     codes = "+".join(dict.fromkeys(mapped)) or UNKNOWN
     yield from _remarks_on_term(job, codes, packs)
+    if mapped:
+        yield from _remarks_on_copies(job)
     yield from _remarks_on_notice(
         job, sum(places[t.url].people for t in job.target if t.url in places), codes, packs
     )
@@ -261,7 +263,18 @@ def _remarks_on_notice(job: Job, people: int, codes: str, packs: Sequence[Pack])
             f"people are told {demand.value} days before their records go: add [notice], or say why not by "
             "without_notice"
         )
-        yield Remark("note", "nobody-told", f"job {job.name}", what, demand.sources)
+        yield Remark("error", "nobody-told", f"job {job.name}", what, demand.sources)
+
+
+def _remarks_on_copies(job: Job) -> Iterator[Remark]:
+    """Yield that the archive would lie in one place only."""
+    archived = any(target.archive for target in job.target)
+    if archived and job.custody is not None and not job.custody.copy and job.custody.without_copies is None:
+        what = (
+            "the archive would lie with the job only: add three copies on two kinds of medium, one of them "
+            "elsewhere, as [[custody.copy]], or say why not by custody.without_copies"
+        )
+        yield Remark("error", "one-place", f"job {job.name}", what)
 
 
 def _remarks_on_term(job: Job, jurisdiction: str, packs: Sequence[Pack]) -> Iterator[Remark]:

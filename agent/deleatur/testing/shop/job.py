@@ -12,6 +12,7 @@ name = "close-shop"
 reason = "retention-expired"
 authority = "Shareholders' resolution 2026-4: the shop closes; open complaints are settled first"
 requested_by = "sales-operations"
+without_notice = "all customers are invented, so there is nobody to tell"
 
 [policy]
 approvals = 2
@@ -22,6 +23,7 @@ needles = 50000  # values to search for: enough for every one
 
 [custody]
 retain_until = "2056-12-31"  # invoices of Chinese customers: thirty years
+without_copies = "a shop for trying things out: all of it lies on one disk"
 
 [[custody.custodian]]
 name = "accounting-archive"
