@@ -38,6 +38,7 @@ from deleatur.engine.registry import record_digest, scheme_of
 from deleatur.engine.walk import Crew, Walk
 from deleatur.errors import Refused
 from deleatur.judge import fold
+from deleatur.judge.asked import missing_in
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.planning import Authors, Seen, planning
 from deleatur.trust.approval import approvals_that_count, approve, require_planner, sign_plan
@@ -275,8 +276,14 @@ def _require_known_planner(plan: Plan, known: Sequence[PublicKey]) -> None:
 
 
 def _require_same_job(directory: JobDirectory, plan: Plan) -> None:
-    if hashlib.sha256(directory.read_job()).hexdigest() != plan.job_digest:
+    """Refuse a plan of another job, and one that leaves out what its job asks: it may be written by hand."""
+    content = directory.read_job()
+    if hashlib.sha256(content).hexdigest() != plan.job_digest:
         raise Refused("job.toml changed since the plan, and what was approved is the plan; make a new job")
+    with decoding("job.toml"):
+        missing = [*missing_in(plan, decode_job(content))]
+    if missing:
+        raise Refused(f"the plan does not have what job.toml asks for: {', '.join(missing)}; make a new job")
 
 
 def state_of(directory: JobDirectory, approved: Approved) -> fold.Progress:

@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from deleatur.documents.gates import HoldGate, KnownRegister
 from deleatur.documents.journal import Passed
 from deleatur.documents.plan import Plan
@@ -43,6 +45,8 @@ def pass_holds(gate: HoldGate, context: Context) -> Passed:
         counts = (("entries", len(register.lines)), ("open", len(register.open)), *counts)
     elif now.register is not None:
         raise Refused("the plan was made without the hold register that the settings name; plan again")
+    if reasons := [*_not_kept(now, context)]:
+        raise Refused("; ".join(reasons))
     return Passed(gate=gate.name, digest=digest, counts=counts)
 
 
@@ -66,6 +70,16 @@ def _new_holds(known: KnownRegister, now: HeldNow, context: Context) -> Iterator
         for hold in now.about(context.job, target.target.url, identity_path(target)):
             if hold.id not in planned:
                 yield f"{target.id}: {told(hold)}, placed after the plan; plan again, or have it released"
+
+
+def _not_kept(now: HeldNow, context: Context) -> Iterator[str]:
+    """Name what holds rows that the plan does not keep: its gate alone says nothing of rows."""
+    for target in context.pending:
+        wanted, reasons = now.widen(context.job, replace(target.target, hold=()))
+        yield from reasons
+        missing = [rows.id for rows in wanted.hold if rows not in target.target.hold]
+        if missing:
+            yield f"{target.id}: the plan does not keep the rows that {', '.join(missing)} holds; plan again"
 
 
 class HoldWatch:
