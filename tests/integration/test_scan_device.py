@@ -12,6 +12,7 @@ import pytest
 from deleatur.documents.place import Surface
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner, SurfaceFinding
+from deleatur.sanitize.techniques import TECHNIQUES
 
 pytestmark = pytest.mark.root
 
@@ -96,6 +97,19 @@ def test_deleted_files_are_seen_on_the_device_until_their_blocks_are_overwritten
     assert (zeroed.scan.hits, zeroed.seen) == (0, frozenset())
     assert zeroed.scan.size == 32 * MIB
     assert naive(image) == 0
+
+
+def test_a_formatted_device_is_not_an_erased_one(tmp_path: Path) -> None:
+    image = image_of(tmp_path / "image", 32 * MIB)
+    with loop(image) as device:
+        run("mkfs.ext4", "-q", "-E", "nodiscard", device)
+        with mounted(device, tmp_path / "mnt") as folder:
+            (folder / "customers").write_bytes(b"\n".join(VALUES))
+        run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", device)
+        with mounted(device, tmp_path / "mnt") as folder:
+            assert scan(folder).scan.hits == 0
+        assert scan(device).scan.seen > len(VALUES) // 2
+    assert not {"format", "mkfs", "quick-format"} & TECHNIQUES.keys()  # no way of ours to erase
 
 
 def test_a_stale_cache_of_the_device_is_not_believed(ext4: tuple[Path, Path, Path]) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import time
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -70,6 +71,22 @@ def test_hard_cases_are_found_under_their_own_type() -> None:
                 missed.append((case["id"], label["type"]))
     assert labels >= 300
     assert len(missed) <= FORGIVEN * labels, missed
+
+
+def test_of_each_type_hardly_anything_is_found_that_is_not_labelled() -> None:
+    right: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for case in CASES:
+        for span in spans(case["text"], known=case.get("known", ())):
+            labelled = any(
+                label["type"] == span.type and label["start"] < span.end and span.start < label["end"]
+                for label in case["labels"]
+            )
+            (right if labelled else wrong)[span.type] += 1
+    assert len(right) >= 15
+    precision = {kind: right[kind] / (right[kind] + wrong[kind]) for kind in right | wrong}
+    assert {kind: share for kind, share in precision.items() if share < 0.9} == {}
+    assert sum(wrong.values()) <= 0.02 * sum(right.values()), wrong
 
 
 def test_look_alikes_stay() -> None:
