@@ -277,6 +277,15 @@ def test_a_maker_cannot_leave_out_the_map(shown: Path) -> None:
     assert "the data map that the job rested on is not in the bundle" in invalid(shown)
 
 
+def test_a_file_that_is_called_as_the_list_would_call_the_map_is_not_the_map(shown: Path) -> None:
+    digest = hashlib.sha256((shown / "map" / "datamap.toml").read_bytes()).hexdigest()
+    shutil.rmtree(shown / "map")
+    (shown / "added" / f"{digest}  map").mkdir(parents=True)
+    (shown / "added" / f"{digest}  map" / "datamap.toml").write_text("")
+    relisted(shown)
+    assert "the data map that the job rested on is not in the bundle" in invalid(shown)
+
+
 def test_the_record_of_another_job_is_not_bundled(job: JobDirectory, tmp_path: Path) -> None:
     shutil.rmtree(job.records / "yard")
     other = DESTRUCTION.replace('operator = "op-7"\n', 'operator = "op-7"\njob = "another"\n')

@@ -1,9 +1,11 @@
 """Draft the job that erases one person: rows of databases by values that tell them apart from all others.
 
 Rules kept: the values stand in files beside the job and nowhere else; a draft selects exactly the rows
-that were found, proven by reading the tables once more; what no backend erases by rows is named.
+that were found, proven by reading the tables once more and by asking the store; what no backend erases by
+rows is named.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ from deleatur.documents.job import Condition, Job, Mapped, Selection, Target
 from deleatur.documents.toml import encode_toml
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.mapped import Row, read_mapped
-from deleatur.engine.opening import Registry
+from deleatur.engine.opening import KEY_SIZE, Registry
+from deleatur.engine.registry import scheme_of
 from deleatur.engine.subjects import Found, Part
 from deleatur.errors import Refused
 from deleatur.judge.roles import key_text
@@ -40,6 +43,7 @@ class _Chosen:
     part: Part
     column: str
     values: tuple[str, ...]
+    whole_numbers: bool
 
 
 def draft_job(
@@ -62,10 +66,7 @@ def draft_job(
     if not parts:
         raise Refused("no database holds a row of this person; there is no job to draft")
     chosen = [*_choose(datamap, parts, registry)]
-    files = {
-        f"values-{number:03}.txt": "".join(f"{value}\n" for value in each.values).encode()
-        for number, each in enumerate(chosen, 1)
-    }
+    files = {f"values-{number:03}.txt": _content(each) for number, each in enumerate(chosen, 1)}
     content = (encode_toml(_job(request, chosen, [*files]))).encode()
     decode_job(content)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,12 +86,7 @@ def _job(request: Request, chosen: Sequence[_Chosen], files: Sequence[str]) -> J
     urls: dict[str, str] = {}
     for each, file in zip(chosen, files, strict=True):
         urls[each.part.place.id] = each.part.place.url
-        selections.setdefault(each.part.place.id, []).append(
-            Selection(
-                table=each.part.table.name,
-                where=(Condition(column=each.column, operator="in", values_from=file),),
-            )
-        )
+        selections.setdefault(each.part.place.id, []).append(_selection(each, file))
     return Job(
         schema="deleatur/job/v1",
         name=request.name,
@@ -119,15 +115,45 @@ def _choose(datamap: DataMap, parts: Sequence[Part], registry: Registry) -> Iter
     read_mapped(datamap, registry, visit)
     for part in parts:
         count = counts[part.place.id, part.table.name]
-        fitting = [n for n in _usable(part) if count[n] == len(part.rows)]
-        if not fitting:
+        fitting = [_chosen(part, n) for n in _usable(part) if count[n] == len(part.rows)]
+        fitting.sort(key=lambda each: not each.whole_numbers)
+        each = next((each for each in fitting if _selected(each, registry) == len(part.rows)), None)
+        if each is None:
             raise Refused(
                 f"{part.place.id}/{part.table.name} has no column that tells these rows from all others, or "
                 "it changed meanwhile; write this selection by hand"
             )
-        number = min(fitting, key=lambda n: (not all(isinstance(r[n], int) for r in part.rows), n))
-        values = dict.fromkeys(key_text(row[number]) for row in part.rows)
-        yield _Chosen(part, part.table.field[number].name, tuple(values))
+        yield each
+
+
+def _chosen(part: Part, number: int) -> _Chosen:
+    values = dict.fromkeys(key_text(row[number]) for row in part.rows)
+    whole = all(isinstance(row[number], int) for row in part.rows)
+    return _Chosen(part, part.table.field[number].name, tuple(values), whole)
+
+
+def _selected(each: _Chosen, registry: Registry) -> int:
+    """Ask the store itself how many rows it selects: it may take other letters for the same than we do.
+
+    To the collations that MariaDB creates tables with, `Müller` is `Muller`.
+    """
+    target = Target(id="draft", url=each.part.place.url, select=(_selection(each, "values"),))
+    kind, _ = registry(scheme_of(target.url))
+    known = {"digest-key": secrets.token_bytes(KEY_SIZE), "values:values": _content(each)}
+    backend = kind.open(target, known)
+    try:
+        return backend.inspect().size
+    finally:
+        backend.close()
+
+
+def _selection(each: _Chosen, file: str) -> Selection:
+    where = (Condition(column=each.column, operator="in", values_from=file),)
+    return Selection(table=each.part.table.name, where=where)
+
+
+def _content(each: _Chosen) -> bytes:
+    return "".join(f"{value}\n" for value in each.values).encode()
 
 
 def _usable(part: Part) -> list[int]:

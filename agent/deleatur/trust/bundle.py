@@ -153,7 +153,7 @@ def verify_bundle(where: Path, trusted: Sequence[PublicKey], threshold: int) -> 
     names = [name for name in folder.names() if name not in (MANIFEST, ENVELOPE)]
     _require_listed(folder, names, manifest)
     parts = _parts(where, names, trusted)
-    _require_rested(folder, parts, manifest)
+    _require_rested(folder, parts, names)
     again = _statement(parts, maker, said.made_at, manifest)
     if again != body:
         raise Invalid(f"the bundle does not say what is in it: {first_difference(body, again)}")
@@ -217,13 +217,14 @@ def _stamps(folder: UntrustedFolder, names: Sequence[str]) -> dict[str, Stamp]:
     return found
 
 
-def _require_rested(folder: UntrustedFolder, parts: _Parts, manifest: bytes) -> None:
+def _require_rested(folder: UntrustedFolder, parts: _Parts, names: Sequence[str]) -> None:
     """Ask that a job is shown with the very map, ledger and records that its certified plan rested on."""
     shown = {one.sha256 for _, one in parts.records}
+    maps = {folder.measure(name).sha256 for name in names if name.startswith("map/")}
     plans = [decode_plan(folder.read("certificate/plan.json", MAX_PLAN)) for _ in parts.certificates]
     for gate in (gate for plan in plans for gate in plan.gates):
         match gate:
-            case MapGate() if f"{gate.digest}  map/".encode() not in manifest:
+            case MapGate() if gate.digest not in maps:
                 raise Invalid("the data map that the job rested on is not in the bundle")
             case NoticeGate() if folder.measure(_LEDGER, lines=gate.entries).sha256 != gate.digest:
                 raise Invalid("the ledger of notices in the bundle is not the one that the job rested on")
