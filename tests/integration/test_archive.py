@@ -480,6 +480,17 @@ def test_any_kept_rows_read_back_from_both_forms(tmp_path: Path, rows: list[tupl
     assert "data/tables/table-1/part-00001.csv" in opened.members
 
 
+def test_numbers_that_grow_side_by_side_are_no_leak(tmp_path: Path) -> None:
+    # read backwards, INV-2023-100010 holds 100013202, which is the key of another row
+    rows = [{"id": 100_000_000 + n, "number": f"INV-2023-{100_000 + n}"} for n in range(14_000)]
+    rules = {"id": Rule(rule="drop"), "number": Rule(rule="keep")}
+    archived = write(tmp_path, {"invoices": rows}, {"invoices": rules})
+    assert archived.tables[0].rows == len(rows)
+    leaking = [{"id": 100_000_000 + n, "number": f"INV-{100_000_000 + n}"} for n in range(100)]
+    with pytest.raises(Refused, match=r"invoices\.number would carry original values of invoices\.id"):
+        write(tmp_path / "second", {"invoices": leaking}, {"invoices": rules})
+
+
 def test_bag_with_a_changed_extra_or_missing_member_is_refused() -> None:
     tar = make_bag("bag", {"data/a.txt": b"one"}, {"README.txt": b"two"}, "Custodian: x\n")
     name, members = read_bag(tar)

@@ -232,15 +232,21 @@ class LeakSearch:
 
     def _disguised(self, array: Any) -> tuple[Any, "npt.NDArray[np.int64]"]:
         """Return the other readings of the values that may have some, and the row of each."""
-        encoded = array.dictionary_encode()
+        words = array.dictionary_encode().dictionary
+        plain = spellings.plain(words).to_numpy(zero_copy_only=False).astype(bool)
         found: list[bytes] = []
         owners: list[int] = []
-        for number, value in enumerate(encoded.dictionary.to_pylist()):
+        for number in np.flatnonzero(~plain).tolist():
+            value = words[number].as_py()
             content = value if isinstance(value, bytes) else value.encode()
             others = spellings.readings(content) if len(content) >= SHORTEST else set()
             found += others
             owners += [number] * len(others)
-        return arrow().array(found, arrow().binary()), np.array(owners, np.int64)
+        joined = spellings.folded(words.filter(arrow().array(plain))).cast(arrow().binary())
+        return (
+            arrow().concat_arrays([arrow().array(found, arrow().binary()), joined]),
+            np.concatenate([np.array(owners, np.int64), np.flatnonzero(plain)]),
+        )
 
     def _hits(self, array: Any, sought: Fingerprints | None = None) -> Iterator[Hit]:
         for hit in (sought or self._known).find(array):

@@ -10,11 +10,9 @@ from deleatur.desensitize.redaction import redacted
 from deleatur.documents.detection import Detector
 
 _LOOSE = frozenset({"person-name", "postal-address", "date-of-birth", "other"})  # found by words around them
-_RANDOM = (
-    re.compile(  # digests, identifiers by chance and keys hold telephone numbers by chance, and name nobody
-        r"(?<![0-9A-Za-z])(?:[0-9a-f]{32,}|[0-9A-F]{32,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-        r"|age1[0-9a-z]{20,})(?![0-9A-Za-z])"
-    )
+_RANDOM = re.compile(  # digests, UUIDs, keys and fractions hold numbers of cards and telephones by chance
+    r"(?<![0-9A-Za-z.])(?:[0-9a-f]{32,}|[0-9A-F]{32,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+    r"|age1[0-9a-z]{20,}|[0-9]+\.[0-9]{6,}(?:e[+-]?[0-9]{1,3})?)(?![0-9A-Za-z])"
 )
 _SURE = 0.8  # least confidence
 _WHOLE = 0.8  # of a value: a column of such values is kept by rule, and by decision

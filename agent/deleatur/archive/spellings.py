@@ -35,6 +35,8 @@ _OTHER_CODES = (
     "utf-7",
 )
 _PACKED = (b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda")  # gzip, and zlib at its levels
+_PLAIN = "^[A-Za-z]{0,6}[0-9 .,:/_-]{0,40}$"
+_DIGITS_IN_CODE = "(?:[0-9][ :-]?){12}"  # six bytes in hexadecimal
 _SHORTEST_RUN = 6  # digits
 _DEEPEST = 3  # layers of code around a value
 _MOST = 1 << 16  # bytes of a value that are read otherwise, and that something packed may unpack to
@@ -50,6 +52,20 @@ def folded(values: Any) -> Any:
         values = pa.array([_text(v) for v in values.to_pylist()], pa.string())
     plain = pc.replace_substring(pc.utf8_lower(pc.utf8_normalize(values, "NFKC")), "ß", "ss")
     return pc.replace_substring_regex(plain, _BETWEEN, "")
+
+
+def plain(values: Any) -> Any:
+    """Say of each text of an Arrow array whether it is too plain to be in code: `INV-2024-00017`, a date.
+
+    A few letters and then none, without so many digits in a row that they could be hexadecimal: of such
+    a value `folded` is the only other reading.
+    """
+    from pyarrow import compute as pc
+
+    if not arrow().types.is_string(values.type):
+        return pc.fill_null(pc.is_null(values), False)
+    coded = pc.match_substring_regex(values, _DIGITS_IN_CODE)
+    return pc.and_not(pc.match_substring_regex(values, _PLAIN), coded)
 
 
 def readings(value: bytes) -> set[bytes]:
