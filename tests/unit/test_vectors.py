@@ -13,6 +13,7 @@ from deleatur.documents.datamap import decode_datamap
 from deleatur.documents.declared import decode_declaration
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.destruction import decode_destruction
+from deleatur.documents.docket import decode_calendar
 from deleatur.documents.hold import decode_hold
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.documents.ledger import decode_ledger_entry
@@ -22,6 +23,7 @@ from deleatur.documents.vendors import decode_vendors
 from deleatur.errors import Malformed
 from deleatur.testing.finished import known_key
 from deleatur.testing.vectors import Vector, read_vector, read_vectors, vector_text
+from deleatur.trust.docket import read_docket
 from deleatur.trust.dsse import decode_envelope
 from deleatur.trust.folder import read_statement
 from deleatur.trust.register import read_register
@@ -29,6 +31,7 @@ from deleatur.trust.register import read_register
 VECTORS = Path(__file__).parents[1] / "vectors"
 SPECIFICATION = Path(__file__).parents[2] / "docs" / "spec"
 REGISTER_KEYS = [known_key(name, number).public for name, number in (("legal", 70), ("finance", 71))]
+DOCKET_KEYS = [known_key(name, number).public for name, number in (("legal", 70), ("audit", 72))]
 DECODERS: dict[str, Callable[[Vector], object]] = {
     "job": lambda vector: decode_job(vector.document),
     "plan": lambda vector: decode_plan(vector.document),
@@ -42,6 +45,8 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "declared": lambda vector: decode_declaration(vector.document),
     "hold": lambda vector: decode_hold(vector.document),
     "register": lambda vector: read_register(vector.document, REGISTER_KEYS),
+    "calendar": lambda vector: decode_calendar(vector.document),
+    "docket": lambda vector: read_docket(vector.document, DOCKET_KEYS),
     "policy": lambda vector: decode_policy(vector.document),
     "vendors": lambda vector: decode_vendors(vector.document),
     "destruction": lambda vector: decode_destruction(vector.document),
@@ -60,6 +65,7 @@ FOLDERS = (
     "datamap",
     "declared",
     "hold",
+    "docket",
     "policy",
     "vendors",
     "destruction",

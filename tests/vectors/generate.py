@@ -12,6 +12,7 @@ from pathlib import Path
 from certificate_vectors import certificate
 from datamap_vectors import datamap, declared
 from destruction_vectors import attested, destruction, processors, vendors
+from docket_vectors import docket
 from hold_vectors import hold, register
 from job_vectors import job_bad, job_good
 from journal_vectors import journal
@@ -37,6 +38,7 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     attested,
     hold,
     register,
+    docket,
     policy_good,
     policy_bad,
 )

@@ -28,6 +28,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "stamp": "Ask others when a certificate was there, and keep their time stamps.",
     "show": "Show a certificate to a person.",
     "destruction": "Check and sign the record of what others destroyed.",
+    "docket": "Keep requests, complaints and findings: who does them by when, and what was missed.",
     "schedule": "Count the last day of each gate back from the end of business.",
     "controls": "List law by law what a job shows, and what it does not.",
     "bundle": "Put together what shows that a job was done.",

@@ -31,6 +31,14 @@ class Holds(Frozen, frozen=True):
     former: tuple[str, ...] = ()  # public; what they placed holds, what they released does not count
 
 
+class DocketSettings(Frozen, frozen=True):
+    """Requests, complaints and findings with their due times. Paths are relative to `deleatur.toml`."""
+
+    file: str | None = None  # none is kept
+    calendar: str = "calendar.toml"  # which days are worked
+    keys: tuple[str, ...] = ()  # public; may sign in the docket
+
+
 class Agent(Frozen, frozen=True):
     """The whole file."""
 
@@ -38,6 +46,7 @@ class Agent(Frozen, frozen=True):
     keys: Keys
     plugins: Plugins = Plugins()
     holds: Holds = Holds()
+    docket: DocketSettings = DocketSettings()
     roles: dict[Role, tuple[str, ...]] = field(
         default_factory=dict
     )  # role: key files of approvers, relative to this file

@@ -9,6 +9,7 @@ from deleatur.backend import Backend
 from deleatur.documents.agent import Agent
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
 from deleatur.documents.plan import PluginPin, PublicKey, RoleKeys
+from deleatur.engine.docket import DocketFile
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.reading import decoding
 from deleatur.engine.register import HoldRegister
@@ -53,6 +54,14 @@ class Settings:
             return None
         path = Path(os.path.normpath(self.folder / holds.register))
         return HoldRegister(path, self._public(holds.keys), self._public(holds.former))
+
+    def docket(self) -> DocketFile | None:
+        """Return the docket; None if this agent keeps none."""
+        kept = self.agent.docket
+        if kept.file is None:
+            return None
+        path, calendar = (Path(os.path.normpath(self.folder / name)) for name in (kept.file, kept.calendar))
+        return DocketFile(path, self._public(kept.keys), calendar)
 
     def holds(self) -> HoldSources:
         """Return where this agent looks for what holds in every job."""

@@ -4,8 +4,9 @@ Rules: whoever acts signs; a line by a key that this agent does not know breaks 
 nobody can tell what else such a writer did; a torn last line never happened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from deleatur.documents.chain import digest_of_line, links
 from deleatur.documents.codec import MAX_LINE, decode_canonical, encode_json
@@ -20,6 +21,20 @@ from deleatur.trust.keys import SigningKey
 # A name that nobody can own, until the project owns one: docs/adr/0014-type-uris-under-a-reserved-name.md
 REGISTER_TYPE = "https://deleatur.example/hold-register/v1"
 NOTHING = "0" * 64  # what the first line has before it
+
+
+class Signed(Protocol):
+    """What every signed line carries: its place in the chain, and whose it is."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def previous(self) -> str: ...
+    @property
+    def by(self) -> PublicKey: ...
+
+
+SignedLine = TypeVar("SignedLine", bound=Signed)
 
 
 @dataclass(frozen=True)
@@ -64,19 +79,26 @@ def read_register(content: bytes, keys: Sequence[PublicKey], former: Sequence[Pu
     sound = content.rfind(b"\n") + 1
     known = {spki_bytes(key) for key in (*keys, *former)}
     whole = [text + b"\n" for text in content[:sound].split(b"\n")[:-1]]
-    lines = tuple(links(whole, NOTHING, lambda line: _verified(line, known)))
+    lines = tuple(links(whole, NOTHING, lambda line: signed_line(line, REGISTER_TYPE, decode_line, known)))
     digests = tuple(map(digest_of_line, whole))
     return Register(lines, digests, sound, standing(lines, former))
 
 
-def _verified(envelope: bytes, known: set[bytes]) -> Line:
+def signed_line(
+    envelope: bytes, payload_type: str, decode: Callable[[bytes], SignedLine], known: set[bytes]
+) -> SignedLine:
+    """Return what is signed of one line of a register, by the one key that it names.
+
+    Raises:
+        Malformed: it is not canonical, or not signed by a key that is known (SubjectPublicKeyInfo).
+    """
     parsed = decode_canonical(envelope, Envelope, limit=MAX_LINE)
     opened = decode_envelope(envelope)
-    line = decode_line(opened.payload)
+    line = decode(opened.payload)
     try:
         if spki_bytes(line.by) not in known:
             raise Invalid(f"the key that {line.by.name} signed with is not one of this register's")
-        _, signers = unseal(envelope, REGISTER_TYPE, [line.by])
+        _, signers = unseal(envelope, payload_type, [line.by])
     except Invalid as error:
         raise Malformed(str(error), kind="unsigned", where="$.by") from None
     if [signature.keyid for signature in parsed.signatures] != [key_id(line.by)] or not signers:
