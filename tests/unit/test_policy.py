@@ -147,7 +147,15 @@ def kinds(job: Job, datamap: DataMap | None, packs: tuple[Pack, ...] = (*PACKS, 
 
 
 def test_every_pack_that_ships_is_found_in_the_package_and_decoded() -> None:
-    assert set(shipped_names()) == {"china", "default", "eu-germany", "evidence", "tax", "us-california"}
+    assert set(shipped_names()) == {
+        "china",
+        "default",
+        "eu-germany",
+        "evidence",
+        "health",
+        "tax",
+        "us-california",
+    }
     assert [pack.id for pack in PACKS] == list(shipped_names())
     with pytest.raises(Refused, match="no pack is called nosuch; there are: china"):
         shipped(["nosuch"])

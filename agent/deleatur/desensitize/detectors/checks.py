@@ -115,6 +115,13 @@ def pension(number: str) -> bool:
     return sum(p // 10 + p % 10 for p in products) % 10 == int(number[11])
 
 
+def insured(number: str) -> bool:
+    """Say whether the last of the nine digits of a German health insurance number fits (SGB V § 290)."""
+    digits = f"{ord(number[0]) - 64:02d}" + number[1:9]
+    products = (int(d) * (1 + i % 2) for i, d in enumerate(digits))
+    return sum(p // 10 + p % 10 for p in products) % 10 == int(number[9])
+
+
 def day(year: int, month: int, number: int) -> datetime.date | None:
     """Return a day of a year in which somebody may have been born, None if there is no such day."""
     if not _FIRST_YEAR <= year <= _LAST_YEAR:

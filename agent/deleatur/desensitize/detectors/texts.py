@@ -8,6 +8,7 @@ from deleatur.desensitize.detectors import (
     codes,
     credentials,
     dates,
+    health,
     known,
     names,
     numbers,
@@ -24,6 +25,7 @@ _OF_DIGITS: tuple[_Find, ...] = (
     numbers.find,
     codes.find,
     phones.find,
+    health.find,
 )  # nothing of theirs is without a digit
 _OTHERS: tuple[_Find, ...] = (online.find, credentials.find, dates.find, addresses.find, names.find)
 _DIGIT = re.compile("[0-9]")

@@ -62,6 +62,12 @@ TYPES: Mapping[str, TypeInfo] = MappingProxyType(
             "20 CFR 422.103 (United States); VKVV s. 2 (Germany); NIR (France); NINO (United",
             "Kingdom)",
         ),
+        "health-number": _info(
+            "number of an insured person, a patient or a provider in health care",
+            "core",
+            "SGB V s. 290 (Germany: KVNR); CMS (United States: MBI, and NPI by 45 CFR 162.406);",
+            "NHS number by python-stdnum; in China it is the resident ID number",
+        ),
         "e-mail": _info("e-mail address", "sensitive", "RFC 5321 s. 4.1.2, RFC 6531"),
         "ip-address": _info("address of an Internet connection", "sensitive", "RFC 791, RFC 4291"),
         "date-of-birth": _info(
