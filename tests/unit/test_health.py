@@ -1,8 +1,10 @@
 """Numbers of health care, by published examples: found right or wrong, in three languages."""
 
+import pyarrow as pa
 import pytest
 
 from deleatur.desensitize.detectors import TYPES, classify, spans
+from deleatur.desensitize.redaction import redacted
 
 EXAMPLES = [  # number, text around it, whether the form has a check digit
     ("A123456780", "Meine Versichertennummer ist {}.", True),  # KVNR: the example of the GKV's definition
@@ -52,3 +54,10 @@ def test_they_are_core_and_named_in_a_column() -> None:
     assert TYPES["health-number"].level == "core"
     (finding,) = classify(["A123456780", "1EG4-TE5-MK73", "1EG4TE5MK73"], name="insured")
     assert (finding.type, finding.level, finding.count) == ("health-number", "core", 3)
+
+
+@pytest.mark.parametrize(("number", "text", "check"), EXAMPLES)
+def test_redaction_leaves_nothing_of_it(number: str, text: str, check: bool) -> None:
+    (left,) = redacted(pa.array([text.format(number)]), []).to_pylist()
+    assert "[health-number]" in left
+    assert not any(character.isdigit() for character in left)
