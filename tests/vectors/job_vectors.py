@@ -106,6 +106,22 @@ packs = ["house.toml"]
 laws = ["DE"]
 leaves = ["tape-2019"]
 """
+RISK = b"""\
+[target.archive.risk]
+quasi = ["born", "zip"]
+k = 5
+sensitive = "debt"
+l = 2
+suppress = "0.02"
+ladder = [{ column = "born", to = "decade" }, { column = "zip", to = "first-letter" }]
+
+[target.archive.columns]
+born = { rule = "generalise", to = "year" }
+zip = { rule = "generalise", to = "first-3" }
+debt = { rule = "keep" }
+name = { rule = "drop" }
+"""
+MEASURED = JOB[: JOB.index(b"columns = ")] + RISK
 CONDITION = b'{ column = "Country", operator = "=", value = "Germany" }'
 
 
@@ -114,6 +130,7 @@ def job_good() -> Made:
     yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
     yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodians"}, JOB)
     yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
+    yield "job/good-risk", vector_text(good | {"comment": "k and l, a share, a ladder"}, MEASURED)
     records = swap(FILES, b"[[target]]", b'records = ["processors"]\n[[target]]')
     yield "job/good-records", vector_text(good | {"comment": "others destroyed theirs before"}, records)
     yield "job/good-mapped", vector_text(good | {"comment": "it rests on a data map"}, FILES + MAPPED)
@@ -355,6 +372,7 @@ def _job_rules(where: str) -> Made:
     ):
         yield bad(f"job/{name}", kind, place, comment, swap(JOB, old, new))
     yield from _custody()
+    yield from _risk()
     start, end = JOB.index(b"[custody]"), JOB.index(b"[[target]]")
     yield bad(
         "job/no-custodian",
@@ -363,6 +381,40 @@ def _job_rules(where: str) -> Made:
         "who can open the archive?",
         JOB[:start] + JOB[end:],
     )
+
+
+def _risk() -> Made:
+    """One fault each in how far rows may be told apart."""
+    for name, old, new, kind, place, comment in (
+        ("quasi-twice", b'"born", "zip"', b'"born", "born"', "repeated", ".quasi[1].column", "counted twice"),
+        ("quasi-dropped", b'"born", "zip"', b'"born", "name"', "contradiction", ".quasi[1]", "is not there"),
+        ("quasi-unknown", b'"born", "zip"', b'"born", "city"', "contradiction", ".quasi[1]", "has no rule"),
+        ("quasi-none", b'"born", "zip"', b"", "bad-value", ".quasi", "all rows are one group"),
+        (
+            "sensitive-dropped",
+            b'sensitive = "debt"',
+            b'sensitive = "name"',
+            "contradiction",
+            ".sensitive",
+            "",
+        ),
+        ("sensitive-quasi", b'sensitive = "debt"', b'sensitive = "zip"', "contradiction", ".sensitive", ""),
+        ("l-of-nothing", b'sensitive = "debt"\n', b"", "missing-key", "", "values of which column?"),
+        ("k-one", b"k = 5", b"k = 1", "bad-value", ".k", "asks nothing"),
+        ("suppress-all", b'"0.02"', b'"1"', "bad-value", ".suppress", "nothing would be left"),
+        ("ladder-finer", b'to = "decade"', b'to = "year"', "contradiction", ".ladder[0]", "no coarser"),
+        ("ladder-kept", b'{ column = "zip"', b'{ column = "debt"', "contradiction", ".ladder[1]", ""),
+        (
+            "ladder-again",
+            b'"zip", to = "first-letter"',
+            b'"born", to = "decade"',
+            "contradiction",
+            ".ladder[1]",
+            "",
+        ),
+    ):
+        where = f"$.target[0].archive[0].risk{place}"
+        yield bad(f"job/risk-{name}", kind, where, comment, swap(MEASURED, old, new))
 
 
 def _custody() -> Made:

@@ -55,16 +55,16 @@ def write_archive(
 ) -> Archived:
     """Archive what `planned` keeps into `folder` and return the event for the journal.
 
-    Each of `tables` yields the original records of a table anew whenever it is called, and is
-    called twice; one part of one table is in memory at a time. `key` is the job's secret of 32
-    bytes; `challenge` lies in the bag, so that a receipt can show that it was opened. A package that
-    is already there is replaced: until the event is journalled, doing it again is right. But the
-    `earlier` one stays if the same records give the same bag and its file is still the same: copies
+    Each of `tables` yields the original records of a table anew whenever it is called: twice, and
+    more often where k has to hold; one part of one table is in memory at a time. `key` is the job's
+    secret of 32 bytes; `challenge` lies in the bag, so that a receipt can show that it was opened.
+    A package that is already there is replaced: until the event is journalled, doing it again is right. But
+    the `earlier` one stays if the same records give the same bag and its file is still the same: copies
     of it and receipts for it are worth what they were. `detectors` are those of plugins.
 
     Raises:
-        Refused: a rule is missing or does not fit, nothing to archive, a leak, or a recipient that
-            cannot be used.
+        Refused: a rule is missing or does not fit, nothing to archive, a leak, k that cannot be kept, or
+            a recipient that cannot be used.
         Failed: the disk is full, what was read back differs, or the records changed meanwhile.
         Unsupported: pyarrow, numpy or pyrage is not installed.
     """

@@ -17,7 +17,8 @@ EN  This package holds records that must be kept, desensitized. It is a BagIt 1.
     AGE-SECRET-KEY- are the key file: `deleatur custody join`, or any program for SLIP-39 and Bech32.
     Each table is in data/tables twice, in parts: as CSV (UTF-8, first line names, empty = no value,
     "" = empty text) and as Parquet. data/schema.json says what each column is, data/rules.json what
-    was done to it. Keep until {until}; then destroy the keys and every copy.
+    was done to it, data/risk.html, if there, how far rows can still be told apart.
+    Keep until {until}; then destroy the keys and every copy.
 
 DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlichter Form. Es ist ein
     BagIt-1.0-Paket (RFC 8493) in einer tar-Datei, mit age verschlüsselt. Jede dieser Stellen öffnet es:
@@ -31,8 +32,8 @@ DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlicht
     Präfix AGE-SECRET-KEY- die Schlüsseldatei: `deleatur custody join` oder jedes Programm für beides.
     Jede Tabelle steht zweimal, in Teilen, in data/tables: als CSV (UTF-8, erste Zeile Namen,
     leer = kein Wert, "" = leerer Text) und als Parquet. data/schema.json beschreibt die Spalten,
-    data/rules.json, was mit ihnen geschah. Aufbewahren bis {until}; danach die Schlüssel und alle
-    Kopien vernichten.
+    data/rules.json, was mit ihnen geschah, data/risk.html, wenn vorhanden, wie weit sich Zeilen noch
+    unterscheiden lassen. Aufbewahren bis {until}; danach die Schlüssel und alle Kopien vernichten.
 
 中文 本归档包保存依法须保留的记录,已作脱敏处理。格式为 tar 文件中的 BagIt 1.0(RFC 8493),
     用 age 加密。下列任一保管人均可打开:
@@ -46,6 +47,7 @@ DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlicht
     使用 `deleatur custody join`,或任何支持 SLIP-39 与 Bech32 的程序。
     每张表在 data/tables 中有两份(分段):CSV(UTF-8,首行为列名,空 = 无值,"" = 空文本)和 Parquet。
     data/schema.json 说明各列,data/rules.json 说明各列所用的规则。
+    data/risk.html(如有)显示各行仍可被区分的程度。
     保存至 {until};到期后销毁密钥和所有副本。
 """
 _OUTSIDE = """\

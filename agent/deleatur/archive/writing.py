@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -13,6 +14,8 @@ from deleatur.archive.bag import Bag
 from deleatur.archive.hidden import check_hidden
 from deleatur.archive.leaks import LeakSearch
 from deleatur.archive.records import Types, bytes_of, parts
+from deleatur.archive.risk import ArchivedRisk, Watch, reached
+from deleatur.archive.risk_page import risk_page
 from deleatur.desensitize.arrow import kind_of
 from deleatur.desensitize.rules import apply_rules, check_rules, rule_in_words
 from deleatur.documents.detection import Detector
@@ -61,15 +64,24 @@ class Writing:
         self._tables = tables
         self._key = key
         self._types = {name: Types(name) for name in wanted}
-        self._leaks = LeakSearch({name: table.columns for name, table in wanted.items()}, key, detectors)
+        self._rules = {name: dict(table.columns) for name, table in wanted.items()}  # a ladder changes them
+        self._watches = {
+            name: Watch(name, table.risk, table.columns, key)
+            for name, table in wanted.items()
+            if table.risk is not None
+        }
+        self._risks: list[ArchivedRisk] = []
+        self._leaks = LeakSearch(self._rules, key, detectors)
         self._detectors = tuple(detectors)
         self._described: list[DescribedTable] = []
 
     def learn(self) -> None:
         """Read all records once: their types, and what must not be found in the archive.
 
+        Tables with quasi-identifiers are read again, once for each rung of their ladder at most.
+
         Raises:
-            Refused: a rule is missing, there is no record, or a value has no text form.
+            Refused: a rule is missing, there is no record, a value has no text form, or k cannot be kept.
         """
         for name in self._wanted:
             empty = True
@@ -84,6 +96,9 @@ class Writing:
                     f"table {name}: no record to archive; correct its conditions or leave it out of the job"
                 )
         self._leaks.settle()
+        for name, watch in self._watches.items():
+            watch.measure(partial(self._typed, name))
+            self._rules[name].update(watch.rules)
 
     def blocks(self, tags: Mapping[str, bytes], info: str) -> Iterator[bytes]:
         """Read all records again and yield the bag's tar; nothing is yielded that was not looked at before.
@@ -97,17 +112,24 @@ class Writing:
         scan = self._leaks.report()
         description = Description(schema=SCHEMA, tables=tuple(self._described))
         lineage = [
-            {"table": name, "rules": {c: rule_in_words(rule) for c, rule in table.columns.items()}}
-            for name, table in self._wanted.items()
+            {"table": name, "rules": {c: rule_in_words(rule) for c, rule in rules.items()}}
+            for name, rules in self._rules.items()
         ]
-        for path, document in (
-            ("data/leak-scan.json", {"schema": SCHEMA, **msgspec.to_builtins(scan)}),
-            ("data/rules.json", {"schema": SCHEMA, "tables": lineage}),
-            ("data/schema.json", msgspec.to_builtins(description)),
-        ):
+        documents: dict[str, object] = {
+            "data/leak-scan.json": {"schema": SCHEMA, **msgspec.to_builtins(scan)},
+            "data/rules.json": {"schema": SCHEMA, "tables": lineage},
+            "data/schema.json": msgspec.to_builtins(description),
+        }
+        if self._risks:
+            documents["data/risk.json"] = {"schema": SCHEMA, "tables": msgspec.to_builtins(self._risks)}
+        for path, document in documents.items():
             content = _json(document)
             self._leaks.check_document(path, content)
             yield from self._bag.member(path, content)
+        if (
+            self._risks
+        ):  # drawn from risk.json alone, which was looked at: coordinates are like telephone numbers
+            yield from self._bag.member("data/risk.html", risk_page(self._risks).encode())
         for path, content in {**tags, "bag-info.txt": info.encode()}.items():
             self._leaks.check_document(path, content)
         yield from self._bag.end(tags, info)
@@ -116,12 +138,15 @@ class Writing:
         digest, rows = hashlib.sha256(), 0
         paths: tuple[list[str], list[str]] = ([], [])
         columns: tuple[dict[str, str], ...] = ()
+        watch = self._watches.get(name)
         for number, part in enumerate(parts(name, self._tables[name]()), start=1):
             table = self._changed(name, part)
             parquet, csv = forms.to_parquet(table), forms.to_csv(table)
             forms.check_parquet(name, parquet, table)
             forms.check_csv(name, csv, table)
             check_hidden(name, parquet, table)
+            if watch is not None:
+                watch.see(parquet)
             digest.update(parquet)
             rows += table.num_rows
             columns = tuple(
@@ -132,7 +157,11 @@ class Writing:
                 yield from self._bag.member(f"data/{into[-1]}", content)
         if not rows:
             raise Failed(f"table {name}: its records are gone since they were first read; run again")
-        self.written.append(ArchivedRows(table=name, rows=rows, sha256=digest.hexdigest()))
+        risk = None
+        if watch is not None:
+            self._risks.append(watch.end())
+            risk = reached(self._risks[-1])
+        self.written.append(ArchivedRows(table=name, rows=rows, sha256=digest.hexdigest(), risk=risk))
         self._described.append(
             DescribedTable(
                 table=name, rows=rows, parquet=tuple(paths[0]), csv=tuple(paths[1]), columns=columns
@@ -141,12 +170,17 @@ class Writing:
 
     def _changed(self, name: str, part: dict[str, list[Any]]) -> "pa.Table":
         original = self._types[name].table(part)
-        rules = self._wanted[name].columns
         try:
-            result = apply_rules(original, rules, self._key, self._detectors)
+            result = apply_rules(original, self._rules[name], self._key, self._detectors)
         except Refused as refusal:
             raise Refused(f"table {name}, {refusal}") from None
-        return self._leaks.clear(name, _coded(name, part), result)
+        result = self._leaks.clear(name, _coded(name, part), result)
+        return self._watches[name].suppress(result) if name in self._watches else result
+
+    def _typed(self, name: str) -> "Iterator[pa.Table]":
+        """Read the records of a table anew."""
+        for part in parts(name, self._tables[name]()):
+            yield self._types[name].table(part)
 
 
 def _check_rules(name: str, columns: list[str], wanted: ArchivedTable) -> None:

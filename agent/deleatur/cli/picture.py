@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deleatur.cli.output import console, printable, size
-from deleatur.cli.wording import gate_in_words, limit_text, selected
-from deleatur.documents.certificate import Certificate
+from deleatur.cli.wording import gate_in_words, limit_text, risk_in_words, selected
+from deleatur.documents.certificate import Certificate, ReidentificationRisk
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.jobs import Approved
 from deleatur.judge.fold import Progress
@@ -66,7 +66,10 @@ def _planned(target: PlannedTarget) -> list[Text | Table]:
     ]
     if target.held:
         rows.append(("", f"[green]{sum(u.size for u in target.held)}[/] stay"))
-    rows += [("archived", _safe(selected(part))) for part in target.target.archive]
+    for part in target.target.archive:
+        rows.append(("archived", _safe(selected(part))))
+        if part.risk is not None:
+            rows.append(("", _safe(risk_in_words(part.risk))))
     rows.append(("how", _safe(target.technique)))
     lines = Table.grid(padding=(0, 2))
     lines.add_column()
@@ -189,9 +192,16 @@ def _limits(certificate: Certificate) -> Group:
     lines += [Text(f"  · {printable(s.text)}") for s in certificate.known_limits]
     lines.append(Text(f"  · {printable(certificate.copies_not_covered.text)}"))
     for archive in certificate.archives:
+        lines += [Text(printable(f"  · {t.table}: {_reached(t.risk)}")) for t in archive.tables if t.risk]
         tables = ", ".join(f"{t.table} ({t.rows} rows)" for t in archive.tables)
         who = ", ".join(f"{c.name} ({c.opens})" for c in archive.custodians)
         lines.append(
             Text(printable(f"kept: {tables} in {archive.file}, for {who} until {archive.retain_until}"))
         )
     return Group(*lines)
+
+
+def _reached(risk: ReidentificationRisk) -> str:
+    diversity = "" if risk.sensitive is None else f", l = {risk.l} of {risk.sensitive}"
+    coarser = f", {', '.join(risk.generalised)}" if risk.generalised else ""
+    return f"k = {risk.k} over {', '.join(risk.quasi_identifiers)}{diversity}{coarser}. {risk.sentence.text}"

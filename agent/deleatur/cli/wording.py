@@ -14,13 +14,26 @@ from deleatur.documents.gates import (
     RecordGate,
     WithoutNotice,
 )
-from deleatur.documents.job import ArchivedTable, Condition, HeldRows, Selection
+from deleatur.documents.job import ArchivedTable, Condition, HeldRows, RiskLimit, Selection
 from deleatur.judge.sentences import LIMITS
 
 
 def selected(rows: Selection | HeldRows | ArchivedTable) -> str:
     """Return a selection as one line, such as `customers where country = "Germany"`."""
     return rows.table + _where(rows.where)
+
+
+def risk_in_words(limit: RiskLimit) -> str:
+    """Return what must hold in the archive, and what of it goes where it does not, as one line."""
+    diversity = f", with {limit.l} values of {limit.sensitive}" if limit.l is not None else ""
+    share = f"{float(limit.suppress) * 100:g} % of the rows"
+    ladder = ", then ".join(f"{r.column} to {r.to}" for r in limit.ladder)
+    lost = f"erased without being archived where it does not: these columns of up to {share}"
+    return (
+        f"at least {limit.k} rows agree in {', '.join(limit.quasi)}{diversity}"
+        f"{f'; generalised further if need be: {ladder}' if ladder else ''}"
+        f"; {lost if float(limit.suppress) else 'else nothing is archived and nothing goes'}"
+    )
 
 
 def gate_in_words(gate: AnyGate) -> str:

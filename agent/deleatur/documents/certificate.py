@@ -210,12 +210,27 @@ class Sentence(Part, frozen=True):
     text: str
 
 
+class ReidentificationRisk(Part, frozen=True):
+    """How far the archived rows of a table still single somebody out."""
+
+    quasi_identifiers: tuple[str, ...]
+    wanted_k: Count
+    k: Count  # rows in the smallest group that agrees in all quasi-identifiers
+    sensitive: str | None
+    wanted_l: Count | None
+    l: Count | None  # noqa: E741  (fewest values of the sensitive column in a group)
+    suppressed_rows: Count
+    generalised: tuple[str, ...]  # columns that were made coarser than their rule, `born to decade`
+    sentence: Sentence  # what became of the suppressed values
+
+
 class ArchivedTableReference(Part, frozen=True):
     """One table of an archive."""
 
     table: str
     rows: Count
     digest: Digest
+    risk: ReidentificationRisk | None  # None: not measured
 
 
 class Keeper(Part, frozen=True):

@@ -85,12 +85,33 @@ class Rule(Frozen, frozen=True):
     domain: Name | None = None  # for rules with a key: columns of different domains never share a token
 
 
+class Coarser(Frozen, frozen=True):
+    """A rung of the ladder: generalise a column further than its rule does."""
+
+    column: Text
+    to: Literal["year", "five-years", "decade", "first-letter", "first-2", "thousands"]
+
+
+class RiskLimit(Frozen, frozen=True):
+    """How far the kept columns together may single somebody out, and what gives way where they do."""
+
+    quasi: Annotated[tuple[Text, ...], Meta(min_length=1, max_length=5)]  # quasi-identifiers
+    k: Annotated[int, Meta(ge=2, le=1000)]  # rows at least that agree in all of them
+    sensitive: Text | None = None  # a column of which each such group has `l` different values
+    l: Annotated[int, Meta(ge=2, le=1000)] | None = None  # noqa: E741  (the letter of the literature)
+    suppress: Annotated[str, Meta(pattern=r"^0(\.[0-9]{1,6})?\Z")] = "0"  # share of rows that may lose them
+    ladder: Annotated[
+        tuple[Coarser, ...], Meta(max_length=8)
+    ] = ()  # taken in order, until the rest is enough
+
+
 class ArchivedTable(Frozen, frozen=True):
     """Records that are kept, desensitized. Every column needs a rule: silence is refused."""
 
     table: Text
     columns: dict[Text, Rule]
     where: tuple[Condition, ...] = ()
+    risk: RiskLimit | None = None  # None: not measured
 
 
 class Shares(Frozen, frozen=True):

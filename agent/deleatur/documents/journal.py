@@ -52,12 +52,22 @@ class Passed(Event, frozen=True, tag="passed"):
     counts: tuple[tuple[Name, Count], ...]  # what was counted, by the gate's own words
 
 
+class ReachedRisk(Frozen, frozen=True):
+    """How many rows agree in the quasi-identifiers, as counted in what was written."""
+
+    k: Count  # rows in the smallest group
+    l: Count | None  # noqa: E741  (fewest values of the sensitive column in a group)
+    suppressed: Count  # rows whose quasi-identifiers were set to NULL: those values are in no archive
+    rungs: Count  # of the ladder that were taken
+
+
 class ArchivedRows(Frozen, frozen=True):
     """One table of the archive."""
 
     table: str
     rows: Count
     sha256: Digest  # of the Parquet file inside the archive
+    risk: ReachedRisk | None = None  # None: the job names no quasi-identifiers
 
 
 class Archived(Event, frozen=True, tag="archived"):

@@ -18,6 +18,7 @@ from deleatur.documents.job import (
     Job,
     Notice,
     Recipients,
+    RiskLimit,
     Rule,
     Target,
     Value,
@@ -34,6 +35,15 @@ OPTIONS = {  # of the rules of an archive: which rules take it, and whether they
     "known": (("redact",), False),
     "domain": (("keyed-hash", "format-preserving", "date-shift"), False),
 }
+COARSER = {  # generalised to -> what is coarser, so that a ladder never leads back
+    "month": ("year", "five-years", "decade"),
+    "year": ("five-years", "decade"),
+    "five-years": ("decade",),
+    "first-3": ("first-2", "first-letter"),
+    "first-2": ("first-letter",),
+    "tens": ("thousands",),
+}
+UNMEASURED = frozenset({"drop", "null", "redact"})  # rules that leave no value to tell rows apart by
 COPIES, MEDIA, SITES = 3, 2, 2  # the 3-2-1 rule
 _LISTED = 50  # faults in one message: more help nobody
 _OPERANDS = {"in": ("values", "values_from"), "within": ("within",), "not-within": ("within",)}
@@ -239,6 +249,28 @@ def _archive(table: ArchivedTable, where: str) -> Iterator[Fault]:
     for column, rule in table.columns.items():
         yield from _rule(rule, f"{where}.columns.{column[:80]}")
     yield from faults_of_conditions(table.where, f"{where}.where")
+    if table.risk is not None:
+        yield from _risk(table.risk, table.columns, f"{where}.risk")
+
+
+def _risk(risk: RiskLimit, columns: dict[str, Rule], where: str) -> Iterator[Fault]:
+    yield from twice(risk.quasi, f"{where}.quasi", "column")
+    for place, column in (
+        *((f"{where}.quasi[{n}]", name) for n, name in enumerate(risk.quasi)),
+        *(((f"{where}.sensitive", risk.sensitive),) if risk.sensitive is not None else ()),
+    ):
+        if column not in columns or columns[column].rule in UNMEASURED:
+            yield Fault("contradiction", place, "not a column whose rule leaves values to compare")
+    if risk.sensitive in risk.quasi:
+        yield Fault("contradiction", f"{where}.sensitive", "a quasi-identifier says who, not what")
+    if risk.l is not None and risk.sensitive is None:
+        yield Fault("missing-key", where, "`l` counts values of a column: name it with `sensitive`")
+    now = {name: rule.to for name, rule in columns.items() if name in risk.quasi}
+    for n, rung in enumerate(risk.ladder):
+        if rung.to not in COARSER.get(now.get(rung.column) or "", ()):
+            what = "not a quasi-identifier that is generalised, or not coarser than it is by then"
+            yield Fault("contradiction", f"{where}.ladder[{n}]", what)
+        now[rung.column] = rung.to
 
 
 def _told(job: Job) -> Iterator[Fault]:

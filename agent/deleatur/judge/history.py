@@ -15,6 +15,7 @@ from deleatur.documents.place import Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused, Residue
 from deleatur.judge.evidence import verdict
+from deleatur.judge.risk import holds
 
 
 @dataclass
@@ -278,6 +279,9 @@ def _unarchived(target: TargetHistory, plan: Plan) -> list[str]:
         return ["nothing was archived, and the plan asks for it"]
     if [t.table for t in found.tables] != [t.table for t in target.planned.target.archive]:
         return ["other tables were archived than planned"]
+    for written, table in zip(found.tables, target.planned.target.archive, strict=True):
+        if not holds(table.risk, written):
+            return [f"{written.table} does not keep the limit of re-identification that was planned"]
     planned = () if plan.custody is None else tuple(c.recipient for c in plan.custody.custodian)
     return [] if found.recipients == planned else ["the archive was encrypted to others than planned"]
 

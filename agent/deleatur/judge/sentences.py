@@ -89,6 +89,15 @@ CLAIMS = {
         "At {at} the key of the archive's tokens was overwritten where it lay and removed: no file of this"
         " job gives the token of a known value any more. Whoever copied the key before still has it."
     ),
+    "risk-kept": (
+        "The groups were counted in what was written; no value was left out of the archive for them. Who "
+        "knows more of a person than the named columns may still tell who it is."
+    ),
+    "risk-suppressed": (
+        "The groups were counted in what was written. In some rows the values of the named columns were "
+        "left out of the archive: nothing in it keeps them (rows: {rows}). Who knows more of a person than "
+        "the named columns may still tell who it is."
+    ),
     "gate-custody": (
         "By {at} each archive lay in its copies (copies: {copies}, kinds of medium: {media}, sites: {sites}),"
         " no two of them on one medium, each read back whole; every custodian had signed a receipt which "

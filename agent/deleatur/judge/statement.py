@@ -11,8 +11,8 @@ from datetime import MAXYEAR, date
 
 from deleatur.documents import certificate as c
 from deleatur.documents.codec import encode_json
-from deleatur.documents.job import Custodian
-from deleatur.documents.journal import Entry
+from deleatur.documents.job import Custodian, RiskLimit
+from deleatur.documents.journal import Entry, ReachedRisk
 from deleatur.documents.plan import Plan, PlannedTarget, PublicKey
 from deleatur.errors import Refused
 from deleatur.judge.approvers import filled, unfilled
@@ -228,9 +228,30 @@ def _archive(plan: Plan, told: TargetHistory, key_erased_at: str) -> Iterator[c.
         compared=found.compared,
         token_key=claim("token-key-erased", at=key_erased_at),
         tables=tuple(
-            c.ArchivedTableReference(table=plain(t.table), rows=t.rows, digest=c.Digest(sha256=t.sha256))
-            for t in found.tables
+            c.ArchivedTableReference(
+                table=plain(t.table),
+                rows=t.rows,
+                digest=c.Digest(sha256=t.sha256),
+                risk=_risk(t.risk, planned.risk),
+            )
+            for t, planned in zip(found.tables, told.planned.target.archive, strict=True)
         ),
+    )
+
+
+def _risk(reached: ReachedRisk | None, limit: RiskLimit | None) -> c.ReidentificationRisk | None:
+    if reached is None or limit is None:
+        return None
+    return c.ReidentificationRisk(
+        quasi_identifiers=tuple(map(plain, limit.quasi)),
+        wanted_k=limit.k,
+        k=reached.k,
+        sensitive=None if limit.sensitive is None else plain(limit.sensitive),
+        wanted_l=limit.l,
+        l=reached.l,
+        suppressed_rows=reached.suppressed,
+        generalised=tuple(f"{plain(r.column)} to {r.to}" for r in limit.ladder[: reached.rungs]),
+        sentence=claim("risk-suppressed" if reached.suppressed else "risk-kept", rows=reached.suppressed),
     )
 
 
