@@ -25,6 +25,7 @@ from deleatur.documents.plan import RoleKeys
 from deleatur.engine.settings import load_settings
 from deleatur.engine.setup import add_approver_public, make_settings
 from deleatur.errors import Malformed
+from deleatur.testing.keepers import keepers_text
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.keys import load_private
 
@@ -55,7 +56,8 @@ def completed(fragment: str) -> str:
     if "schema =" in fragment:
         return fragment
     if re.match(r"\[\[?target\.", fragment):
-        return HEAD + DATABASE + fragment
+        custody = keepers_text(RECIPIENT) if "[[target.archive]]" in fragment else ""
+        return HEAD + custody + DATABASE + fragment
     return HEAD + fragment + ("" if "[[target]]" in fragment else DATABASE)
 
 
@@ -102,6 +104,7 @@ def structs_under(kind: type) -> Iterator[type]:
 
 def test_the_how_to_shows_every_key_of_a_job(pages: dict[str, str]) -> None:
     page = pages["docs/howto/write-a-job.md"] + pages["docs/howto/keep-an-archive.md"]
+    page += pages["docs/howto/limit-reidentification.md"]
     structs = [kind for kind in structs_under(Job) if kind is not Rule]  # rules: docs/spec/archive.md
     assert {kind.__name__ for kind in structs} >= {
         "Job",
