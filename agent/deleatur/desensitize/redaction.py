@@ -5,16 +5,22 @@ in names and numbers that every detector treats alike are looked at once.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deleatur.desensitize.arrow import arrow
-from deleatur.desensitize.own import MARK, NAMED, all_alone, cut, marked, mentions, own_of
+from deleatur.desensitize.cutting import replaced, truth, values_at, without_own
+from deleatur.desensitize.own import MARK, NAMED, cut, marked, own_of
 from deleatur.desensitize.sketches import sketch
 from deleatur.documents.detection import Detector
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Truth = npt.NDArray[np.bool_]
 
 _SUSPECT = (  # no find of any detector does without one of these
     r"[0-9@A-Z(\[{]|[^\x00-\x7f]|pass|pw|token|secret|key|kennwort"
@@ -46,76 +52,42 @@ def redacted(texts: Any, known: Sequence[Any], detectors: Sequence[Detector] = (
     """Return an Arrow array of texts, each as `redacted_text` gives it; `known` are columns of text."""
     pa = arrow()
     texts = texts.cast(pa.string())
-    strings: list[str | None] = texts.to_pylist()
-    values = _values(known, len(strings))
+    known = [column.cast(pa.string()) for column in known]
+
+    def alone(rows: Iterable[int]) -> list[str | None]:
+        return [
+            (t := texts[row].as_py()) and redacted_text(t, values_at(known, row), detectors) for row in rows
+        ]
+
     if detectors:
-        each = [t and redacted_text(t, v, detectors) for t, v in zip(strings, values, strict=True)]
-        return pa.array(each, pa.string())
-    drawn = sketch(texts)
-    cuts, single = _apart(texts, strings, drawn, values)
-    whole = np.ones(len(strings), bool)
-    whole[[*cuts, *single]] = False
-    rows = np.concatenate([np.flatnonzero(whole), np.array([*cuts, *single], np.int64)])
-    alike = pa.concat_arrays(
-        [drawn.filter(pa.array(whole)), pa.array([a for _, a in cuts.values()], pa.string())]
-    )
-    shown = {place: text for place, (text, _) in enumerate(cuts.values(), start=int(whole.sum()))}
-    result = _looked(alike, lambda place: shown.get(place) or strings[rows[place]] or "")
-    alone = pa.array([redacted_text(strings[row] or "", values[row]) for row in single], pa.string())
-    places = np.empty(len(strings), np.int64)
-    places[rows] = np.arange(len(strings))
-    return pa.concat_arrays([result, alone]).take(pa.array(places))
+        return pa.array(alone(range(len(texts))), pa.string())
+    cuts = without_own(texts, sketch(texts), known, _unusual(texts, known))
+    result = _looked(cuts.drawn, texts, known)
+    return replaced(result, cuts.single, alone(cuts.single.tolist()))
 
 
-def _values(known: Sequence[Any], rows: int) -> list[tuple[str, ...]]:
-    columns = [column.to_pylist() for column in known]
-    if not columns:
-        return [()] * rows
-    return [row if all(row) else tuple(filter(None, row)) for row in zip(*columns, strict=True)]
-
-
-def _apart(
-    texts: Any, strings: list[str | None], drawn: Any, values: list[tuple[str, ...]]
-) -> tuple[dict[int, tuple[str, str]], list[int]]:
-    """Return the rows with cuts, each with its text and sketch after them, and the rows that stay single."""
+def _unusual(texts: Any, known: Sequence[Any]) -> "Truth":
+    """Say which texts only the long road reads."""
     from pyarrow import compute as pc
 
-    unusual = pc.match_substring_regex(texts, f"[^{_USUAL}]" if any(values) else MARK)
-    single = pc.indices_nonzero(unusual).to_pylist()
-    odd = set(single)
-    cuts: dict[int, tuple[str, str]] = {}
-    if not any(values):
-        return cuts, single
-    rows = zip(range(len(strings)), strings, drawn.to_pylist(), values, strict=True)
-    for row, text, alike, own_values in rows:
-        if text and own_values and row not in odd:
-            own = own_of(own_values)
-            if mentions(text, own):
-                shown, likewise = marked(text, own), marked(alike, own)
-                differs = shown is text or len(shown) != len(likewise) or mentions(shown, own)
-                if differs or not all_alone(likewise, own.scripts):
-                    single.append(row)
-                else:
-                    cuts[row] = shown, likewise
-    return cuts, single
+    named = any(column.null_count < len(column) for column in known)
+    return truth(pc.match_substring_regex(texts, f"[^{_USUAL}]" if named else MARK))
 
 
-def _looked(alike: Any, text_of: Callable[[int], str]) -> Any:
-    """Return what becomes of texts with these sketches; `text_of` gives the text at a place."""
-    from pyarrow import compute as pc
-
+def _looked(encoded: Any, texts: Any, known: Sequence[Any]) -> Any:
+    """Return what becomes of texts with these sketches."""
     pa = arrow()
-    encoded = alike.dictionary_encode()
-    looks = [_look(text) for text in encoded.dictionary.to_pylist()]
+    sketches = encoded.dictionary.to_pylist()
+    looks = [_look(text) for text in sketches]
     same = pa.array([look if isinstance(look, str) else None for look in looks], pa.string())
-    result = same.take(encoded.indices)
-    differs = np.array([*(not isinstance(look, str) for look in looks), False])
     indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    mask = differs[indices]
-    changed = [
-        _with(looks[indices[place]], text_of(int(place)), named=True) for place in np.flatnonzero(mask)
-    ]
-    return pc.replace_with_mask(result, pa.array(mask), pa.array(changed, pa.string())) if changed else result
+    rows = np.flatnonzero(np.array([*(not isinstance(look, str) for look in looks), False])[indices])
+    strings = zip(rows.tolist(), indices[rows].tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True)
+    changed = []
+    for row, look, text in strings:
+        shown = marked(text, own_of(values_at(known, row))) if MARK in sketches[look] else text
+        changed.append(_with(looks[look], shown, named=shown is not text))
+    return replaced(same.take(encoded.indices), rows, changed)
 
 
 _Spans = tuple[tuple[int, int, str], ...]
