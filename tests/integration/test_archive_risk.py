@@ -139,6 +139,13 @@ def test_rows_give_way_before_the_ladder_is_climbed_and_never_more_than_may(tmp_
     assert not (tmp_path / "less").exists()
 
 
+def test_what_cannot_be_measured_is_refused_by_table_and_column(tmp_path: Path) -> None:
+    broken = [{**one, "debt": 0.5} for one in PEOPLE]
+    with pytest.raises(Refused, match=r"^table customers, column debt: floats"):
+        write(tmp_path, broken, RiskLimit(quasi=("born",), k=2, sensitive="debt"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_report_has_counts_and_columns_and_no_value(tmp_path: Path) -> None:
     limit = RiskLimit(quasi=("born", "zip"), k=5, sensitive="debt", l=2, suppress="0.05", ladder=LADDER)
     people = [*PEOPLE, *(row(1940 + n, "80", n, 7) for n in range(5))]

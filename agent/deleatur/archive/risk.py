@@ -60,7 +60,7 @@ class Watch:
             self._climb(number)
             classes = Classes(self._limit.quasi, self._limit.sensitive)
             for part in read():
-                classes.add(self._named(part))
+                self._count(classes, part)
             self._before = classes.risk(self._limit.k)
             self._failing = classes.failing(self._limit.k, self._limit.l)
             if self._failing is not None and self._failing.rows <= self._allowed(self._before.rows):
@@ -110,13 +110,16 @@ class Watch:
         for rung in self._taken:
             self.rules[rung.column] = msgspec.structs.replace(self.rules[rung.column], to=rung.to)
 
-    def _named(self, part: "pa.Table") -> "pa.Table":
-        """Apply the rules of the columns that are measured, and no other."""
+    def _count(self, classes: Classes, part: "pa.Table") -> None:
+        """Apply the rules of the columns that are measured, and no other, and count."""
         limit = self._limit
         named = {*limit.quasi, limit.sensitive}
         drop = Rule(rule="drop")
         rules = {column: rule if column in named else drop for column, rule in self.rules.items()}
-        return apply_rules(part, rules, self._key)
+        try:
+            classes.add(apply_rules(part, rules, self._key))
+        except Refused as refusal:
+            raise Refused(f"table {self._table}, {refusal}") from None
 
     def _allowed(self, rows: int) -> int:
         return int(Fraction(self._limit.suppress) * rows)
