@@ -406,6 +406,33 @@ def test_a_hold_on_a_table_that_is_not_there_would_hold_nothing_and_is_refused(t
     assert crm.ids("customer") == []
 
 
+@pytest.mark.parametrize(
+    ("stored", "operand"),
+    [
+        ("id", 'operator = "=", value = "5"'),
+        ("CAST(id AS TEXT)", 'operator = "=", value = 5'),
+        ("CAST(id AS TEXT)", 'operator = "in", values = [5]'),
+        ("CAST(id AS BLOB)", 'operator = "=", value = "5"'),
+        ("CAST(id AS BLOB)", 'operator = "in", values_from = "five.txt"'),
+        ("CASE id WHEN 5 THEN 5 ELSE '7' END", 'operator = "!=", value = 7'),
+    ],
+)
+def test_a_column_that_stores_a_value_in_another_form_does_not_lose_its_hold(
+    tmp_path: Path, stored: str, operand: str
+) -> None:
+    crm = Crm(tmp_path)
+    crm.change("ALTER TABLE customer ADD COLUMN ref")
+    crm.change(f"UPDATE customer SET ref = {stored}")
+    (tmp_path / "five.txt").write_text("5\n")
+    register = HoldRegister(tmp_path / "holds.jsonl", (LEGAL.public,))
+    register.begin(LEGAL, crm.bench.clock)
+    crm.bench.holds = HoldSources(register)
+    scope = f'place = "{crm.url}"\ntable = "customer"\nwhere = [{{ column = "ref", {operand} }}]'
+    register.place(legal_hold("p", scope), LEGAL, crm.bench.clock)
+    crm.bench.whole(crm.text)
+    assert crm.ids("customer") == [5]
+
+
 def test_people_on_hold_by_a_values_file_stay(tmp_path: Path) -> None:
     crm = Crm(tmp_path)
     (tmp_path / "people.txt").write_text("Ottilie Canary-5\n")

@@ -37,6 +37,7 @@ def test_a_report_names_its_letter_by_the_envelope_or_by_the_letter_it_returns()
     ("header", "answer"),
     [
         ("Auto-Submitted: no\n", "replied"),
+        ("Auto-Submitted: no; owner-email=x\n", "replied"),
         ("Auto-Submitted: auto-replied\n", "automatic"),
         ("Auto-Submitted: auto-generated; owner-email=x\n", "automatic"),
         ("Precedence: bulk\n", "automatic"),

@@ -97,7 +97,7 @@ def _of_mail(mail: EmailMessage, number: int) -> Iterator[CameBack]:
 
 def _automatic(mail: EmailMessage) -> bool:
     """Say whether a robot wrote it (RFC 3834 §5, and what came before)."""
-    told = str(mail.get("Auto-Submitted", "no")).strip().lower()
+    told = str(mail.get("Auto-Submitted", "no")).partition(";")[0].strip().lower()  # parameters may follow
     precedence = str(mail.get("Precedence", "")).strip().lower()
     return told != "no" or precedence in ("bulk", "junk", "auto_reply") or "X-Autoreply" in mail
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from deleatur.api import Condition, Refused, Secrets, inner_of, listed_values, refuse_ambiguous
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 
-_COMPARED = frozenset({"=", "!=", "<", "<=", ">", ">="})
+_EQUAL = {"=": "IN", "!=": "NOT IN"}
+_COMPARED = frozenset({"<", "<=", ">", ">="})
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,18}|0")
-Bound = str | int | float
+Bound = str | int | float | bytes
 
 
 @dataclass
@@ -51,6 +52,10 @@ class Selector:
         column = f"t{depth}.{self._schema.column(table, condition.column)}"
         operator = condition.operator
         refuse_ambiguous(table.name, condition)
+        if operator in _EQUAL:
+            forms = [*_forms(_bindable(table, condition, condition.value))]
+            bound += forms
+            return f"{column} {_EQUAL[operator]} ({', '.join('?' * len(forms))})"
         if operator in _COMPARED:
             bound.append(_bindable(table, condition, condition.value))
             return f"{column} {operator} ?"
@@ -100,11 +105,17 @@ def _bindable(table: Table, condition: Condition, value: object) -> Bound:
 
 
 def _forms(value: Bound) -> Iterator[Bound]:
-    """Yield a value, and the number that it writes: a column without a type holds one or the other.
+    """Yield a value in every form in which SQLite can store it: a column need not hold what its type says.
 
-    Such a column would compare the text 7 with the number 7 and find them different
-    (https://www.sqlite.org/datatype3.html §4.2): whoever is held by that line would not be held.
+    SQLite would compare the text 7 with the number 7 in a column without a type, and a text with the
+    same bytes as a blob in any, and find them different (https://www.sqlite.org/datatype3.html §4.2):
+    whoever is held by that value would not be held.
     """
     yield value
-    if isinstance(value, str) and _NUMBER.fullmatch(value) and -(1 << 63) <= int(value) < 1 << 63:
+    if isinstance(value, int):
+        value = str(value)
+        yield value
+    elif isinstance(value, str) and _NUMBER.fullmatch(value) and -(1 << 63) <= int(value) < 1 << 63:
         yield int(value)
+    if isinstance(value, str):
+        yield value.encode()
