@@ -286,6 +286,13 @@ def test_the_agent_is_not_its_own_custodian(tmp_path: Path, monkeypatch: pytest.
         world.planned()
 
 
+def test_one_key_in_two_files_is_no_second_custodian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = CustodyWorld(tmp_path, monkeypatch)
+    (world.job.path / "board.pub").write_bytes(public_pem(world.records.public))
+    with pytest.raises(Refused, match="records and board have one key"):
+        world.planned()
+
+
 def test_copies_are_checked_and_opened_with_stock_tools(world: CustodyWorld, tmp_path: Path) -> None:
     world.refusal()
     world.copy()

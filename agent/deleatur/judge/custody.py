@@ -58,6 +58,11 @@ def custody_gate(
         for key in keys
         if key.spki == agent.spki
     ]
+    reasons += [
+        f"{one.name} and {other.name} have one key, and are two custodians only with two"
+        for one, other in combinations(keys, 2)
+        if one.spki == other.spki
+    ]
     if forgotten := sorted(needed - {*custody.laws}):
         reasons.append(f"custody: the data map says {', '.join(forgotten)}, and custody.laws does not")
     for copy in custody.copy:
