@@ -85,3 +85,8 @@ def test_a_report_that_names_nobody_is_not_passed_over() -> None:
     empty = REPORT.replace("Final-Recipient: rfc822; zoe@example.org\nAction: failed\n", "X-Lost: yes\n")
     with pytest.raises(Unreadable, match="mail 1 is a report that names nobody"):
         [*read_log(empty.encode())]
+
+
+def test_a_first_line_that_is_no_row_is_refused() -> None:
+    with pytest.raises(Unreadable, match="line 1 of the log is no row"):
+        list(read_log(b'"status" x,reference\n'))

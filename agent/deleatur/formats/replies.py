@@ -141,7 +141,10 @@ def _table(content: bytes) -> Iterator[CameBack]:
     except UnicodeDecodeError as error:
         raise Unreadable(f"the log is neither mail nor UTF-8 text (byte {error.start})") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    names = [name.strip().lower() for name in reader.fieldnames or ()]
+    try:
+        names = [name.strip().lower() for name in reader.fieldnames or ()]
+    except csv.Error:
+        raise Unreadable("line 1 of the log is no row") from None
     reader.fieldnames = names
     if "status" not in names or not {"reference", "recipient"} & set(names):
         raise Unreadable("a CSV log needs the columns status, and reference or recipient")
