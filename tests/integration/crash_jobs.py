@@ -52,6 +52,7 @@ requested_by = "tester"
 GOING = ("Ottilie Kanarienvogel-{n}", "ottilie.{n}@example.org", "+49 30 5550 77{n}1")
 STAYING = ("Willibald Bleibtreu-{n}", "willibald.{n}@example.org", "+33 1 5550 88{n}2")
 IDENTITY, RECIPIENT = new_identity()
+LAST_FOUR = new_identity()
 FIXED = {"file": FileBackend, "sqlite": SqliteBackend}  # without the digests of installed files
 
 
@@ -132,14 +133,16 @@ class Scenario:
         )
 
     def archived(self) -> object:
-        """Open the archive as its custodian does."""
+        """Open the archive as its custodians do; rows of its parts belong together."""
         files = sorted(self.job.archive.glob("*.age")) if self.job.archive.exists() else []
-        return {
-            file.name: {
-                name: table.to_pylist() for name, table in open_archive(file, IDENTITY).tables.items()
-            }
-            for file in files
-        }
+        opened, tokens = {}, set()
+        for file in files:
+            identity = LAST_FOUR[0] if "+last-four" in file.name else IDENTITY
+            tables = {n: t.to_pylist() for n, t in open_archive(file, identity).tables.items()}
+            tokens |= {tuple(row.pop("last-four-row", "") for row in rows) for rows in tables.values()}
+            opened[file.name] = tables
+        assert len(tokens) <= 1
+        return opened
 
     def key(self) -> bytes | None:
         """Return the spool's key, if the kernel still has it."""
@@ -302,6 +305,13 @@ total = {{ rule = "keep" }}
 phone = {{ rule = "drop" }}
 """
 CUSTODIAN = keepers_text(RECIPIENT)
+APART = f"""
+[[custody.custodian]]
+name = "reconciliation"
+recipient = "{LAST_FOUR[1]}"
+shares = {{ needed = 2, of = 3 }}
+part = "last-four"
+"""
 
 
 @cache
@@ -375,11 +385,12 @@ def whole_job(folder: Path) -> Scenario:
 
 
 def shop_job(folder: Path) -> Scenario:
-    """Rows of a database, and a folder: two targets in one job."""
+    """Rows of a database with last four digits apart, and a folder: two targets in one job."""
     path = plant_database(folder / "data" / "crm")
     tree = plant_tree(folder / "data" / "sales")
     bench = Workbench(folder, FIXED)
-    job = bench.job(HEAD + CUSTODIAN + rows_text(path) + tree)
+    rows = rows_text(path).replace('phone = { rule = "drop" }', 'phone = { rule = "keep-last-4" }')
+    job = bench.job(HEAD + CUSTODIAN + APART + rows + tree)
     kept = lambda: (rows_of(path), neighbours(folder / "data" / "sales"))  # noqa: E731
     return Scenario(bench, job, folder / "data", kept)
 

@@ -97,6 +97,7 @@ class CustodyWorld:
         law: str = "DE",
         mine: str = "DE",
         transfer: bool = False,
+        job: str = JOB,
     ) -> None:
         self.folder = folder
         self.database = folder / "crm.sqlite"
@@ -109,7 +110,7 @@ class CustodyWorld:
             monkeypatch.setattr(module, "disks_of", self.disks_of)
         self.bench = Workbench(folder)
         self.records, self.board = signing_key("records", 11), signing_key("board", 12)
-        text = JOB.format(
+        text = job.format(
             law=law,
             recipient=RECIPIENT,
             board=BOARD.recipient,

@@ -18,7 +18,7 @@ import pytest
 
 from deleatur.archive import new_identity, open_archive, write_archive
 from deleatur.documents.codec import decode_toml
-from deleatur.documents.job import Job, Target
+from deleatur.documents.job import Job, Target, parts_of
 from deleatur.documents.place import Identity, Sampling
 from deleatur.documents.plan import PlannedTarget, PluginPin
 from deleatur.errors import Refused
@@ -26,6 +26,7 @@ from deleatur.testing.keepers import SECOND
 from deleatur.testing.shop import Canary, Shop, build_shop, numbers, shop_job
 
 IDENTITY, RECIPIENT = new_identity()
+APART, APART_RECIPIENT = new_identity()
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +171,7 @@ def test_a_large_shop_has_three_orders_a_customer_and_is_sound(tmp_path: Path) -
 
 
 def test_job_is_well_formed_and_names_every_table_with_persons(shop: Shop) -> None:
-    job = decode_toml(shop_job(shop, RECIPIENT, SECOND).encode(), Job)
+    job = decode_toml(shop_job(shop, RECIPIENT, SECOND, APART_RECIPIENT).encode(), Job)
     crm, folder = job.target
     assert job.policy.approvals == 2
     assert folder.url == f"{shop.files.as_uri()}"
@@ -191,21 +192,23 @@ def test_job_is_well_formed_and_names_every_table_with_persons(shop: Shop) -> No
 
 
 def test_records_of_the_job_pass_rules_and_leak_scan(tmp_path: Path, shop: Shop) -> None:
-    job = decode_toml(shop_job(shop, RECIPIENT, SECOND).encode(), Job)
+    job = decode_toml(shop_job(shop, RECIPIENT, SECOND, APART_RECIPIENT).encode(), Job)
     crm = job.target[0]
     assert job.custody is not None
     tables = {archived.table: partial(_records, shop, archived.table) for archived in crm.archive}
-    archived = write_archive(
-        tmp_path,
-        _planned(crm),
-        tables,
-        job.custody,
-        job=job.name,
-        plan_digest="0" * 64,
-        key=bytes(range(32)),
-        challenge=bytes(32),
+    keys = {"key": bytes(range(32)), "challenge": bytes(32)}
+    archived, apart = (
+        write_archive(
+            tmp_path, _planned(crm), tables, job.custody, job=job.name, plan_digest="0" * 64, part=p, **keys
+        )
+        for p in parts_of(crm)
     )
     opened = open_archive(tmp_path / archived.file, IDENTITY)
+    endings = open_archive(tmp_path / apart.file, APART)
+    assert {n: t.num_rows for n, t in endings.tables.items()} == {
+        n: opened.tables[n].num_rows for n in ("invoices", "orders")
+    }
+    assert "card" not in opened.tables["invoices"].column_names + opened.tables["orders"].column_names
     content = b"\n".join(
         member for path, member in opened.members.items() if path.endswith((".csv", ".json"))
     )

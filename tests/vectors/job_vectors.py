@@ -43,6 +43,19 @@ where = [{ column = "Country", operator = "=", value = "Germany" }]
 table = "Invoice"
 columns = { InvoiceId = { rule = "keep" }, InvoiceDate = { rule = "generalise", to = "year" } }
 """
+APART = JOB.replace(  # with last four digits, in a part of their own
+    b"\n[[target]]\n",
+    b"""
+[[custody.custodian]]
+name = "reconciliation"
+recipient = "age1zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"
+shares = { needed = 2, of = 3 }
+part = "last-four"
+
+[[target]]
+""",
+    1,
+).replace(b'to = "year" } }', b'to = "year" }, Card = { rule = "keep-last-4" } }')
 FILES = b"""\
 schema = "deleatur/job/v1"
 name = "old-exports"
@@ -129,6 +142,7 @@ def job_good() -> Made:
     good = {"decoder": "job", "expect": "ok"}
     yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
     yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodians"}, JOB)
+    yield "job/good-last-four", vector_text(good | {"comment": "last four digits apart"}, APART)
     yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
     yield "job/good-risk", vector_text(good | {"comment": "k and l, a share, a ladder"}, MEASURED)
     records = swap(FILES, b"[[target]]", b'records = ["processors"]\n[[target]]')
@@ -501,6 +515,42 @@ def _custody() -> Made:
             "repeated",
             ".custodian[1].key",
             "one signs twice",
+        ),
+        (
+            "last-four-for-all",
+            APART,
+            b'part = "last-four"',
+            b'part = "main"',
+            "no-custodian",
+            ".custodian",
+            "last four digits, and nobody apart to open them",
+        ),
+        (
+            "last-four-for-nobody",
+            APART,
+            b'"keep-last-4"',
+            b'"mask"',
+            "contradiction",
+            ".custodian",
+            "a part that is not there",
+        ),
+        (
+            "last-four-one-key",
+            APART,
+            b'shares = { needed = 2, of = 3 }\npart = "last-four"',
+            b'part = "last-four"',
+            "one-custodian",
+            ".custodian",
+            "one key that can be lost",
+        ),
+        (
+            "last-four-same-key",
+            APART,
+            b"age1" + b"z" * 58,
+            b"age1" + b"x" * 58,
+            "repeated",
+            ".custodian[2].recipient",
+            "a key of their own",
         ),
         ("laws-missing", KEPT, b'laws = ["DE"]\n', b"", "missing-key", ".laws", "may it lie there?"),
     ):

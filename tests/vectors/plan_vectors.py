@@ -119,6 +119,7 @@ KEEPING = CustodyGate(
         )
     ),
     custodians=(PublicKey(name="records", spki="MCow"), PublicKey(name="board", spki="MCox")),
+    last_four=(),
     laws=("DE",),
     packs=("eu-gdpr 2026.1",),
     transfers=(Allowed(law="CN", to="DE", digest="8" * 64),),

@@ -12,8 +12,8 @@ from typing import Literal
 from deleatur.archive.readme import readme, readme_outside
 from deleatur.documents.codec import decode_json, encode_json
 from deleatur.documents.job import Custody
-from deleatur.documents.journal import Archived, ArchivedRows
-from deleatur.documents.place import Count, Digest, Frozen, Name
+from deleatur.documents.journal import Archived, ArchivedRows, package_of
+from deleatur.documents.place import ArchivePart, Count, Digest, Frozen, Name
 from deleatur.errors import Malformed
 
 KEY_FILE = "agent.pub"
@@ -34,6 +34,7 @@ class Facts(Frozen, frozen=True):
     schema: Literal["deleatur/archive-facts/v1"]
     job: Name
     target: Name
+    part: ArchivePart
     plan: Digest
     file: str
     sha256: Digest
@@ -55,6 +56,7 @@ def facts(job: str, plan_digest: str, archived: Archived, custody: Custody) -> F
         schema="deleatur/archive-facts/v1",
         job=job,
         target=archived.target,
+        part=archived.part,
         plan=plan_digest,
         file=archived.file,
         sha256=archived.sha256,
@@ -71,7 +73,9 @@ def facts(job: str, plan_digest: str, archived: Archived, custody: Custody) -> F
 def beside(told: Facts, custody: Custody, pem: bytes, sign: Callable[[bytes], bytes]) -> dict[str, bytes]:
     """Return the files that go beside an archive, by name; `pem` is the public key of who signs."""
     stem = stem_of(told.file)
-    text = readme(title=f"{told.job} / {told.target}", file=told.file, bag=stem, custody=custody)
+    text = readme(
+        title=f"{told.job} / {package_of(told.target, told.part)}", file=told.file, bag=stem, custody=custody
+    )
     outside = readme_outside(text, stem=stem, verify=_verify(stem, pem))
     files = {f"{stem}.json": encode_json(told), f"{stem}.README.txt": outside.encode()}
     lines = {told.file: told.sha256, **{n: hashlib.sha256(c).hexdigest() for n, c in files.items()}}

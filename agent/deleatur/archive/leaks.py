@@ -118,6 +118,18 @@ class LeakSearch:
             [np.unique(np.concatenate(p))] if p else [] for p in (self._short, self._dates)
         )
 
+    def compare(self, readings: dict[str, int]) -> None:
+        """Enter what was learnt into `readings`, and ask that other parts of the archive learnt the same.
+
+        Raises:
+            Failed: the records changed between two parts, so that their rows could not be matched.
+        """
+        for place, total in self._learnt.items():
+            if readings.setdefault(place, total) != total:
+                raise Failed(
+                    "archive: the records changed between its parts; stop what writes, and run again"
+                )
+
     def clear(self, table: str, originals: Mapping[str, Any], result: "pa.Table") -> "pa.Table":
         """Look at one part of a result; return it with what its redacted texts still showed redacted.
 

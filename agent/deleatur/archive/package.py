@@ -22,8 +22,9 @@ from deleatur.archive.writing import DescribedTable, Description, Writing
 from deleatur.desensitize.arrow import arrow
 from deleatur.documents.codec import decode_json
 from deleatur.documents.detection import Detector
-from deleatur.documents.job import ArchivedTable, Custody
-from deleatur.documents.journal import Archived
+from deleatur.documents.job import ArchivedTable, Custody, tables_of
+from deleatur.documents.journal import Archived, package_of
+from deleatur.documents.place import ArchivePart
 from deleatur.documents.plan import PlannedTarget
 from deleatur.errors import Failed, Refused
 
@@ -52,8 +53,10 @@ def write_archive(
     challenge: bytes,
     earlier: Archived | None = None,
     detectors: Sequence[Detector] = (),
+    part: ArchivePart = "main",
+    readings: dict[str, int] | None = None,
 ) -> Archived:
-    """Archive what `planned` keeps into `folder` and return the event for the journal.
+    """Archive one part of what `planned` keeps into `folder` and return the event for the journal.
 
     Each of `tables` yields the original records of a table anew whenever it is called: twice, and
     more often where k has to hold; one part of one table is in memory at a time. `key` is the job's
@@ -61,6 +64,8 @@ def write_archive(
     A package that is already there is replaced: until the event is journalled, doing it again is right. But
     the `earlier` one stays if the same records give the same bag and its file is still the same: copies
     of it and receipts for it are worth what they were. `detectors` are those of plugins.
+    `readings` is one and the same for all parts of an archive: keyed sums, by which a later part sees
+    that the records are still those of the first.
 
     Raises:
         Refused: a rule is missing or does not fit, nothing to archive, a leak, k that cannot be kept, or
@@ -68,22 +73,26 @@ def write_archive(
         Failed: the disk is full, what was read back differs, or the records changed meanwhile.
         Unsupported: pyarrow, numpy or pyrage is not installed.
     """
+    custody = custody.of(part)
     recipients = _recipients(custody)
-    bag = f"{job}-{planned.id}"
+    package = package_of(planned.id, part)
+    bag = f"{job}-{package}"
     file = f"{bag}.tar.age"
-    writing = Writing(bag, _wanted(planned, tables), tables, key, detectors)
+    wanted = _wanted(planned, tables, part)
+    writing = Writing(bag, wanted, tables, key, detectors, part, readings)
     writing.learn()
-    text = readme(title=f"{job} / {planned.id}", file=file, bag=bag, custody=custody)
+    text = readme(title=f"{job} / {package}", file=file, bag=bag, custody=custody)
     tags = {"README.txt": text.encode(), CHALLENGE: challenge.hex().encode()}
-    info = _info(job, planned, plan_digest, custody)
+    info = _info(job, package, plan_digest, custody)
     if earlier is not None and _unchanged(folder / file, earlier):
         if contents_of(writing.blocks(tags, info)) == earlier.contents:
             return earlier
-        writing = Writing(bag, _wanted(planned, tables), tables, key, detectors)
+        writing = Writing(bag, wanted, tables, key, detectors, part, readings)
         writing.learn()
     sealed = seal(writing.blocks(tags, info), folder / file, recipients)
     return Archived(
         target=planned.id,
+        part=part,
         file=file,
         sha256=sealed.sha256,
         size=sealed.size,
@@ -142,6 +151,8 @@ def _recipients(custody: Custody) -> list[Any]:
         datetime.date.fromisoformat(custody.retain_until)
     except ValueError:
         raise Refused(f"custody: the calendar has no {custody.retain_until}") from None
+    if not custody.custodian:
+        raise Refused("custody: this part of the archive has no custodian, so nobody could open it")
     return [recipient_of(custodian) for custodian in custody.custodian]
 
 
@@ -149,13 +160,15 @@ def _unchanged(path: Path, archived: Archived) -> bool:
     return path.is_file() and digest_of(path) == (archived.sha256, archived.size)
 
 
-def _wanted(planned: PlannedTarget, tables: Mapping[str, object]) -> dict[str, ArchivedTable]:
+def _wanted(
+    planned: PlannedTarget, tables: Mapping[str, object], part: ArchivePart
+) -> dict[str, ArchivedTable]:
     wanted = {archived.table: archived for archived in planned.target.archive}
     if len(wanted) != len(planned.target.archive):
         raise Refused(f"target {planned.id}: a table is archived twice; write one [[target.archive]] each")
     if not wanted or wanted.keys() != tables.keys():
         raise Refused(f"target {planned.id}: the records given are not those of the tables that it archives")
-    return wanted
+    return {table.table: table for table in tables_of(planned.target, part)}
 
 
 def _joined(members: Mapping[str, bytes], paths: tuple[str, ...]) -> "pa.Table":
@@ -173,9 +186,9 @@ def _member(members: Mapping[str, bytes], path: str) -> bytes:
         raise Failed("archive: the package lacks a file that it must have (docs/spec/archive.md)") from None
 
 
-def _info(job: str, planned: PlannedTarget, plan_digest: str, custody: Custody) -> str:
+def _info(job: str, package: str, plan_digest: str, custody: Custody) -> str:
     return (
-        f"External-Identifier: {job}/{planned.id}\n"
+        f"External-Identifier: {job}/{package}\n"
         f"Deleatur-Plan-SHA256: {plan_digest}\n"
         f"Retention-Until: {custody.retain_until}\n"
         f"Custodian: {', '.join(custodian.name for custodian in custody.custodian)}\n"

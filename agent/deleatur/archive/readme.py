@@ -19,6 +19,8 @@ EN  This package holds records that must be kept, desensitized. It is a BagIt 1.
     "" = empty text) and as Parquet. data/schema.json says what each column is, data/rules.json what
     was done to it, data/risk.html, if there, how far rows can still be told apart.
     Keep until {until}; then destroy the keys and every copy.
+    Last four digits stand in a package of their own, whose name ends in +last-four, for custodians of
+    its own. Rows with the same last-four-row in tables of the same name are the same row.
 
 DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlichter Form. Es ist ein
     BagIt-1.0-Paket (RFC 8493) in einer tar-Datei, mit age verschlüsselt. Jede dieser Stellen öffnet es:
@@ -34,6 +36,9 @@ DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlicht
     leer = kein Wert, "" = leerer Text) und als Parquet. data/schema.json beschreibt die Spalten,
     data/rules.json, was mit ihnen geschah, data/risk.html, wenn vorhanden, wie weit sich Zeilen noch
     unterscheiden lassen. Aufbewahren bis {until}; danach die Schlüssel und alle Kopien vernichten.
+    Die letzten vier Ziffern stehen in einem eigenen Paket, dessen Name auf +last-four endet, für
+    eigene verwahrende Stellen. Zeilen mit gleichem last-four-row in Tabellen gleichen Namens sind
+    dieselbe Zeile.
 
 中文 本归档包保存依法须保留的记录,已作脱敏处理。格式为 tar 文件中的 BagIt 1.0(RFC 8493),
     用 age 加密。下列任一保管人均可打开:
@@ -49,6 +54,8 @@ DE  Dieses Paket enthält aufbewahrungspflichtige Datensätze in entpersönlicht
     data/schema.json 说明各列,data/rules.json 说明各列所用的规则。
     data/risk.html(如有)显示各行仍可被区分的程度。
     保存至 {until};到期后销毁密钥和所有副本。
+    号码后四位单独存放于名称以 +last-four 结尾的归档包,由另行指定的保管人打开;
+    同名表中 last-four-row 相同的行即为同一行。
 """
 _OUTSIDE = """\
 {text}

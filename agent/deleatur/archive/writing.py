@@ -12,16 +12,17 @@ import msgspec
 from deleatur.archive import tables as forms
 from deleatur.archive.bag import Bag
 from deleatur.archive.hidden import check_hidden
+from deleatur.archive.last_four import check_endings, rules_in_words, rules_of, with_rows
 from deleatur.archive.leaks import LeakSearch
 from deleatur.archive.records import Types, bytes_of, parts
 from deleatur.archive.risk import ArchivedRisk, Watch, reached
 from deleatur.archive.risk_page import risk_page
 from deleatur.desensitize.arrow import kind_of
-from deleatur.desensitize.rules import apply_rules, check_rules, rule_in_words
+from deleatur.desensitize.rules import apply_rules, check_rules
 from deleatur.documents.detection import Detector
-from deleatur.documents.job import ArchivedTable
+from deleatur.documents.job import ArchivedTable, last_fours
 from deleatur.documents.journal import ArchivedRows
-from deleatur.documents.place import Frozen
+from deleatur.documents.place import ArchivePart, Frozen
 from deleatur.errors import Failed, Refused
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Writing:
         tables: Mapping[str, Callable[[], Iterator[dict[str, Any]]]],
         key: bytes,
         detectors: Sequence[Detector] = (),
+        part: ArchivePart = "main",
+        readings: dict[str, int] | None = None,  # of the parts of this archive: they have to be the same
     ) -> None:
         self.written: list[ArchivedRows] = []  # of each table whose blocks were taken
         self._bag = Bag(bag)
@@ -73,6 +76,8 @@ class Writing:
         self._risks: list[ArchivedRisk] = []
         self._leaks = LeakSearch(self._rules, key, detectors)
         self._detectors = tuple(detectors)
+        self._part = part
+        self._readings = {} if readings is None else readings
         self._described: list[DescribedTable] = []
 
     def learn(self) -> None:
@@ -96,6 +101,7 @@ class Writing:
                     f"table {name}: no record to archive; correct its conditions or leave it out of the job"
                 )
         self._leaks.settle()
+        self._leaks.compare(self._readings)
         for name, watch in self._watches.items():
             watch.measure(partial(self._typed, name))
             self._rules[name].update(watch.rules)
@@ -112,8 +118,7 @@ class Writing:
         scan = self._leaks.report()
         description = Description(schema=SCHEMA, tables=tuple(self._described))
         lineage = [
-            {"table": name, "rules": {c: rule_in_words(rule) for c, rule in rules.items()}}
-            for name, rules in self._rules.items()
+            {"table": name, "rules": rules_in_words(rules, self._part)} for name, rules in self._rules.items()
         ]
         documents: dict[str, object] = {
             "data/leak-scan.json": {"schema": SCHEMA, **msgspec.to_builtins(scan)},
@@ -140,7 +145,7 @@ class Writing:
         columns: tuple[dict[str, str], ...] = ()
         watch = self._watches.get(name)
         for number, part in enumerate(parts(name, self._tables[name]()), start=1):
-            table = self._changed(name, part)
+            table = self._changed(name, part, rows)
             parquet, csv = forms.to_parquet(table), forms.to_csv(table)
             forms.check_parquet(name, parquet, table)
             forms.check_csv(name, csv, table)
@@ -168,13 +173,17 @@ class Writing:
             )
         )
 
-    def _changed(self, name: str, part: dict[str, list[Any]]) -> "pa.Table":
-        original = self._types[name].table(part)
+    def _changed(self, name: str, part: dict[str, list[Any]], first: int) -> "pa.Table":
+        original, rules = self._types[name].table(part), self._rules[name]
         try:
-            result = apply_rules(original, self._rules[name], self._key, self._detectors)
+            result = apply_rules(original, rules_of(rules, self._part), self._key, self._detectors)
         except Refused as refusal:
             raise Refused(f"table {name}, {refusal}") from None
         result = self._leaks.clear(name, _coded(name, part), result)
+        if apart := last_fours(rules):
+            if self._part == "main":
+                check_endings(name, {column: original.column(column) for column in apart}, result)
+            result = with_rows(result, name, first, self._key)
         return self._watches[name].suppress(result) if name in self._watches else result
 
     def _typed(self, name: str) -> "Iterator[pa.Table]":

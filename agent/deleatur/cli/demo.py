@@ -32,7 +32,7 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     people are invented. FOLDER must be empty or new. A million customers need 10 GB and about an hour.
     """
     from deleatur.archive.age import new_identity
-    from deleatur.archive.shares import new_shares
+    from deleatur.archive.shares import join_shares, new_shares
     from deleatur.cli.picture import show_certificate, show_plan
     from deleatur.cli.running import tell_certificate, walk
     from deleatur.cli.show import read_payload
@@ -67,11 +67,12 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
     custodian = folder / "custodian.age-identity"
     custodian.touch(mode=0o600)
     custodian.write_text(f"{identity}\n", encoding="utf-8")
-    board = new_shares(2, 3)
-    for number, share in enumerate(board.shares, 1):
-        paper = folder / f"board-share-{number}.txt"
-        paper.touch(mode=0o600)
-        paper.write_text(f"{share}\n", encoding="utf-8")
+    board, apart = new_shares(2, 3), new_shares(2, 3)
+    for name, shared in (("board", board), ("last-four", apart)):
+        for number, share in enumerate(shared.shares, 1):
+            paper = folder / f"{name}-share-{number}.txt"
+            paper.touch(mode=0o600)
+            paper.write_text(f"{share}\n", encoding="utf-8")
 
     tell("3  the map", "Who answers for what? Both owners sign their part; without them nothing is planned.")
     people = customers - len(shop.ghosts)
@@ -84,6 +85,7 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
         shop,
         recipient,
         board.recipient,
+        apart.recipient,
         datamap=folder.absolute() / MAP,
         policy=folder.absolute() / "shop-policy.toml",
     )
@@ -122,7 +124,8 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
 
     tell("7  the archive", "What the law keeps, as the custodian opens it in ten years.")
     if not as_json:
-        _show_archive(directory.archive, identity)
+        _show_archive(directory.archive / "close-shop-crm.tar.age", identity)
+        _show_archive(directory.archive / "close-shop-crm+last-four.tar.age", join_shares(apart.shares[:2]))
         _farewell(folder)
     if sum(after.values()):
         raise Refused(f"{sum(after.values())} values can still be found; please report this")
@@ -204,18 +207,17 @@ def _show_counts(title: str, before: Counter[str], after: Counter[str]) -> None:
         say(f"  {kind:<10} {'█' * filled}{'·' * (round(count / most * BAR) - filled)} {after[kind]}")
 
 
-def _show_archive(folder: Path, identity: str) -> None:
+def _show_archive(path: Path, identity: str) -> None:
     from deleatur.archive.package import open_archive
     from deleatur.cli.output import table
 
-    for path in sorted(folder.glob("*.tar.age")):
-        opened: Opened = open_archive(path, identity)
-        for name, rows in opened.tables.items():
-            say()
-            say(f"{name}: {rows.num_rows} rows, the first three")
-            heads = rows.column_names
-            shown = [[_cell(row[h]) for h in heads] for row in rows.slice(0, 3).to_pylist()]
-            table(shown, heads)
+    opened: Opened = open_archive(path, identity)
+    for name, rows in opened.tables.items():
+        say()
+        say(f"{path.name}: {name}, {rows.num_rows} rows, the first three")
+        heads = rows.column_names
+        shown = [[_cell(row[h]) for h in heads] for row in rows.slice(0, 3).to_pylist()]
+        table(shown, heads)
 
 
 def _cell(value: object) -> str:
@@ -229,6 +231,7 @@ def _farewell(folder: Path) -> None:
     say(f"certificate          {folder / 'job' / 'certificate'}  (VERIFY.txt: check it without deleatur)")
     say(f"archive              {folder / 'job' / 'archive'}, opens with {folder / 'custodian.age-identity'}")
     say(f"                     or with two of three {folder / 'board-share-N.txt'}: deleatur custody join")
+    say(f"last four of cards   the same folder, opens with two of three {folder / 'last-four-share-N.txt'}")
     say(f"settings and keys    {folder / 'deleatur.toml'}, {folder / 'keys'}")
     tell("on your own data", "deleatur init                        settings and the agent's key")
     say("deleatur init --approver-public alice.pub --approver-public bob.pub")

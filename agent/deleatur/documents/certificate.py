@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.place import Count, Frozen, Name, Role
+from deleatur.documents.place import ArchivePart, Count, Frozen, Name, Role
 from deleatur.documents.place import Digest as Hex
 
 STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
@@ -245,6 +245,7 @@ class ArchiveReference(Part, frozen=True):
     """Desensitized records that were kept before the erase."""
 
     target_id: Name
+    part: ArchivePart
     file: str
     digest: Digest
     size: Count

@@ -10,6 +10,7 @@ from deleatur.documents.detection import Level
 from deleatur.documents.job import Recipients
 from deleatur.documents.ledger import Day, LetterDigest
 from deleatur.documents.place import (
+    ArchivePart,
     Code,
     CopyKind,
     Count,
@@ -168,9 +169,14 @@ class CustodyGate(Gate, frozen=True, tag="custody"):
 
     copies: tuple[KeptCopy, ...]
     custodians: tuple[PublicKey, ...]  # whose receipts count, by name
+    last_four: tuple[PublicKey, ...]  # whose receipts count for the last-four parts
     laws: tuple[Code, ...]  # of the records
     packs: tuple[Text, ...]  # "id version" of each policy that was asked
     transfers: tuple[Allowed, ...]
+
+    def receivers(self, part: ArchivePart) -> tuple[PublicKey, ...]:
+        """Return whose receipts count for a part of an archive."""
+        return self.last_four if part == "last-four" else self.custodians
 
 
 class KnownRecord(Frozen, frozen=True):

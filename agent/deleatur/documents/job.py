@@ -1,12 +1,12 @@
 """The Job: what an operator asks for, in `job.toml` (docs/spec/job.md)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from deleatur.documents.ledger import Day, Language
-from deleatur.documents.place import MAX_INTEGER, Code, Frozen, Role, Text
+from deleatur.documents.place import MAX_INTEGER, ArchivePart, Code, Frozen, Role, Text
 from deleatur.documents.place import Name as Name
 
 Value = (
@@ -128,6 +128,7 @@ class Custodian(Frozen, frozen=True):
     recipient: Annotated[str, Meta(pattern=r"^age1[0-9a-z]{10,4000}\Z")]
     shares: Shares | None = None  # None: who has the identity opens alone
     key: Text | None = None  # file of the public key that signs receipts
+    part: ArchivePart = "main"  # which package of each target they open, and no other
 
     def in_words(self) -> str:
         """Say how many people it takes to open the archive as this custodian."""
@@ -163,6 +164,10 @@ class Custody(Frozen, frozen=True):
     packs: tuple[Text, ...] = ()  # policies of the operator's own, beside those that ship
     transfer: tuple[Transfer, ...] = ()
 
+    def of(self, part: ArchivePart) -> "Custody":
+        """Return the custody of one part: its custodians, and all else as it is."""
+        return structs.replace(self, custodian=tuple(c for c in self.custodian if c.part == part))
+
 
 class Target(Frozen, frozen=True):
     """What to erase: a URL, and for databases the rows."""
@@ -173,6 +178,25 @@ class Target(Frozen, frozen=True):
     select: tuple[Selection, ...] = ()
     hold: tuple[HeldRows, ...] = ()
     archive: tuple[ArchivedTable, ...] = ()
+
+
+def parts_of(target: Target) -> tuple[ArchivePart, ...]:
+    """Return the packages that the archive of a target has, in the order in which they are written."""
+    if not target.archive:
+        return ()
+    return ("main", "last-four") if tables_of(target, "last-four") else ("main",)
+
+
+def tables_of(target: Target, part: ArchivePart) -> tuple[ArchivedTable, ...]:
+    """Return the tables of one package: all are in the main one, those with last four digits in the other."""
+    if part == "main":
+        return target.archive
+    return tuple(structs.replace(t, risk=None) for t in target.archive if last_fours(t.columns))
+
+
+def last_fours(rules: Mapping[str, Rule]) -> tuple[str, ...]:
+    """Return the columns that stand in the last-four part only."""
+    return tuple(name for name, rule in rules.items() if rule.rule == "keep-last-4")
 
 
 def conditions_of(target: Target) -> Iterator[Condition]:

@@ -10,7 +10,17 @@ from typing import Literal
 from deleatur.documents.chain import digest_of_line as digest_of_line
 from deleatur.documents.chain import links
 from deleatur.documents.codec import MAX_LINE, decode_canonical, encode_json
-from deleatur.documents.place import Count, Digest, Frozen, Instant, KeyedDigest, Name, Position, StepId
+from deleatur.documents.place import (
+    ArchivePart,
+    Count,
+    Digest,
+    Frozen,
+    Instant,
+    KeyedDigest,
+    Name,
+    Position,
+    StepId,
+)
 
 SCHEMA = "deleatur/journal/v1"
 Verdict = Literal["CLEAN", "RESIDUE", "INCONCLUSIVE"]
@@ -70,8 +80,13 @@ class ArchivedRows(Frozen, frozen=True):
     risk: ReachedRisk | None = None  # None: the job names no quasi-identifiers
 
 
+def package_of(target: str, part: ArchivePart) -> str:
+    """Return what tells one package from all others of a job: a name has no `+`."""
+    return target if part == "main" else f"{target}+{part}"
+
+
 class Archived(Event, frozen=True, tag="archived"):
-    """A target's archive was written, read back and compared."""
+    """One part of a target's archive was written, read back and compared."""
 
     target: Name
     file: str  # name inside the job's archive folder
@@ -83,6 +98,12 @@ class Archived(Event, frozen=True, tag="archived"):
     compared: Literal[
         "decrypted", "digest"
     ]  # read back as plain text before sealing, or sealed bytes by digest
+    part: ArchivePart = "main"
+
+    @property
+    def package(self) -> str:
+        """What tells this package from all others of the job."""
+        return package_of(self.target, self.part)
 
 
 class SurfaceScan(Frozen, frozen=True):

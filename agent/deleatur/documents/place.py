@@ -9,6 +9,7 @@ from msgspec import Meta
 MAX_INTEGER = (1 << 53) - 1  # RFC 7493 §2.2: beyond it, other readers of JSON see another number
 
 # `\Z`, not `$`: in Python `$` also matches before a newline at the end.
+ArchivePart = Literal["main", "last-four"]  # each is sealed for custodians of its own
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 # Neither control characters nor marks that turn the direction of writing: both make a person
 # approve something else than what stands there (Unicode TR 36 §2.5).

@@ -22,6 +22,7 @@ from deleatur.documents.job import (
     Rule,
     Target,
     Value,
+    parts_of,
 )
 from deleatur.documents.plan import Plan
 from deleatur.errors import Malformed
@@ -43,7 +44,9 @@ COARSER = {  # generalised to -> what is coarser, so that a ladder never leads b
     "first-2": ("first-letter",),
     "tens": ("thousands",),
 }
-UNMEASURED = frozenset({"drop", "null", "redact"})  # rules that leave no value to tell rows apart by
+UNMEASURED = frozenset(
+    {"drop", "keep-last-4", "null", "redact"}
+)  # rules that leave no value to tell rows apart by
 COPIES, MEDIA, SITES = 3, 2, 2  # the 3-2-1 rule
 _LISTED = 50  # faults in one message: more help nobody
 _OPERANDS = {"in": ("values", "values_from"), "within": ("within",), "not-within": ("within",)}
@@ -93,6 +96,8 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
         yield from _target(target, f"$.target[{n}]")
     if any(t.archive for t in job.target) and job.custody is None:
         yield Fault("no-custodian", "$.custody", "an archive needs custodians who can open it")
+    if job.custody is not None:
+        yield from _last_four(job, job.custody)
     if job.custody is not None:
         yield from real_date(job.custody.retain_until, "$.custody.retain_until")
         yield from _custody(job.custody, "$.custody")
@@ -185,9 +190,13 @@ def _custody(custody: Custody, where: str) -> Iterator[Fault]:
         if custody.copy and custodian.key is None:
             what = "where copies are kept every custodian signs a receipt, and needs `key`"
             yield Fault("missing-key", f"{where}.custodian[{n}]", what)
-    if len(custody.custodian) == 1 and custody.custodian[0].shares is None:
-        what = "one key that is lost loses the archive: name a second custodian, or share the identity"
-        yield Fault("one-custodian", f"{where}.custodian", what)
+    for part in dict.fromkeys(("main", *(c.part for c in custody.custodian))):
+        keepers = custody.of(part).custodian
+        if not keepers:
+            yield Fault("no-custodian", f"{where}.custodian", f"nobody opens the {part} part of the archives")
+        if len(keepers) == 1 and keepers[0].shares is None:
+            what = "one key that is lost loses the archive: name a second custodian, or share the identity"
+            yield Fault("one-custodian", f"{where}.custodian", what)
     if custody.without_copies is not None:
         yield from personal_text(custody.without_copies, f"{where}.without_copies")
         if custody.copy:
@@ -197,6 +206,18 @@ def _custody(custody: Custody, where: str) -> Iterator[Fault]:
         yield from _copies(custody, where)
     elif custody.laws or custody.packs or custody.transfer:
         yield Fault("contradiction", where, "laws, packs and transfers are about copies, and there is none")
+
+
+def _last_four(job: Job, custody: Custody) -> Iterator[Fault]:
+    """Last four digits stand in a part of their own, for custodians of its own."""
+    kept = any("last-four" in parts_of(target) for target in job.target)
+    keepers = custody.of("last-four").custodian
+    if kept and not keepers:
+        what = 'keep-last-4 makes a part of its own: name custodians of it, with part = "last-four"'
+        yield Fault("no-custodian", "$.custody.custodian", what)
+    if keepers and not kept:
+        what = "no column has the rule keep-last-4, so there is no such part to open"
+        yield Fault("contradiction", "$.custody.custodian", what)
 
 
 def _copies(custody: Custody, where: str) -> Iterator[Fault]:

@@ -32,6 +32,7 @@ def write_beside(
     folder: Path, archived: Archived, custody: Custody, *, job: str, plan_digest: str, key: SigningKey
 ) -> None:
     """Write facts, digests and signature beside an archive, durably; doing it again replaces them."""
+    custody = custody.of(archived.part)
     told = facts(job, plan_digest, archived, custody)
     for name, content in beside(told, custody, public_pem(key.public), key.sign).items():
         put(folder / name, content)
@@ -149,8 +150,8 @@ def received(
     counted: dict[tuple[str, str], bytes] = {}
     refused: dict[tuple[str, str], str] = {}
     for envelope in envelopes(job, RECEIPTS):
-        for custodian in gate.custodians:
-            for archive in archived:
+        for archive in archived:
+            for custodian in gate.receivers(archive.part):
                 try:
                     if _about(envelope, custodian, archive, key=key, plan_digest=plan_digest):
                         counted[custodian.name, archive.file] = envelope
@@ -164,8 +165,8 @@ def receipt_fault(
 ) -> tuple[str, str]:
     """Return whose receipt an envelope is, and why it does not count; "" if it does."""
     fault = "no custodian of this plan signed it, or it is about no archive of this job"
-    for custodian in gate.custodians:
-        for archive in archived:
+    for archive in archived:
+        for custodian in gate.receivers(archive.part):
             try:
                 if _about(envelope, custodian, archive, key=key, plan_digest=plan_digest):
                     return custodian.name, ""
@@ -188,6 +189,6 @@ def _about(envelope: bytes, custodian: PublicKey, archive: Archived, *, key: byt
         return False
     if sha256 != archive.sha256:
         raise Refused(f"the receipt of {custodian.name} is for an earlier {file}, or for another job's")
-    challenge = challenge_of(key, plan_digest, archive.target)
+    challenge = challenge_of(key, plan_digest, archive.package)
     require_opened(sha256, receipt, contents=archive.contents, challenge=challenge)
     return True

@@ -143,9 +143,13 @@ def register_of(directory: JobDirectory, agent: PublicKey) -> Register:
         raise Refused("this job has no archives that custodians received; there is nobody to hand over")
     recipients = {c.name: c.recipient for c in custody.custodian}
     since = approved.plan.created_at
-    keepers = [Keeper(key=k, recipient=recipients[k.name], since=since) for k in gate.custodians]
+    keepers = [
+        Keeper(key=k, recipient=recipients[k.name], since=since, part=part)
+        for part in ("main", "last-four")
+        for k in gate.receivers(part)
+    ]
     found = []
-    known = [agent, *gate.custodians]
+    known = [agent, *gate.custodians, *gate.last_four]
     for envelope in envelopes(directory.path, HANDOVERS):
         successor = handover_in(envelope, ())[2]
         known.append(PublicKey(name=successor.successor, spki=successor.key))
@@ -174,7 +178,8 @@ def _custody(planned: Custody | None, now: Register) -> Custody:
     shares = {c.recipient: c.shares for c in planned.custodian}
     keepers = [k for k in now.keepers if not k.until]
     custodians = tuple(
-        Custodian(name=k.key.name, recipient=k.recipient, shares=shares.get(k.recipient)) for k in keepers
+        Custodian(name=k.key.name, recipient=k.recipient, shares=shares.get(k.recipient), part=k.part)
+        for k in keepers
     )
     return msgspec.structs.replace(planned, custodian=custodians)
 

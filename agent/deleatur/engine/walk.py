@@ -18,6 +18,7 @@ from pathlib import Path
 from deleatur.archive.package import check_archive, write_archive
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
+from deleatur.documents.job import Custody, parts_of, tables_of
 from deleatur.documents.place import Cursor, Locator, Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.engine import looking
@@ -63,7 +64,7 @@ class Walk:
         self.crew = crew
         self.targets = {t.id: t for t in plan.targets}
         self.watch = HoldWatch(plan, crew.holds)
-        self.earlier: dict[str, j.Archived] = {}  # what earlier runs archived, by target
+        self.earlier: dict[str, j.Archived] = {}  # what earlier runs archived, by package
         self.found = looking.Findings()  # what this run's last scan with hits saw, for the residue report
 
     def run(self) -> None:
@@ -142,8 +143,9 @@ class Walk:
         """
         for target in self.plan.targets:
             if not self.progress.begun(self.plan, target.id):
-                if (archived := self.progress.archived.pop(target.id, None)) is not None:
-                    self.earlier[target.id] = archived
+                for package in [j.package_of(target.id, part) for part in parts_of(target.target)]:
+                    if (archived := self.progress.archived.pop(package, None)) is not None:
+                        self.earlier[package] = archived
                 self.progress.controlled.pop(target.id, None)
         for step, following in pairwise(self.plan.steps):
             if step.target == following.target and not self.progress.step(following).begun:
@@ -199,41 +201,54 @@ class Walk:
             if look is None:
                 raise Refused(f"{target.id}: is gone, so nothing can be archived")
             tables = {a.table: partial(backend.records, a.table) for a in target.target.archive}
-            archived = write_archive(
-                self.directory.archive,
-                target,
-                tables,
-                self.plan.custody,
-                job=self.plan.job,
-                plan_digest=self.plan_digest,
-                key=make_token_key(self.directory),
-                challenge=challenge_of(self.crew.opener.key, self.plan_digest, target.id),
-                earlier=self._earlier(target.id),
-                detectors=self.crew.hooks.detectors(),
-            )
+            readings: dict[str, int] = {}
+            written = [
+                write_archive(
+                    self.directory.archive,
+                    target,
+                    tables,
+                    self.plan.custody,
+                    job=self.plan.job,
+                    plan_digest=self.plan_digest,
+                    key=make_token_key(self.directory),
+                    challenge=challenge_of(
+                        self.crew.opener.key, self.plan_digest, j.package_of(target.id, part)
+                    ),
+                    earlier=self._earlier(j.package_of(target.id, part)),
+                    detectors=self.crew.hooks.detectors(),
+                    part=part,
+                    readings=readings,
+                )
+                for part in parts_of(target.target)
+            ]
+        for archived in written:
+            self._note_archive(archived, self.plan.custody)
+
+    def _note_archive(self, archived: j.Archived, custody: Custody) -> None:
+        wanted = {a.table for a in tables_of(self.targets[archived.target].target, archived.part)}
         empty = [t.table for t in archived.tables if not t.rows]
-        if empty or {t.table for t in archived.tables} != set(tables):
-            raise Refused(f"{target.id}: nothing was archived from {', '.join(empty) or 'some tables'}")
+        if empty or {t.table for t in archived.tables} != wanted:
+            raise Refused(f"{archived.target}: nothing was archived from {', '.join(empty) or 'some tables'}")
         write_beside(
             self.directory.archive,
             archived,
-            self.plan.custody,
+            custody,
             job=self.plan.job,
             plan_digest=self.plan_digest,
             key=self.crew.keys[0],
         )
-        mark = _archive_of(target.id)
+        mark = _archive_of(archived.package)
         self.spool.append(mark, [(Locator(unit=mark), archived.sha256.encode())])
         self.spool.seal(mark)
         self._note(archived)
 
-    def _earlier(self, target: str) -> j.Archived | None:
-        """Return what an earlier run archived of a target, if the agent signed that it is just that."""
-        earlier = self.earlier.get(target)
+    def _earlier(self, package: str) -> j.Archived | None:
+        """Return what an earlier run wrote as a package, if the agent signed that it is just that."""
+        earlier = self.earlier.get(package)
         if earlier is None:
             return None
         told = vouched(self.directory.archive, earlier.file, self.crew.keys[0].public)
-        if told is None or (told.plan, told.target) != (self.plan_digest, target):
+        if told is None or (told.plan, j.package_of(told.target, told.part)) != (self.plan_digest, package):
             return None
         same = (told.sha256, told.size, told.contents, told.tables)
         return earlier if same == (earlier.sha256, earlier.size, earlier.contents, earlier.tables) else None
@@ -245,9 +260,9 @@ class Walk:
         anew. The spool says it too, under a key that is on no disk; if that key is lost with the
         samples, the certificate will not say "verified" anyway.
         """
-        for target, archived in self.progress.archived.items():
+        for package, archived in self.progress.archived.items():
             check_archive(self.directory.archive / archived.file, archived)
-            mark = _archive_of(target)
+            mark, target = _archive_of(package), archived.target
             written = [d for _, d in self.spool.read(mark)] if self.spool.sealed(mark) else []
             if self.spool.sealed(target) and written != [archived.sha256.encode()]:
                 raise Refused(f"{target}: the journal names another archive than was written; make a new job")
@@ -400,9 +415,9 @@ def certificate_id(plan_digest: str) -> str:
     return hashlib.sha256(f"deleatur certificate {plan_digest}".encode()).hexdigest()[:32]
 
 
-def _archive_of(target: str) -> str:
-    """Name the spool's record about a target's archive, as no target can be named."""
-    return f"archive of {target}"
+def _archive_of(package: str) -> str:
+    """Name the spool's record about a package, as no target can be named."""
+    return f"archive of {package}"
 
 
 def _check_cursor(cursor: Cursor, target: PlannedTarget) -> None:

@@ -1,14 +1,17 @@
 """Say who keeps the archives of a job now: the register of custody, from its plan and its hand-overs. Pure.
 
-Custody passes when the leaving custodian, the successor and the agent have signed for every archive.
+Custody passes when the leaving custodian, the successor and the agent have signed for every archive
+of the custodian's part.
 Until then it stays where it is, and that is an alarm.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from deleatur.documents.journal import Archived
-from deleatur.documents.place import PublicKey
+from deleatur.documents.place import ArchivePart, PublicKey
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Keeper:
     since: str
     until: str = ""
     successor: str = ""
+    part: ArchivePart = "main"  # of every archive: what they open
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ def register(
         if keeper is None:
             continue  # handed over already, or never a custodian
         whole = {h.file: h for h in these if not signatures_missing(h, keeper.key, agent) and _fits(h, files)}
-        if whole.keys() != files.keys() or any(k.key.name == name and not k.until for k in now):
+        theirs = {name for name, archive in files.items() if archive.part == keeper.part}
+        if whole.keys() != theirs or any(k.key.name == name and not k.until for k in now):
             lacking = sorted({w for h in these for w in signatures_missing(h, keeper.key, agent)})
             why = (
                 f"not signed by {', '.join(lacking)}"
@@ -71,9 +76,9 @@ def register(
             alarms.append(f"custody stays with {leaving}: the hand-over to {name} is {why}")
             continue
         at = max(h.at for h in whole.values())
-        files = {f: replace_archive(files[f], h, keeper) for f, h in whole.items()}
+        files |= {f: replace_archive(files[f], h, keeper) for f, h in whole.items()}
         now[now.index(keeper)] = replace(keeper, until=at, successor=name)
-        now.append(Keeper(key=these[0].successor, recipient=these[0].recipient, since=at))
+        now.append(Keeper(these[0].successor, these[0].recipient, since=at, part=keeper.part))
     if not [k for k in now if not k.until]:
         alarms.append("the archives have no custodian")
     return Register(tuple(now), tuple(files.values()), tuple(alarms))
@@ -94,15 +99,8 @@ def signatures_missing(handover: Signed, leaving: PublicKey, agent: PublicKey) -
 def replace_archive(archive: Archived, handover: Signed, keeper: Keeper) -> Archived:
     """Return an archive as it is after a hand-over."""
     recipients = (*(r for r in archive.recipients if r != keeper.recipient), handover.recipient)
-    return Archived(
-        target=archive.target,
-        file=archive.file,
-        sha256=handover.sha256,
-        size=handover.size,
-        tables=archive.tables,
-        contents=archive.contents,
-        recipients=recipients,
-        compared="digest",
+    return structs.replace(
+        archive, sha256=handover.sha256, size=handover.size, recipients=recipients, compared="digest"
     )
 
 

@@ -69,12 +69,14 @@ def custody_gate(
         reasons += _elsewhere(copy.id, copy.law, custody.laws, packs, transfers)
     if reasons:
         raise Refused("; ".join(reasons))
+    apart = {c.name for c in custody.of("last-four").custodian}
     return CustodyGate(
         copies=tuple(
             KeptCopy(id=c.id, folder=folders[c.id], medium=c.medium, site=c.site, law=c.law)
             for c in custody.copy
         ),
-        custodians=tuple(keys),
+        custodians=tuple(key for key in keys if key.name not in apart),
+        last_four=tuple(key for key in keys if key.name in apart),
         laws=custody.laws,
         packs=tuple(f"{p.id} {p.version}" for p in packs),
         transfers=tuple(transfers),
@@ -127,7 +129,7 @@ def receipts_missing(
         refused: why a receipt of this custodian about this file does not count.
     """
     for archive in archived:
-        for custodian in gate.custodians:
+        for custodian in gate.receivers(archive.part):
             pair = (custodian.name, archive.file)
             if pair not in received:
                 yield refused.get(pair, f"{archive.file}: no receipt of {custodian.name}")

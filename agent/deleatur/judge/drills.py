@@ -1,7 +1,8 @@
 """Say when each custodian opened each archive last, and whose next drill is overdue. Pure.
 
-Rules: every custodian opens every archive at least once a year, since a key that was lost shows only then;
-the first year begins when custody does; only a drill on the archive as it is sealed now counts.
+Rules: every custodian opens every archive of their part at least once a year, since a key that was lost
+shows only then; the first year begins when custody does; only a drill on the archive as it is sealed now
+counts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,7 +49,7 @@ def drill_standings(
     for keeper in keepers:
         if keeper.until:
             continue
-        for archive in archived:
+        for archive in (a for a in archived if a.part == keeper.part):
             last = newest.get((archive.file, archive.sha256, keeper.key.spki))
             begin = last.day if last is not None else date.fromisoformat(keeper.since[:10])
             due = add_years(begin, 1)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from deleatur.documents import journal as j
 from deleatur.documents.gates import AnyGate
+from deleatur.documents.job import parts_of
 from deleatur.documents.place import Cursor, Step
 from deleatur.documents.plan import Plan, PlannedTarget
 
@@ -32,7 +33,7 @@ class Progress:
     preflighted: dict[str, j.Preflighted] = field(default_factory=dict)
     passed: dict[str, j.Passed] = field(default_factory=dict)
     unheld: bool = False
-    archived: dict[str, j.Archived] = field(default_factory=dict)
+    archived: dict[str, j.Archived] = field(default_factory=dict)  # by package
     controlled: dict[str, j.Controlled] = field(default_factory=dict)
     steps: dict[str, StepProgress] = field(default_factory=dict)
     verified: dict[str, j.Verified] = field(default_factory=dict)
@@ -79,7 +80,7 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
         case j.Passed():
             progress.passed[event.gate] = event
         case j.Archived():
-            progress.archived[event.target] = event
+            progress.archived[event.package] = event
             progress.key_erased = False
         case j.Controlled():
             progress.controlled[event.target] = event
@@ -217,7 +218,8 @@ def _before(plan: Plan, progress: Progress) -> Action | None:
     if not progress.unheld:
         return AskHolds()
     for target in plan.targets:
-        if target.target.archive and target.id not in progress.archived:
+        wanted = {j.package_of(target.id, part) for part in parts_of(target.target)}
+        if not wanted <= progress.archived.keys():
             return Archive(target)
     if (gate := _closed(plan, progress, after_archive=True)) is not None:
         return PassGate(gate)

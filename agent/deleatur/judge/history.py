@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from deleatur.documents import journal as j
 from deleatur.documents.gates import AnyGate, CustodyGate, HoldGate
-from deleatur.documents.place import Step
+from deleatur.documents.job import parts_of, tables_of
+from deleatur.documents.place import ArchivePart, Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused, Residue
 from deleatur.judge.evidence import verdict
@@ -36,7 +37,7 @@ class TargetHistory:
 
     planned: PlannedTarget
     steps: dict[str, StepHistory]
-    archived: j.Archived | None = None
+    archived: dict[ArchivePart, j.Archived] = field(default_factory=dict)
     controlled: j.Controlled | None = None
     verified: j.Verified | None = None
     verified_at: str = ""
@@ -134,7 +135,7 @@ class History:
         if target.touched:
             self.reasons.append(f"{event.target}: {type(event).__name__.lower()} after the erase had begun")
         if isinstance(event, j.Archived):
-            target.archived, self.key_erased_at = event, ""
+            target.archived[event.part], self.key_erased_at = event, ""
             self._open -= {name for name, gate in self.gates.items() if gate.after_archive}
         else:
             target.controlled = event
@@ -274,16 +275,25 @@ def _uncompared(step: StepHistory, planned: PlannedTarget) -> list[str]:
 
 
 def _unarchived(target: TargetHistory, plan: Plan) -> list[str]:
-    found = target.archived
-    if found is None:
+    asked = target.planned.target
+    if not target.archived:
         return ["nothing was archived, and the plan asks for it"]
-    if [t.table for t in found.tables] != [t.table for t in target.planned.target.archive]:
-        return ["other tables were archived than planned"]
-    for written, table in zip(found.tables, target.planned.target.archive, strict=True):
-        if not holds(table.risk, written):
-            return [f"{written.table} does not keep the limit of re-identification that was planned"]
-    planned = () if plan.custody is None else tuple(c.recipient for c in plan.custody.custodian)
-    return [] if found.recipients == planned else ["the archive was encrypted to others than planned"]
+    if {*target.archived} != {*parts_of(asked)}:
+        return ["other parts were archived than planned"]
+    rows = {t.table: t.rows for t in target.archived["main"].tables}
+    for part in parts_of(asked):
+        found = target.archived[part]
+        if [t.table for t in found.tables] != [t.table for t in tables_of(asked, part)]:
+            return ["other tables were archived than planned"]
+        keepers = () if plan.custody is None else plan.custody.of(part).custodian
+        if found.recipients != tuple(c.recipient for c in keepers):
+            return ["the archive was encrypted to others than planned"]
+        for written, table in zip(found.tables, tables_of(asked, part), strict=True):
+            if not holds(table.risk, written):
+                return [f"{written.table} does not keep the limit of re-identification that was planned"]
+        if any(t.rows != rows[t.table] for t in found.tables):
+            return ["the parts of the archive have different rows"]
+    return []
 
 
 def _contradictions(controlled: j.Controlled, verified: j.Verified) -> list[str]:

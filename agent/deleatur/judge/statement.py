@@ -11,7 +11,7 @@ from datetime import MAXYEAR, date
 
 from deleatur.documents import certificate as c
 from deleatur.documents.codec import encode_json
-from deleatur.documents.job import Custodian, RiskLimit
+from deleatur.documents.job import Custodian, RiskLimit, tables_of
 from deleatur.documents.journal import Entry, ReachedRisk
 from deleatur.documents.plan import Plan, PlannedTarget, PublicKey
 from deleatur.errors import Refused
@@ -214,29 +214,30 @@ def _methods(told: TargetHistory) -> Iterator[c.Method]:
 
 
 def _archive(plan: Plan, told: TargetHistory, key_erased_at: str) -> Iterator[c.ArchiveReference]:
-    found = told.archived
-    if found is None or plan.custody is None:
+    if plan.custody is None:
         return
-    yield c.ArchiveReference(
-        target_id=told.planned.id,
-        file=plain(found.file),
-        digest=c.Digest(sha256=found.sha256),
-        size=found.size,
-        contents=c.Digest(sha256=found.contents),
-        custodians=tuple(map(_keeper, plan.custody.custodian)),
-        retain_until=plan.custody.retain_until,
-        compared=found.compared,
-        token_key=claim("token-key-erased", at=key_erased_at),
-        tables=tuple(
-            c.ArchivedTableReference(
-                table=plain(t.table),
-                rows=t.rows,
-                digest=c.Digest(sha256=t.sha256),
-                risk=_risk(t.risk, planned.risk),
-            )
-            for t, planned in zip(found.tables, told.planned.target.archive, strict=True)
-        ),
-    )
+    for found in told.archived.values():
+        yield c.ArchiveReference(
+            target_id=told.planned.id,
+            part=found.part,
+            file=plain(found.file),
+            digest=c.Digest(sha256=found.sha256),
+            size=found.size,
+            contents=c.Digest(sha256=found.contents),
+            custodians=tuple(map(_keeper, plan.custody.of(found.part).custodian)),
+            retain_until=plan.custody.retain_until,
+            compared=found.compared,
+            token_key=claim("token-key-erased", at=key_erased_at),
+            tables=tuple(
+                c.ArchivedTableReference(
+                    table=plain(t.table),
+                    rows=t.rows,
+                    digest=c.Digest(sha256=t.sha256),
+                    risk=_risk(t.risk, planned.risk),
+                )
+                for t, planned in zip(found.tables, tables_of(told.planned.target, found.part), strict=True)
+            ),
+        )
 
 
 def _risk(reached: ReachedRisk | None, limit: RiskLimit | None) -> c.ReidentificationRisk | None:

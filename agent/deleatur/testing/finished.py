@@ -27,8 +27,10 @@ from deleatur.documents.job import (
     Shares,
     Target,
     Verification,
+    parts_of,
+    tables_of,
 )
-from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
+from deleatur.documents.place import ArchivePart, Identity, Pattern, Sampling, Step, Surface, Unit
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.judge.fingerprint import key_id
 from deleatur.trust.approval import approve
@@ -54,6 +56,10 @@ APPROVERS = (known_key("legal", 4), known_key("security", 5, "p-256"))
 PIN = PluginPin(distribution="deleatur", version="0.1.0", record_digest="a1" * 32, entry_point="test:Backend")
 RECIPIENT = "age1" + "q" * 58
 SHARED = "age1" + "p" * 58
+APART = "age1" + "t" * 58
+_SAFE = Custodian(
+    name="safe", recipient=APART, shares=Shares(needed=2, of=3), part="last-four"
+)  # of last four digits, where there are any
 
 
 def a_file(
@@ -79,15 +85,15 @@ def a_file(
     )
 
 
-def some_rows(name: str = "crm") -> PlannedTarget:
-    """Return the planned rows of one table, with an archive of them."""
+def some_rows(name: str = "crm", **rules: Rule) -> PlannedTarget:
+    """Return the planned rows of one table, with an archive of them; `rules` are of more columns."""
     return PlannedTarget(
         id=name,
         target=Target(
             id=name,
             url=f"sqlite:///srv/{name}.sqlite",
             select=(Selection(table="customers"),),
-            archive=(ArchivedTable(table="customers", columns={"id": Rule(rule="keep")}),),
+            archive=(ArchivedTable(table="customers", columns={"id": Rule(rule="keep"), **rules}),),
         ),
         identity=Identity(kind="rows", fields=(("file", f"/srv/{name}.sqlite"), ("table", "客户"))),
         size=40,
@@ -179,7 +185,7 @@ def finished(
     }
     events += passed[False]
     events.append(j.Unheld(asked=("litigation",)))
-    events += [_archived(target) for target in planned if target.target.archive]
+    events += [_archived(target, part) for target in planned for part in parts_of(target.target)]
     events += passed[True]
     events += [_controlled(target, device=device) for target in planned]
     for step in plan.steps:
@@ -256,6 +262,7 @@ def _plan(
             custodian=(
                 Custodian(name="notary", recipient=RECIPIENT),
                 Custodian(name="board", recipient=SHARED, shares=Shares(needed=2, of=3)),
+                *([_SAFE] if any("last-four" in parts_of(t.target) for t in targets) else []),
             ),
         ),
         targets=tuple(targets),
@@ -270,16 +277,17 @@ def _preflighted(target: PlannedTarget) -> j.Preflighted:
     return j.Preflighted(target=target.id, identity=identity, units=len(target.units))
 
 
-def _archived(target: PlannedTarget) -> j.Archived:
-    tables = tuple(j.ArchivedRows(table=t.table, rows=40, sha256="3a" * 32) for t in target.target.archive)
+def _archived(target: PlannedTarget, part: ArchivePart) -> j.Archived:
+    tables = tables_of(target.target, part)
     return j.Archived(
         target=target.id,
-        file=f"{target.id}.tar.age",
+        part=part,
+        file=f"{j.package_of(target.id, part)}.tar.age",
         sha256="4b" * 32,
         size=5000,
-        tables=tables,
+        tables=tuple(j.ArchivedRows(table=t.table, rows=40, sha256="3a" * 32) for t in tables),
         contents="5c" * 32,
-        recipients=(RECIPIENT, SHARED),
+        recipients=(RECIPIENT, SHARED) if part == "main" else (APART,),
         compared="decrypted",
     )
 

@@ -96,9 +96,9 @@ class HandoverStatement(Part, frozen=True, rename={"type_": "_type", "predicate_
     predicate: Handover
 
 
-def challenge_of(key: bytes, plan_digest: str, target: str) -> bytes:
-    """Return the 32 bytes that lie in the archive of a target, from the job's secret."""
-    return hmac.digest(key, f"deleatur/archive-receipt/v1/{plan_digest}/{target}".encode(), "sha256")
+def challenge_of(key: bytes, plan_digest: str, package: str) -> bytes:
+    """Return the 32 bytes that lie in one package (`Archived.package`), from the job's secret."""
+    return hmac.digest(key, f"deleatur/archive-receipt/v1/{plan_digest}/{package}".encode(), "sha256")
 
 
 def sign_copy(file: str, sha256: str, copy: CopyRead, key: SigningKey) -> bytes:

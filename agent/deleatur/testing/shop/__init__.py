@@ -88,10 +88,18 @@ def _noting(persons: Iterable[Person], shown: list[Person], most: int) -> Iterat
 
 
 def shop_job(
-    shop: Shop, accounting: str, board: str, *, datamap: Path | None = None, policy: Path | None = None
+    shop: Shop,
+    accounting: str,
+    board: str,
+    apart: str,
+    *,
+    datamap: Path | None = None,
+    policy: Path | None = None,
 ) -> str:
-    """Return the text of the job.toml that closes `shop`, with the recipients of its two custodians.
+    """Return the text of the job.toml that closes `shop`, with the recipients of its custodians.
+
+    `apart` opens the last four digits of cards.
 
     Given both, it rests on a data map and on the shop's own policy.
     """
-    return job_text(shop.database, shop.files, (accounting, board), datamap, policy)
+    return job_text(shop.database, shop.files, (accounting, board, apart), datamap, policy)
