@@ -44,6 +44,9 @@ Raw = Callable[[Planted], bytes]
 NewTrial = Callable[[], Trial]
 
 
+_AGAIN = 8  # times: of few places, another draw is the same by chance
+
+
 class BackendContract:
     """Subclass it as `Test…`, set `backend`, write the fixtures `make_target` and `raw`.
 
@@ -183,8 +186,8 @@ class BackendContract:
             more = set(backend.sample(len(everything) + 1, SEED))
             assert more == set(everything), "asked for more places than there are, did not get all"
         with one.opened() as backend:
-            again = [list(backend.sample(half, SEED)) for _ in range(AGAIN)]
-            assert again == [some] * AGAIN, "the same seed chose other places"
+            again = [list(backend.sample(half, SEED)) for _ in range(_AGAIN)]
+            assert again == [some] * _AGAIN, "the same seed chose other places"
         assert len(set(everything)) == len(everything), "a place is named twice"
         assert len(set(some)) == half, f"asked for {half} places of {len(everything)}, got {len(set(some))}"
         assert set(some) <= set(everything), "a sample names places that the full list does not"
