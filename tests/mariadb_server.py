@@ -1,10 +1,10 @@
 """A MariaDB server for tests: on a unix socket, its files on an ext4 of its own whose image can be read."""
 
-import os
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -37,9 +37,6 @@ class Server:
         temporary.mkdir()
         shutil.chown(self.data, "mysql", "mysql")
         shutil.chown(temporary, "mysql", "mysql")
-        for part in (self.folder, *self.folder.parents):  # the server runs as mysql and must get here
-            if part.stat().st_uid == os.geteuid() and part != Path("/"):
-                part.chmod(part.stat().st_mode | 0o011)
         self.options.write_text(
             f"""[mariadbd]
 datadir={self.data}
@@ -135,13 +132,16 @@ long_query_time=0
 
 
 @contextmanager
-def server_on_a_disk(folder: Path) -> Iterator[Server]:
+def server_on_a_disk() -> Iterator[Server]:
     """Make the disk, install the server, start it; stop and unmount at the end.
 
+    In a folder of its own: the server runs as mysql and must get there, and pytest's is for its owner.
     No journal in the file system: what it holds of names and times is no content, and would change
     with every look.
     """
     image = Path("/dev/shm") / f"deleatur-{uuid.uuid4().hex}"
+    folder = Path(tempfile.mkdtemp(prefix="deleatur-mariadb-", dir="/tmp"))
+    folder.chmod(0o755)
     server = Server(folder, image)
     server.mount.mkdir(parents=True)
     with image.open("wb") as file:
@@ -158,3 +158,4 @@ def server_on_a_disk(folder: Path) -> Iterator[Server]:
     finally:
         image.unlink()
         server.socket.unlink(missing_ok=True)
+        shutil.rmtree(folder)

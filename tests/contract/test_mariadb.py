@@ -54,8 +54,8 @@ def target(url: str, technique: str | None) -> Target:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server_on_a_disk(tmp_path_factory.mktemp("mariadb")) as running:
+def server() -> Iterator[Server]:
+    with server_on_a_disk() as running:
         yield running
 
 

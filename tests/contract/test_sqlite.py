@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -158,7 +159,9 @@ class SqliteContract(BackendContract):
 
     @contextmanager
     def denied(self, planted: Planted) -> Iterator[None]:
-        """Be a user who may enter nothing here: pytest's own folder is for its owner."""
+        """Be a user who may not enter the database's folder."""
+        folder = Path(unquote(urlsplit(planted.target.url).path)).parent
+        folder.chmod(0o700)
         os.seteuid(65534)
         try:
             yield

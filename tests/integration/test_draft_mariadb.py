@@ -19,8 +19,8 @@ WHOSE = "e-mail: family@example.org\nperson-name: Anna Müller\n"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server_on_a_disk(tmp_path_factory.mktemp("mariadb")) as running:
+def server() -> Iterator[Server]:
+    with server_on_a_disk() as running:
         yield running
 
 

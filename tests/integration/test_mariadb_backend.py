@@ -48,8 +48,8 @@ pytestmark = pytest.mark.root
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server_on_a_disk(tmp_path_factory.mktemp("mariadb")) as running:
+def server() -> Iterator[Server]:
+    with server_on_a_disk() as running:
         running.run("SET GLOBAL general_log = OFF", "SET GLOBAL slow_query_log = OFF")
         yield running
 

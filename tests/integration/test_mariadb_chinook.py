@@ -35,8 +35,8 @@ PERSONAL = ("FirstName", "LastName", "Address", "Phone", "Email")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server_on_a_disk(tmp_path_factory.mktemp("mariadb")) as running:
+def server() -> Iterator[Server]:
+    with server_on_a_disk() as running:
         yield running
 
 

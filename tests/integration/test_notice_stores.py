@@ -96,8 +96,8 @@ def postgresql(data: Path, _folder: Path, _patch: pytest.MonkeyPatch) -> Iterato
 
 
 @contextmanager
-def mariadb(data: Path, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, str]]]:
-    with server_on_a_disk(folder) as server:
+def mariadb(data: Path, _folder: Path, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, str]]]:
+    with server_on_a_disk() as server:
         with (data / "chinook-mysql.sql").open("rb") as script:
             subprocess.run(
                 ["mariadb", f"--defaults-file={server.credentials}", f"--socket={server.socket}"],
