@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DELEATUR_DATA", ROOT.parent / "shared" / "data"))
@@ -23,7 +23,9 @@ CI = os.environ.get("CI") == "true"
 
 # In CI a property is tried on the same examples each time, so that a change is judged by what it changed;
 # at a desk, and in the campaign, on new ones. A loaded machine is slow, not wrong: no deadline an example.
-settings.register_profile("house", deadline=None, derandomize=CI)
+settings.register_profile(
+    "house", deadline=None, derandomize=CI, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("house")
 
 

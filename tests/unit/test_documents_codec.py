@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import time
 import tomllib
 from pathlib import Path
@@ -315,5 +316,5 @@ def test_a_plan_too_large_to_look_for_the_fault_is_refused_without_building_a_tr
 
 def test_every_kind_of_event_has_a_tag_that_is_its_name() -> None:
     assert {e.__struct_config__.tag for e in Event.__subclasses__()} == {
-        e.__name__.lower() for e in Event.__subclasses__()
+        re.sub(r"(?<!^)(?=[A-Z])", "-", e.__name__).lower() for e in Event.__subclasses__()
     }
