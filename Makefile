@@ -40,10 +40,10 @@ peers:  # programs that the tests compare with: openssl, age, cosign ...
 	@packaging/peers.sh
 
 test: setup peers  ## run all tests but the long campaign
-	@$(PYTEST) -q -n $(WORKERS) -m "not campaign"
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not campaign"
 
 campaign: setup peers  ## run the full matrices; PART=2/8 runs one eighth
-	@$(PYTEST) -q -n $(WORKERS) -m campaign --part $(PART) || \
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m campaign --part $(PART) || \
 		{ [ $$? = 5 ] && echo "campaign: part $(PART) holds no test"; }
 
 lint: setup  ## check style, types, layers and the tree

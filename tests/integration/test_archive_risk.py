@@ -283,7 +283,8 @@ def test_approvers_see_what_may_go_and_the_certificate_says_what_went(
     assert risk is not None
     assert (risk.k, risk.wanted_k, risk.l, risk.suppressed_rows, archive.tables[0].rows) == (4, 4, 3, 4, 204)
     text = shown.export_text()
-    assert "customers: k = 4 over born, l = 3 of debt. The groups were counted in what was written." in text
+    assert "customers: k = 4 over born, l = 3 of debt. By 20" in text
+    assert "the groups had been counted in what was written." in text
     assert "nothing in it keeps them (rows: 4)" in text
 
 

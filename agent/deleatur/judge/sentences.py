@@ -90,13 +90,13 @@ CLAIMS = {
         " job gives the token of a known value any more. Whoever copied the key before still has it."
     ),
     "risk-kept": (
-        "The groups were counted in what was written; no value was left out of the archive for them. Who "
-        "knows more of a person than the named columns may still tell who it is."
+        "By {at} the groups had been counted in what was written; no value was left out of the archive for "
+        "them. Who knows more of a person than the named columns may still tell who it is."
     ),
     "risk-suppressed": (
-        "The groups were counted in what was written. In some rows the values of the named columns were "
-        "left out of the archive: nothing in it keeps them (rows: {rows}). Who knows more of a person than "
-        "the named columns may still tell who it is."
+        "By {at} the groups had been counted in what was written. In some rows the values of the named "
+        "columns were left out of the archive: nothing in it keeps them (rows: {rows}). Who knows more of a "
+        "person than the named columns may still tell who it is."
     ),
     "gate-custody": (
         "By {at} each archive lay in its copies (copies: {copies}, kinds of medium: {media}, sites: {sites}),"

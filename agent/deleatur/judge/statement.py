@@ -233,14 +233,14 @@ def _archive(plan: Plan, told: TargetHistory, key_erased_at: str) -> Iterator[c.
                     table=plain(t.table),
                     rows=t.rows,
                     digest=c.Digest(sha256=t.sha256),
-                    risk=_risk(t.risk, planned.risk),
+                    risk=_risk(t.risk, planned.risk, key_erased_at),
                 )
                 for t, planned in zip(found.tables, tables_of(told.planned.target, found.part), strict=True)
             ),
         )
 
 
-def _risk(reached: ReachedRisk | None, limit: RiskLimit | None) -> c.ReidentificationRisk | None:
+def _risk(reached: ReachedRisk | None, limit: RiskLimit | None, by: str) -> c.ReidentificationRisk | None:
     if reached is None or limit is None:
         return None
     return c.ReidentificationRisk(
@@ -252,7 +252,9 @@ def _risk(reached: ReachedRisk | None, limit: RiskLimit | None) -> c.Reidentific
         l=reached.l,
         suppressed_rows=reached.suppressed,
         generalised=tuple(f"{plain(r.column)} to {r.to}" for r in limit.ladder[: reached.rungs]),
-        sentence=claim("risk-suppressed" if reached.suppressed else "risk-kept", rows=reached.suppressed),
+        sentence=claim(
+            "risk-suppressed" if reached.suppressed else "risk-kept", at=by, rows=reached.suppressed
+        ),
     )
 
 
