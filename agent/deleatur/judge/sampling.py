@@ -3,6 +3,7 @@
 import hashlib
 import re
 from decimal import ROUND_CEILING, Context, Decimal
+from math import comb
 from typing import NamedTuple
 
 from deleatur.errors import Refused
@@ -11,6 +12,7 @@ _DECIMAL = re.compile(r"0\.[0-9]{1,6}\Z")  # as in a job
 _EXACT_UP_TO = 100_000  # places; beyond it the binomial bound is within 1 % of the exact one
 _PLACES = Decimal("0.00000001")  # printed fractions, rounded up
 _CONTEXT = Context(prec=60)  # digits: products of 100,000 factors keep 50 of them
+_NEAR = Decimal("1e-40")  # closer than this, rounding could decide
 
 BINOMIAL = "1-(1-c)^(1/n)"
 HYPERGEOMETRIC = "smallest K/N with C(N-K,n)/C(N,n) <= 1-c"
@@ -91,12 +93,19 @@ def _smallest_caught(population: int, reads: int, allowed: Decimal) -> int:
     """Return the smallest number of bad places that `reads` miss with probability `allowed` at most."""
     missed = Decimal(1)
     for bad in range(population):  # C(N-K, n)/C(N, n), one factor more for each K
-        if missed <= allowed:
+        near = abs(missed - allowed) < _NEAR
+        if _exactly_caught(population, bad, reads, allowed) if near else missed <= allowed:
             return bad
         missed = _CONTEXT.multiply(
             missed, _CONTEXT.divide(Decimal(max(population - reads - bad, 0)), Decimal(population - bad))
         )
     return population
+
+
+def _exactly_caught(population: int, bad: int, reads: int, allowed: Decimal) -> bool:
+    """Compare without rounding: where both are equal, the last digit of a rounded product decides nothing."""
+    numerator, denominator = allowed.as_integer_ratio()
+    return comb(population - bad, reads) * denominator <= comb(population, reads) * numerator
 
 
 def _fraction(text: str, what: str) -> Decimal:
