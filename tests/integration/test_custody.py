@@ -20,9 +20,10 @@ from deleatur.archive.shares import join_shares
 from deleatur.desensitize.keyed import tokens
 from deleatur.documents.gates import CustodyGate
 from deleatur.engine import keeping
+from deleatur.engine.bundling import bundle_job
 from deleatur.engine.handing import copy_archives, import_receipt, missing
 from deleatur.engine.jobs import read_plan
-from deleatur.errors import Failed, Refused
+from deleatur.errors import Failed, Invalid, Refused
 from deleatur.testing.workbench import signing_key
 from deleatur.trust.custody import sign_receipt
 from deleatur.trust.keys import public_pem
@@ -315,6 +316,37 @@ def test_copies_are_checked_and_opened_with_stock_tools(world: CustodyWorld, tmp
     for language in ("EN  ", "DE  ", "中文 "):
         assert language in text
     assert "board (2 of 3 shares)" in text
+
+
+def test_a_bundle_shows_each_copy_and_each_receipt_or_is_none(world: CustodyWorld, tmp_path: Path) -> None:
+    world.refusal()
+    world.copy()
+    world.receive()
+    world.bench.run(world.job)
+    agent, archived = world.bench.agent, world.archived
+
+    def bundled(name: str) -> str:
+        with pytest.raises(Invalid) as caught:
+            bundle_job(world.job, tmp_path / name, added=(), key=agent, clock=world.bench.clock)
+        return str(caught.value)
+
+    for kind, what in (("copies", "the copy "), ("receipts", "the receipt of ")):
+        for envelope in sorted((world.job.custody / kind).iterdir()):
+            content = envelope.read_bytes()
+            envelope.unlink()
+            assert f"nothing in the bundle shows {what}" in bundled("less")
+            envelope.write_bytes(content)
+    receipts = [path.read_bytes() for path in (world.job.custody / "receipts").iterdir()]
+    shutil.rmtree(world.job.custody / "receipts")
+    strangers = (signing_key("records", 98), signing_key("board", 99))
+    for stranger in strangers:
+        keeping.put_envelope(world.job.path, "receipts", world.receipt(stranger))
+    assert f"nothing in the bundle shows the receipt of records of {archived.file}" in bundled("forged")
+    for receipt in receipts:
+        keeping.put_envelope(world.job.path, "receipts", receipt)
+    made = bundle_job(world.job, tmp_path / "shown", added=(), key=agent, clock=world.bench.clock)
+    assert made.bundle.certificates
+    assert len(list((tmp_path / "shown" / "custody").rglob("*.dsse.json"))) == 3 + 2 + 2
 
 
 def test_the_tax_query_gives_the_numbers_of_the_source(world: CustodyWorld, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def test_a_register_that_lost_something_holds_everything_at_resume(shop: Shop, l
             shop.register.path.write_bytes(lines[0] + lines[1][:-1])
         case "exchanged":
             shop.register.path.unlink()
+            shop.register.key_file.unlink()
             shop.register.begin(LEGAL, shop.bench.clock)
         case "stranger":
             other = HoldRegister(shop.register.path, (*shop.register.keys, stranger.public))

@@ -220,16 +220,39 @@ def test_killed_at_every_write_the_register_is_what_it_was_or_what_it_became(tmp
 
 def finish(register: HoldRegister) -> None:
     """Do again what has no line: each act either happened whole or not at all."""
-    try:
-        read = register.read()
-    except Refused:
+    if not register.key_file.exists():
         register.begin(LEGAL, clock)
-        read = register.read()
-    if not read.holds:
+    if not register.read().holds:
         register.place(a_hold("a"), LEGAL, clock)
     if register.read().open:
         register.release("a", "settled", LEGAL, clock)
     assert [len(register.read().lines), open_of(register)] == [3, []]
+
+
+@pytest.mark.parametrize("left", [None, b"", b"{"])
+def test_a_lost_register_is_a_hold_and_none_begins_in_its_place(
+    register: HoldRegister, left: bytes | None
+) -> None:
+    register.place(a_hold("a"), LEGAL, clock)
+    if left is None:
+        register.path.unlink()
+    else:
+        register.path.write_bytes(left)
+    with pytest.raises(Refused, match="which counts as a hold on everything"):
+        register.begin(LEGAL, clock)
+    with pytest.raises(Refused, match="which counts as a hold on everything"):
+        register.read()
+    assert register.path.exists() is (left is not None)
+
+
+def test_a_register_whose_key_was_lost_does_not_get_another_one(register: HoldRegister) -> None:
+    with pytest.raises(Refused, match="has begun already"):
+        register.begin(LEGAL, clock)
+    register.place(a_hold("a"), LEGAL, clock)
+    register.key_file.unlink()
+    with pytest.raises(Refused, match=r"key is missing or damaged \(restore it\), which counts as a hold"):
+        register.begin(LEGAL, clock)
+    assert not register.key_file.exists()
 
 
 def test_a_torn_last_line_never_happened_and_is_cut_off_by_the_next(register: HoldRegister) -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 from deleatur.documents.codec import MAX_PLAN
 from deleatur.documents.datamap import MAX_DATAMAP
 from deleatur.documents.decode import decode_job, decode_plan
-from deleatur.documents.gates import FollowGate, HoldGate, MapGate, NoticeGate, RecordGate, WithoutNotice
+from deleatur.documents.gates import (
+    CustodyGate,
+    FollowGate,
+    HoldGate,
+    MapGate,
+    NoticeGate,
+    RecordGate,
+    WithoutNotice,
+)
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.mapping import SUFFIX
@@ -70,6 +78,8 @@ def _add_job(sources: dict[str, Path], directory: JobDirectory) -> None:
                 _add_same(sources, "follows", Path(gate.file), gate.digest)
             case NoticeGate():
                 _add_ledger(sources, gate)
+            case CustodyGate():
+                _add(sources, directory.custody.name, directory.custody)
             case RecordGate() | WithoutNotice():
                 continue  # records lie with the others under records/
     for name in job.datamap.packs if job.datamap is not None else ():

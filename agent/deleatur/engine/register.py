@@ -45,21 +45,28 @@ class HoldRegister:
         return self.path.with_name(f"{self.path.name}.key")
 
     def begin(self, key: SigningKey, clock: Clock) -> None:
-        """Make the register, with nothing on hold.
+        """Make the register, with nothing on hold; one that was cut short is finished.
+
+        The key is written last. Where it lies and the register does not, or is empty, a register was
+        lost with all its holds, and none begins in its place.
 
         Raises:
-            Refused: it has begun already, or the key may not sign in it.
+            Refused: it has begun already or was lost, or the key may not sign in it.
         """
         self._require_known(key)
-        if not self.key_file.exists():
-            _write_new(self.key_file, secrets.token_bytes(_KEY_SIZE))
-        with self._locked():
-            content = self.content() if self.path.exists() else b""
-            if b"\n" in content:
-                raise Refused(f"{self.path} has begun already; place holds in it")
-            register = read_register(b"", self.keys)
-            act = Begun(schema="deleatur/holds/v1", id=secrets.token_hex(16))
-            self._append(register, sign_line(register, act, key, instant(clock)))
+        if self.key_file.exists():
+            self._chained(self.content())
+            raise Refused(f"{self.path} has begun already; place holds in it")
+        with self._appending() as lines, _alone(self.path):
+            register = read_register(self.content(), self.keys, self.former)
+            if len(register.lines) > 1:
+                raise _counts_as_hold(f"{self.key_file.name} is missing or damaged (restore it)")
+            if not register.lines:
+                act = Begun(schema="deleatur/holds/v1", id=secrets.token_hex(16))
+                lines.cut(register.sound)
+                lines.append(sign_line(register, act, key, instant(clock)))
+            if not self.key_file.exists():
+                _write_new(self.key_file, secrets.token_bytes(_KEY_SIZE))
 
     def place(self, hold: Hold, key: SigningKey, clock: Clock) -> Standing:
         """Add a hold; it counts when this returns.
@@ -164,21 +171,30 @@ class HoldRegister:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Let one writer work at a time: the key file is there before the register."""
-        try:
-            descriptor = os.open(self.key_file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise Refused(f"{self.path} has not begun; `deleatur hold begin` makes it") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        """Let one writer work at a time, in a register that has begun."""
+        if not self.key_file.exists():
+            raise Refused(f"{self.path} has not begun; `deleatur hold begin` makes it")
+        with _alone(self.key_file):
             yield
-        finally:
-            os.close(descriptor)
 
     def _append(self, register: Register, line: bytes) -> None:
-        with closing(DurableLines(self.path)) as lines:
+        with self._appending() as lines:
             lines.cut(register.sound)
             lines.append(line)
+
+    def _appending(self) -> closing[DurableLines]:
+        return closing(DurableLines(self.path))
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one at a time work with a file that is there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _require_possible(register: Register, act: AnyAct, key: SigningKey) -> None:

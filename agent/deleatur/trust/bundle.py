@@ -7,10 +7,11 @@ folder appears whole or not at all, and is believed in nothing when it is read.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from deleatur.documents.attested import (
     BUNDLE_TYPE,
@@ -23,20 +24,22 @@ from deleatur.documents.attested import (
 from deleatur.documents.certificate import STATEMENT_TYPE, Digest, Subject
 from deleatur.documents.codec import MAX_PLAN, encode_json
 from deleatur.documents.decode import decode_plan
-from deleatur.documents.gates import MapGate, NoticeGate, RecordGate
+from deleatur.documents.gates import CustodyGate, MapGate, NoticeGate, RecordGate
+from deleatur.documents.journal import Archived
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Invalid, Malformed, Refused
 from deleatur.judge.attesting import known_key
 from deleatur.judge.fingerprint import spki_bytes
 from deleatur.trust import record as records
 from deleatur.trust.bundle_instructions import bundle_instructions
+from deleatur.trust.custody import copy_in, receipt_in
 from deleatur.trust.dsse import IN_TOTO, MAX_ENVELOPE, decode_envelope, seal, signature_places, unseal
 from deleatur.trust.folder import ENVELOPE as CERTIFICATE
-from deleatur.trust.folder import named_keys, read_statement
+from deleatur.trust.folder import named_keys, read_statement, read_whole_journal
 from deleatur.trust.keys import SigningKey, public_pem
 from deleatur.trust.stamp import MAX_ROOTS, MAX_STAMP, Stamp, verify_stamp
 from deleatur.trust.untrusted import UntrustedFolder
-from deleatur.trust.verification import Verification, first_difference, verify
+from deleatur.trust.verification import MAX_JOURNAL, MAX_SMALL, Verification, first_difference, verify
 
 ENVELOPE = "bundle.dsse.json"
 MANIFEST = "manifest.sha256"
@@ -44,6 +47,7 @@ VERIFY = "VERIFY.txt"
 LEDGER = "ledger.jsonl"
 _LEDGER = f"notices/{LEDGER}"
 _MAX_MANIFEST = 32 << 20  # bytes: a hundred thousand files
+_Word = TypeVar("_Word")
 
 
 @dataclass(frozen=True)
@@ -218,20 +222,60 @@ def _stamps(folder: UntrustedFolder, names: Sequence[str]) -> dict[str, Stamp]:
 
 
 def _require_rested(folder: UntrustedFolder, parts: _Parts, names: Sequence[str]) -> None:
-    """Ask that a job is shown with the very map, ledger and records that its certified plan rested on."""
+    """Ask that a job is shown with all that its certified plan rested on."""
     shown = {one.sha256 for _, one in parts.records}
     maps = {folder.measure(name).sha256 for name in names if name.startswith("map/")}
-    plans = [decode_plan(folder.read("certificate/plan.json", MAX_PLAN)) for _ in parts.certificates]
-    for gate in (gate for plan in plans for gate in plan.gates):
-        match gate:
-            case MapGate() if gate.digest not in maps:
-                raise Invalid("the data map that the job rested on is not in the bundle")
-            case NoticeGate() if folder.measure(_LEDGER, lines=gate.entries).sha256 != gate.digest:
-                raise Invalid("the ledger of notices in the bundle is not the one that the job rested on")
-            case RecordGate():
-                for known in gate.records:
-                    if known.digest not in shown:
-                        raise Invalid(f"the record {known.id} that the job rested on is not in the bundle")
+    for certificate in parts.certificates:
+        content = folder.read("certificate/plan.json", MAX_PLAN)
+        for gate in decode_plan(content).gates:
+            match gate:
+                case MapGate() if gate.digest not in maps:
+                    raise Invalid("the data map that the job rested on is not in the bundle")
+                case NoticeGate() if folder.measure(_LEDGER, lines=gate.entries).sha256 != gate.digest:
+                    raise Invalid("the ledger of notices in the bundle is not the one that the job rested on")
+                case RecordGate():
+                    for known in gate.records:
+                        if known.digest not in shown:
+                            raise Invalid(
+                                f"the record {known.id} that the job rested on is not in the bundle"
+                            )
+                case CustodyGate():
+                    envelopes = [folder.read(n, MAX_SMALL) for n in names if n.startswith("custody/")]
+                    journal = folder.read("certificate/journal.jsonl", MAX_JOURNAL)
+                    events = (entry.event for entry in read_whole_journal(journal, content))
+                    archived = {e.package: e for e in events if isinstance(e, Archived)}
+                    issuers = certificate.certificate.issuers
+                    agents = [PublicKey(name=key.name, spki=key.spki) for key in issuers]
+                    _require_kept(gate, [*archived.values()], agents, envelopes)
+
+
+def _require_kept(
+    gate: CustodyGate, archived: Sequence[Archived], agents: Sequence[PublicKey], envelopes: Sequence[bytes]
+) -> None:
+    """Ask for the agent's word about each copy of each archive, and for each custodian's receipt of it."""
+    found = {(f"the copy {read.copy}", *about) for *about, read in _opened(envelopes, agents, copy_in)}
+    keepers = (*gate.custodians, *gate.last_four)
+    found |= {
+        (f"the receipt of {r.custodian}", *about) for *about, r in _opened(envelopes, keepers, receipt_in)
+    }
+    for archive in archived:
+        wanted = [f"the copy {copy.id}" for copy in gate.copies]
+        wanted += [f"the receipt of {keeper.name}" for keeper in gate.receivers(archive.part)]
+        for what in wanted:
+            if (what, archive.file, archive.sha256) not in found:
+                raise Invalid(f"nothing in the bundle shows {what} of {archive.file}")
+
+
+def _opened(
+    envelopes: Sequence[bytes],
+    keys: Sequence[PublicKey],
+    opened: Callable[[bytes, PublicKey], tuple[str, str, _Word]],
+) -> Iterator[tuple[str, str, _Word]]:
+    """Yield what those envelopes say that one of the keys signed; the others are words of others."""
+    for envelope in envelopes:
+        for key in keys:
+            with suppress(Invalid):
+                yield opened(envelope, key)
 
 
 @contextmanager
