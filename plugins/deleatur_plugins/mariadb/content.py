@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from deleatur.api import Failed, Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
 from deleatur_plugins.mariadb.connecting import Session, quoted
+from deleatur_plugins.mariadb.joined import joined_rows
 from deleatur_plugins.mariadb.schema import FLOATS, INTEGERS, TEXTS, WORDS, Column, Schema, Table
 from deleatur_plugins.mariadb.selecting import Selector
 
@@ -163,7 +164,7 @@ class Content:
             ]
             for row in self._session.stream(
                 f"SELECT {', '.join(columns)} FROM {table.sql} AS t0 WHERE {choice.clause} "
-                f"ORDER BY {_order(table)}"
+                f"ORDER BY {table.order}"
             ):
                 sealed = seal(self._key, table, tuple(row[: len(table.key)]))
                 lengths = zip(searched, row[len(table.key) :], strict=True)
@@ -173,21 +174,20 @@ class Content:
     # --- what stays
 
     def bystanders(self) -> Iterator[bytes]:
-        """Yield the declarations and every row that is not selected, table by table."""
+        """Yield the declarations and every row that is not selected, then those rows as they are stored."""
         for statement in self.schema.statements:
             yield b"declared " + statement
         clauses = {c.table.name: f"NOT {c.clause}" for c in self.choices}
         for table in self.schema.kept():
             yield b"table " + table.name.encode()
-            rows = self._rows(table, clauses.get(table.name, "1"), "")
-            if table.key:
-                yield from rows
-            else:
-                yield keyed_digest_of_set(self._key, rows).encode()
+            yield from self._rows(table, clauses.get(table.name, "1"), "")
+        for table in self.schema.kept():
+            if table.engine == "InnoDB":
+                yield from joined_rows(self._session, table, clauses.get(table.name, "1"))
 
     def _rows(self, table: Table, clause: str, lock: str) -> Iterator[bytes]:
         columns = ", ".join(f"t0.{quoted(c.name)}" for c in table.columns)
-        order = f" ORDER BY {_order(table)}" if table.key and not lock else ""
+        order = "" if lock else f" ORDER BY {table.order}"
         for row in self._session.stream(
             f"SELECT {columns} FROM {table.sql} AS t0 WHERE {clause}{order}{lock}"
         ):
@@ -226,7 +226,7 @@ def typed_rows(session: Session, table: Table, clause: str = "1") -> Iterator[tu
         f"CONVERT(t0.{quoted(c.name)} USING utf8mb4)" if c.type in TEXTS | WORDS else f"t0.{quoted(c.name)}"
         for c in table.columns
     )
-    order = f" ORDER BY {_order(table)}" if table.key else ""
+    order = f" ORDER BY {table.order}" if table.key else ""
     for row in session.stream(f"SELECT {columns} FROM {table.sql} AS t0 WHERE {clause}{order}"):
         yield tuple(None if v is None else _python(c, v) for c, v in zip(table.columns, row, strict=True))
 
@@ -279,10 +279,6 @@ def _literal(column: Column, value: bytes) -> str:
     if column.type in ("date", "time", "datetime", "timestamp", *WORDS):
         return "'" + value.decode("ascii").replace("'", "''") + "'"
     return f"x'{value.hex()}'"
-
-
-def _order(table: Table) -> str:
-    return ", ".join(f"t0.{quoted(c.name)}" for c in table.key)
 
 
 def seal(key: bytes, table: Table, row: Key) -> str:

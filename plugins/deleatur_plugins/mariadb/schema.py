@@ -49,6 +49,14 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Index:
+    """One index beside the primary key, in a tree of its own."""
+
+    name: str
+    columns: tuple[tuple[Column, int], ...]  # with the number of characters that it holds of each; 0: all
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """One table or view."""
 
@@ -59,11 +67,20 @@ class Table:
     key: tuple[Column, ...]  # primary key, in its order
     triggers: tuple[str, ...]  # that run at a DELETE
     full_text: bool
+    indexes: tuple[Index, ...]
 
     @property
     def sql(self) -> str:
         """Its name for an SQL text."""
         return quoted(self.name)
+
+    @property
+    def order(self) -> str:
+        """An ORDER BY list that puts its rows into one fixed order, equal ones side by side."""
+        if self.key:
+            return ", ".join(f"t0.{quoted(c.name)}" for c in self.key)
+        digests = (f"IFNULL(SHA2(t0.{quoted(c.name)}, 256), '')" for c in self.columns)
+        return f"CONCAT({', '.join(digests)})"
 
     def column(self, name: str) -> Column:
         """Return the column called `name`, letter by letter. Raises Refused when there is none."""
@@ -134,14 +151,14 @@ def read_schema(session: Session) -> Schema:
                 stored=stored,
             )
         )  # fmt: skip
-    keyed: dict[str, list[str]] = {}
+    keyed: dict[str, dict[str, list[tuple[str, int]]]] = {}
     full_text = set()
-    for table, index, column, kind in session.texts(
-        "SELECT table_name, index_name, column_name, index_type FROM information_schema.statistics "
+    for table, index, column, kind, part in session.texts(
+        "SELECT table_name, index_name, column_name, index_type, sub_part FROM information_schema.statistics "
         f"WHERE table_schema {here} ORDER BY table_name, index_name, seq_in_index"
     ):
-        if index == "PRIMARY":
-            keyed.setdefault(table, []).append(column)
+        if kind == "BTREE":
+            keyed.setdefault(table, {}).setdefault(index, []).append((column, int(part or 0)))
         if kind == "FULLTEXT":
             full_text.add(table)
     triggers: dict[str, list[str]] = {}
@@ -158,14 +175,18 @@ def read_schema(session: Session) -> Schema:
         f"SELECT table_name, table_type, engine FROM information_schema.tables WHERE table_schema {here}"
     ):
         found = {c.name: c for c in columns.get(table, ())}
+        trees = {
+            name: tuple((found[c], part) for c, part in parts) for name, parts in keyed.get(table, {}).items()
+        }
         tables[table] = Table(
             name=table,
             engine=engine,
             kind=kind,
             columns=tuple(found.values()),
-            key=tuple(found[c] for c in keyed.get(table, ())),
+            key=tuple(column for column, _ in trees.pop("PRIMARY", ())),
             triggers=tuple(triggers.get(table, ())),
             full_text=table in full_text,
+            indexes=tuple(Index(name=name, columns=parts) for name, parts in trees.items()),
         )
     statements = [*_declarations(session, tables), *declared_triggers]
     return Schema(name, tables, _foreign_keys(session, name), tuple(statements))
