@@ -119,6 +119,10 @@ packs = ["house.toml"]
 laws = ["DE"]
 leaves = ["tape-2019"]
 """
+STAFF = b"""
+[staff]
+operator = "trained"
+"""
 RISK = b"""\
 [target.archive.risk]
 quasi = ["born", "zip"]
@@ -147,6 +151,7 @@ def job_good() -> Made:
     yield "job/good-risk", vector_text(good | {"comment": "k and l, a share, a ladder"}, MEASURED)
     records = swap(FILES, b"[[target]]", b'records = ["processors"]\n[[target]]')
     yield "job/good-records", vector_text(good | {"comment": "others destroyed theirs before"}, records)
+    yield "job/good-staff", vector_text(good | {"comment": "who runs it is trained"}, FILES + STAFF)
     yield "job/good-mapped", vector_text(good | {"comment": "it rests on a data map"}, FILES + MAPPED)
     for name, condition, comment in (
         (
@@ -279,6 +284,10 @@ def _job_form(where: str) -> Made:
     yield bad("job/empty-targets", "bad-value", "$.target", "nothing to erase", none + b"target = []\n")
     text = swap(JOB, b'operator = "="', b'operator = "like"')
     yield bad("job/operator-unknown", "bad-value", f"{where}.operator", "not on the list", text)
+    text = swap(FILES + STAFF, b'operator = "trained"', b'operator = "anybody"')
+    yield bad("job/operator-anybody", "bad-value", "$.staff.operator", "leave [staff] out instead", text)
+    text = swap(FILES + STAFF, b'operator = "trained"', b"")
+    yield bad("job/staff-says-nothing", "missing-key", "$.staff", "who may run it?", text)
     text = swap(JOB, b'"records-office"\nrecipient = "age1', b'"records-office"\nrecipient = "ssh-')
     place = "$.custody.custodian[0].recipient"
     yield bad("job/recipient-not-age", "bad-value", place, "not an age recipient", text)

@@ -15,10 +15,12 @@ from deleatur.documents.gates import (
     KnownRegister,
     LeftCopy,
     MapGate,
+    Member,
     NoticeGate,
     NotVerified,
     ReadFile,
     RecordGate,
+    StaffGate,
     WithoutNotice,
 )
 from deleatur.documents.job import Condition, Policy, Recipients, Selection, Target, Verification
@@ -137,6 +139,13 @@ ATTESTED = RecordGate(
         ),
     ),
 )
+STAFF = StaffGate(
+    operator="trained",
+    people=(
+        Member(name="lawyer-1", keys=("AAAA", "CCCC"), trained_until=None),
+        Member(name="technician-4", keys=("BBBB",), trained_until="2026-12-31"),
+    ),
+)
 RESTING = replace(PLAN, gates=(GATE,))
 NOTICE = NoticeGate(
     folder="/srv/notice",
@@ -226,6 +235,12 @@ def plan() -> Made:
     yield "plan/good-gate-holds", vector_text(header, encode_json(replace(PLAN, gates=(GATE, FOLLOWS, HELD))))
     header = {"decoder": "plan", "expect": "ok", "comment": "records of what others destroyed before"}
     yield "plan/good-gate-records", vector_text(header, encode_json(replace(PLAN, gates=(ATTESTED,))))
+    staff = encode_json(replace(PLAN, gates=(STAFF,)))
+    yield "plan/good-gate-staff", vector_text(header | {"comment": "who is who"}, staff)
+    same = swap(staff, b'"keys":["BBBB"]', b'"keys":["CCCC"]')
+    yield bad("plan/key-of-two-people", "repeated", "$.gates[0].people.keys[2]", "whose is it?", same)
+    same = swap(staff, b'"technician-4"', b'"lawyer-1"')
+    yield bad("plan/person-twice", "repeated", "$.gates[0].people[1].name", "who is who?", same)
     size = b'"size":4,"units"'
     for name, old, new, kind, place, comment in (
         (

@@ -90,6 +90,7 @@ def walk(
             clock=now,
             holds=known.holds(),
             roles=known.roles(),
+            people=known.people(),
             progress=progress,
             bytes_per_second=None if rate is None else rate * 1e6,
         )

@@ -10,8 +10,10 @@ from deleatur.documents.gates import (
     HoldGate,
     KnownRecord,
     MapGate,
+    Member,
     NoticeGate,
     RecordGate,
+    StaffGate,
     WithoutNotice,
 )
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, RiskLimit, Selection
@@ -74,6 +76,14 @@ def gate_in_words(gate: AnyGate) -> str:
             )
         case RecordGate():
             return "; ".join(map(_attested, gate.records))
+        case StaffGate():
+            who = ", ".join(f"{m.name} ({len(m.keys)} keys{_runs(m)})" for m in gate.people)
+            trained = " and is trained on the day" if gate.operator == "trained" else ""
+            return f"staff: who approves does not run it; who runs it is an operator{trained}: {who}"
+
+
+def _runs(member: Member) -> str:
+    return "" if member.trained_until is None else f", operator until {member.trained_until}"
 
 
 def limit_text(name: str) -> str:

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from deleatur.documents.place import Frozen, Role
+from deleatur.documents.ledger import Day
+from deleatur.documents.place import Frozen, Name, Role
 
 Requirement = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(==[A-Za-z0-9.!+_-]+)?\Z")]
 
@@ -39,6 +40,14 @@ class DocketSettings(Frozen, frozen=True):
     keys: tuple[str, ...] = ()  # public; may sign in the docket
 
 
+class Person(Frozen, frozen=True):
+    """Somebody, by a pseudonym, and all keys that are theirs: files, relative to `deleatur.toml`."""
+
+    name: Name
+    keys: Annotated[tuple[str, ...], Meta(min_length=1)]  # public
+    trained_until: Day | None = None  # the last day as operator; None: runs nothing
+
+
 class Agent(Frozen, frozen=True):
     """The whole file."""
 
@@ -47,6 +56,7 @@ class Agent(Frozen, frozen=True):
     plugins: Plugins = Plugins()
     holds: Holds = Holds()
     docket: DocketSettings = DocketSettings()
+    person: tuple[Person, ...] = ()  # who is who, for jobs that ask for it
     roles: dict[Role, tuple[str, ...]] = field(
         default_factory=dict
     )  # role: key files of approvers, relative to this file

@@ -197,4 +197,22 @@ class RecordGate(Gate, frozen=True, tag="records"):
     records: tuple[KnownRecord, ...]
 
 
-AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice | CustodyGate | RecordGate
+class Member(Frozen, frozen=True):
+    """Somebody, by a pseudonym, and all keys that are theirs."""
+
+    name: Name
+    keys: tuple[str, ...]  # base64 of the DER bytes
+    trained_until: Day | None  # the last day as operator; None: runs nothing
+
+
+class StaffGate(Gate, frozen=True, tag="staff"):
+    """Who is who: keys of one person count once, and who approves does not run the job.
+
+    What passes carries the digest of the operator's key, another in each run.
+    """
+
+    operator: Literal["named", "trained"]
+    people: tuple[Member, ...]
+
+
+AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice | CustodyGate | RecordGate | StaffGate

@@ -232,6 +232,12 @@ class Verification(Frozen, frozen=True):
     device: bool = False  # also read the whole block device under the target
 
 
+class Staff(Frozen, frozen=True):
+    """Who may do what: keys of one person count once, and who approves does not run the job."""
+
+    operator: Literal["named", "trained"]  # trained: on the very day
+
+
 class Mapped(Frozen, frozen=True):
     """The data map that the job rests on. Files are relative to the job's directory."""
 
@@ -301,6 +307,7 @@ class Job(Frozen, frozen=True):
     policy: Policy = Policy()
     verification: Verification = Verification()
     custody: Custody | None = None
+    staff: Staff | None = None
     datamap: Mapped | None = None
     notice: Notice | None = None
     without_notice: Text | None = None  # why nobody is told: printed in the certificate

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import SplitResult, urlsplit
 
-from deleatur.documents.gates import AnyGate, MapGate, NoticeGate
+from deleatur.documents.gates import AnyGate, MapGate, NoticeGate, StaffGate
 from deleatur.documents.job import (
     ArchivedTable,
     Condition,
@@ -144,6 +144,9 @@ def _gate(gate: AnyGate, targets: Collection[str], where: str) -> Iterator[Fault
             named = (("left", [copy.target for copy in gate.left]),)
         case NoticeGate():
             named = (("recipients", [part.target for part in gate.recipients]),)
+        case StaffGate():
+            yield from twice((member.name for member in gate.people), f"{where}.people", "name")
+            yield from twice((key for member in gate.people for key in member.keys), f"{where}.people.keys")
     for key, ids in named:
         for n, name in enumerate(ids):
             if name not in targets:

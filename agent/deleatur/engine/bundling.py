@@ -14,6 +14,7 @@ from deleatur.documents.gates import (
     MapGate,
     NoticeGate,
     RecordGate,
+    StaffGate,
     WithoutNotice,
 )
 from deleatur.engine.chronicle import Clock
@@ -80,8 +81,8 @@ def _add_job(sources: dict[str, Path], directory: JobDirectory) -> None:
                 _add_ledger(sources, gate)
             case CustodyGate():
                 _add(sources, directory.custody.name, directory.custody)
-            case RecordGate() | WithoutNotice():
-                continue  # records lie with the others under records/
+            case RecordGate() | WithoutNotice() | StaffGate():
+                continue  # records lie with the others under records/; the plan itself says the rest
     for name in job.datamap.packs if job.datamap is not None else ():
         _add(sources, f"policy/{Path(name).name}", directory.path / name)
 

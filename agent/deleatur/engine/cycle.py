@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from deleatur.documents.codec import MAX_JOB
 from deleatur.documents.decode import decode_job
+from deleatur.documents.gates import Member
 from deleatur.documents.hold import with_values_in
 from deleatur.documents.job import Custody, Job, Target
 from deleatur.documents.journal import Passed, read_chain
@@ -59,6 +60,7 @@ class Agent:
     clock: Clock
     holds: HoldSources
     roles: Sequence[RoleKeys] = ()
+    people: Sequence[Member] = ()
 
 
 def cycle(folder: Path, agent: Agent) -> Iterator[Turn]:
@@ -194,6 +196,7 @@ def _draft(job: Job, follower: Path, agent: Agent) -> str:
             clock=agent.clock,
             holds=agent.holds,
             roles=agent.roles,
+            people=agent.people,
         )
     except DeleaturError:
         shutil.rmtree(draft)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 import deleatur
 from deleatur.documents.codec import encode_json
 from deleatur.documents.decode import decode_job, decode_plan
+from deleatur.documents.gates import Member
 from deleatur.documents.journal import Entry, read_chain
 from deleatur.documents.plan import Plan, PublicKey, RoleKeys, Software
 from deleatur.engine.chronicle import Clock
@@ -109,6 +110,7 @@ def plan_job(
     clock: Clock,
     holds: HoldSources,
     roles: Sequence[RoleKeys] = (),
+    people: Sequence[Member] = (),
 ) -> Approved:
     """Look at every target without changing it, and write the plan.
 
@@ -150,7 +152,9 @@ def plan_job(
             entropy=secrets.token_bytes(32),
         )
         opener = Opener(registry, directory, key, bytes_per_second=None)
-        around = Context(directory.path, clock, opener, plan.targets, agent=planner.public)
+        around = Context(
+            directory.path, clock, opener, plan.targets, agent=planner.public, people=tuple(people)
+        )
         gates = plan_gates(job, plan, around)
         hold_gate = held.gate(job.name, plan.targets)
         plan = replace(plan, gates=gates if hold_gate is None else (*gates, hold_gate))
@@ -196,6 +200,7 @@ def run_job(
     progress: Progress,
     holds: HoldSources,
     roles: Sequence[RoleKeys] = (),
+    people: Sequence[Member] = (),
     bytes_per_second: float | None = None,
 ) -> Approved:
     """Take an approved job to its certificate, from wherever it stands.
@@ -210,6 +215,7 @@ def run_job(
         progress: is told how far it is.
         holds: where this agent looks for what holds in every job.
         roles: that this agent gives to keys; without one that the plan asks for nothing runs.
+        people: who is who, for a plan that asks for it.
         bytes_per_second: the most that an erase may do on average (rows where a target has rows).
 
     Raises:
@@ -241,6 +247,7 @@ def run_job(
             clock=clock,
             progress=progress,
             holds=holds,
+            people=tuple(people),
         )
         Walk(directory, approved.plan, approved.content, crew).run()
         return approved

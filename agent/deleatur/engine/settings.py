@@ -8,6 +8,7 @@ from pathlib import Path
 from deleatur.backend import Backend
 from deleatur.documents.agent import Agent
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
+from deleatur.documents.gates import Member
 from deleatur.documents.plan import PluginPin, PublicKey, RoleKeys
 from deleatur.engine.docket import DocketFile
 from deleatur.engine.holding import HoldSources
@@ -45,6 +46,17 @@ class Settings:
         return tuple(
             RoleKeys(role=role, keys=tuple(key.spki for key in self._public(paths)))
             for role, paths in self.agent.roles.items()
+        )
+
+    def people(self) -> tuple[Member, ...]:
+        """Return who is who, for jobs that ask for it."""
+        return tuple(
+            Member(
+                name=person.name,
+                keys=tuple(key.spki for key in self._public(person.keys)),
+                trained_until=person.trained_until,
+            )
+            for person in self.agent.person
         )
 
     def register(self) -> HoldRegister | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deleatur.documents.agent import Agent, Holds
+from deleatur.documents.agent import Agent, DocketSettings, Holds
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
 from deleatur.documents.plan import PublicKey
 from deleatur.documents.toml import encode_toml
@@ -93,9 +93,12 @@ def _toml(agent: str, approvers: tuple[str, ...], trusted: tuple[str, ...]) -> b
 
 def _others(agent: Agent) -> bytes:
     """Return the sections that an owner added by hand."""
-    holds = "" if agent.holds == Holds() else f"\n[holds]\n{encode_toml(agent.holds)}"
+    parts = [f"\n[holds]\n{encode_toml(agent.holds)}"] if agent.holds != Holds() else []
+    if agent.docket != DocketSettings():
+        parts.append(f"\n[docket]\n{encode_toml(agent.docket)}")
+    parts += [f"\n[[person]]\n{encode_toml(person)}" for person in agent.person]
     roles = [f"{role} = [{_strings(paths)}]\n" for role, paths in agent.roles.items()]
-    return (holds + "".join(["\n[roles]\n", *roles] if roles else [])).encode()
+    return "".join([*parts, *(["\n[roles]\n", *roles] if roles else [])]).encode()
 
 
 def _strings(items: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from deleatur.archive.package import check_archive, write_archive
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
+from deleatur.documents.gates import Member
 from deleatur.documents.job import Custody, parts_of, tables_of
 from deleatur.documents.place import Cursor, Locator, Step
 from deleatur.documents.plan import Plan, PlannedTarget
@@ -51,6 +52,7 @@ class Crew:
     clock: Clock
     progress: looking.Progress
     holds: HoldSources
+    people: tuple[Member, ...] = ()  # who is who
 
 
 class Walk:
@@ -317,6 +319,9 @@ class Walk:
             holds=self.crew.holds,
             passed=tuple(e.event for e in self.chronicle.entries if isinstance(e.event, j.Passed)),
             agent=self.crew.keys[0].public,
+            people=self.crew.people,
+            signers=tuple(key.public for key in self.crew.keys),
+            approved_by=self.crew.approved_by,
             plan_digest=self.plan_digest,
             archived=tuple(self.progress.archived.values()),
         )

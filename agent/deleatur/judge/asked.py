@@ -33,6 +33,7 @@ def _gates(job: Job) -> Iterator[str]:
         "follows": job.follows,
         "custody": job.custody is not None and job.custody.copy,
         "records": job.records,
+        "staff": job.staff,
     }
     return (name for name, part in asked.items() if part)
 

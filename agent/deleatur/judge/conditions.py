@@ -11,12 +11,15 @@ from deleatur.documents.gates import (
     MapGate,
     NoticeGate,
     RecordGate,
+    StaffGate,
     WithoutNotice,
 )
 from deleatur.documents.journal import Passed
 from deleatur.documents.plan import Plan
 from deleatur.judge.finding import plain
+from deleatur.judge.fingerprint import key_id
 from deleatur.judge.sentences import claim, limit, limit_sentence
+from deleatur.judge.staff import digest_of, keys_of
 
 PEOPLE = "people"  # of whom an exception speaks that is about no target
 
@@ -81,6 +84,18 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
             )
         case RecordGate():
             yield claim("gate-records", at=at, digest=passed.digest, records=len(gate.records))
+        case StaffGate():
+            yield from _of_staff(gate, passed, at)
+
+
+def _of_staff(gate: StaffGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
+    for key in keys_of(gate):
+        if digest_of(key) == passed.digest:
+            told = f"{key.name} ({key_id(key)})"
+            yield claim("gate-staff", at=at, operator=told, people=len(gate.people))
+            until = next(m.trained_until for m in gate.people if key.spki in m.keys)
+            if gate.operator == "trained":
+                yield claim("gate-staff-trained", operator=key.name, until=until or "no day")
 
 
 def alone(plan: Plan) -> Iterator[c.Sentence]:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from deleatur.documents import journal as j
-from deleatur.documents.gates import AnyGate, CustodyGate, HoldGate
+from deleatur.documents.gates import AnyGate, CustodyGate, HoldGate, StaffGate
 from deleatur.documents.job import parts_of, tables_of
 from deleatur.documents.place import ArchivePart, Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused, Residue
 from deleatur.judge.evidence import verdict
 from deleatur.judge.risk import holds
+from deleatur.judge.staff import digest_of, keys_of, operator_fault
 
 
 @dataclass
@@ -113,12 +114,22 @@ class History:
         if gate is None:
             self.reasons.append(f"the journal speaks of a gate {event.gate} that the plan does not have")
             return
-        if not isinstance(gate, HoldGate | CustodyGate) and event.digest != gate.digest:
+        if isinstance(gate, StaffGate):
+            self.reasons += self._operator_faults(gate, event.digest, at[:10])
+        elif not isinstance(gate, HoldGate | CustodyGate) and event.digest != gate.digest:
             self.reasons.append(f"{event.gate}: another one than planned let the job through")
         if (before := self.passed.get(event.gate)) and _fewer(before[0], event):
             self.reasons.append(f"{event.gate}: rests on less than it did before")
         self.passed[event.gate] = event, at
         self._open.add(event.gate)
+
+    def _operator_faults(self, gate: StaffGate, digest: str, day: str) -> list[str]:
+        """Say why who ran the job then should not have."""
+        key = next((key for key in keys_of(gate) if digest_of(key) == digest), None)
+        if key is None:
+            return ["somebody ran the job who is no operator of the plan"]
+        fault = operator_fault(gate, key, self.approved_by[-1] if self.approved_by else (), day)
+        return [fault] if fault else []
 
     def _preflight(self, event: j.Preflighted) -> None:
         target = self._target(event.target)

@@ -107,6 +107,12 @@ CLAIMS = {
         "What others destroyed is attested, not verified: at {at} its records were there, signed by all "
         "their parties (records: {records}, digest of their list: {digest})."
     ),
+    "gate-staff": (
+        "At {at} the job was run by {operator}, who had not approved it; approvals by keys of one person "
+        "counted once. Who holds which key is as the settings of the agent say it (people: {people}), and "
+        "nothing shows more."
+    ),
+    "gate-staff-trained": "The training of {operator} was entered as valid until {until}.",
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 

@@ -21,6 +21,7 @@ from deleatur.judge.finding import Finding, plain
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.history import History, TargetHistory, history
 from deleatur.judge.sentences import claim, limit_sentence
+from deleatur.judge.staff import digest_of, people_of, persons, staff_of
 from deleatur.sanitize.techniques import technique
 
 # Fields of the sample forms of NIST SP 800-88 Rev. 1 App. G and Rev. 2 App. C that this form lacks.
@@ -62,6 +63,7 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
     plan_digest = hashlib.sha256(plan_bytes).hexdigest()
     told = history(plan, plan_digest, entries)
     _require_approvals(plan, told, issue)
+    _require_operator(plan, told, issue)
     files = {t.id: f"targets/t{number}.txt" for number, t in enumerate(plan.targets, 1)}
     findings = [Finding(plan, told.targets[t.id]) for t in plan.targets]
     subjects = [
@@ -134,13 +136,21 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
 def _require_approvals(plan: Plan, told: History, issue: Issue) -> None:
     """Compare the approvals that count with those that each run of the job went on."""
     counted = {key_id(key) for key in issue.approvals}
-    if len({key.spki for key in issue.approvals}) < plan.policy.approvals:
+    people = people_of(plan)
+    if len(persons((key.spki for key in issue.approvals), people)) < plan.policy.approvals:
         raise Refused(f"no certificate: {len(counted)} keys approved, {plan.policy.approvals} are needed")
-    if missing := unfilled(plan.roles, (key.spki for key in issue.approvals)):
+    if missing := unfilled(plan.roles, (key.spki for key in issue.approvals), people):
         raise Refused(f"no certificate: nobody approved as {', '.join(missing)}")
     for run in told.approved_by:
         if not set(run) <= counted or len(set(run)) < plan.policy.approvals:
             raise Refused("no certificate: a run went on approvals that are not there")
+
+
+def _require_operator(plan: Plan, told: History, issue: Issue) -> None:
+    """Ask that who ran the job last signs its certificate."""
+    gate = staff_of(plan)
+    if gate is not None and told.passed[gate.name][0].digest not in map(digest_of, issue.issuers):
+        raise Refused("no certificate: who ran the job does not sign it")
 
 
 def _overall(outcomes: Sequence[c.Outcome], beside: Sequence[c.TargetException]) -> c.State:
@@ -153,7 +163,7 @@ def _overall(outcomes: Sequence[c.Outcome], beside: Sequence[c.TargetException])
 
 def _approvals(plan: Plan, issue: Issue) -> c.Approvals:
     by_spki = {key.spki: key for key in issue.approvals}
-    found = filled(plan.roles, by_spki)
+    found = filled(plan.roles, by_spki, people_of(plan))
     return c.Approvals(
         threshold=plan.policy.approvals,
         keys=tuple(map(_key, issue.approvals)),

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from deleatur.backend import Backend
+from deleatur.documents.gates import Member
 from deleatur.documents.plan import PluginPin, PublicKey, RoleKeys
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.holding import HoldSources
@@ -43,6 +44,7 @@ class Workbench:
         self.hooks = Hooks()
         self.holds = HoldSources()
         self.roles: tuple[RoleKeys, ...] = ()
+        self.people: tuple[Member, ...] = ()
         self._installed: dict[str, tuple[type[Backend], PluginPin]] = {}
         self._ticks = 0
 
@@ -76,6 +78,7 @@ class Workbench:
             clock=self.clock,
             holds=self.holds,
             roles=self.roles,
+            people=self.people,
         )
 
     def approve(self, directory: JobDirectory, keys: Sequence[SigningKey] | None = None) -> None:
@@ -83,17 +86,18 @@ class Workbench:
         for key in self.approvers if keys is None else keys:
             approve_job(directory, key, self.clock, digest=read_plan(directory).digest)
 
-    def run(self, directory: JobDirectory) -> Approved:
-        """Run or resume."""
+    def run(self, directory: JobDirectory, *keys: SigningKey) -> Approved:
+        """Run or resume; `keys` sign the certificate beside the agent's."""
         return run_job(
             directory,
             registry=self.registry,
             hooks=self.hooks,
-            keys=[self.agent],
+            keys=[self.agent, *keys],
             approvers=[k.public for k in self.approvers],
             clock=self.clock,
             holds=self.holds,
             roles=self.roles,
+            people=self.people,
             progress=lambda _phase, _target, _done, _total: None,
         )
 

@@ -22,6 +22,7 @@ from deleatur.documents.plan import Plan, PublicKey
 from deleatur.errors import Invalid, Malformed, Refused
 from deleatur.judge.approvers import unfilled
 from deleatur.judge.fingerprint import key_id, spki_bytes
+from deleatur.judge.staff import people_of, persons
 from deleatur.trust.dsse import IN_TOTO, seal, unseal
 from deleatur.trust.keys import SigningKey
 
@@ -93,8 +94,8 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
     """Return the distinct approvers of `plan`, in the plan's order.
 
     Raises:
-        Refused: fewer keys than the plan's policy asks, only the planner's, or a role without a key of its
-            own; all reasons in one line.
+        Refused: fewer keys (or people, where the plan says who is who) than its policy asks, only the
+            planner's, or a role without a key of its own; all reasons in one line.
     """
     digest = hashlib.sha256(plan_bytes).hexdigest()
     found: dict[bytes, PublicKey] = {}
@@ -114,17 +115,19 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
                 reasons.append(f"approval {number}: the key {key_id(key)} has approved already")
             found.setdefault(spki_bytes(key), key)
     counted = tuple(key for key in _distinct(plan.approvers) if spki_bytes(key) in found)
-    if counted and {spki_bytes(key) for key in counted} == {spki_bytes(plan.planned_by)}:
+    people = people_of(plan)
+    who = persons((key.spki for key in counted), people)
+    if counted and who == persons([plan.planned_by.spki], people):
         reasons.append("who planned may not be the only approver")
         counted_for_threshold = 0
     else:
-        counted_for_threshold = len(counted)
+        counted_for_threshold = len(who)
     if counted_for_threshold < plan.policy.approvals:
+        if len(who) < len(counted):
+            reasons.append("two keys of one person count once")
         why = "; ".join(reasons) or "approve with `deleatur approve`"
-        raise Refused(
-            f"{len(counted)} of {plan.policy.approvals} approvals by distinct keys are there: {why}"
-        )
-    if missing := unfilled(plan.roles, (key.spki for key in counted)):
+        raise Refused(f"{len(who)} of {plan.policy.approvals} approvals by distinct keys are there: {why}")
+    if missing := unfilled(plan.roles, (key.spki for key in counted), people):
         raise Refused(
             f"nobody has approved as {', '.join(missing)}: each role needs a key of its own; "
             "approve with `deleatur approve`"

@@ -13,6 +13,7 @@ from deleatur.documents.gates import (
     MapGate,
     NoticeGate,
     RecordGate,
+    StaffGate,
     WithoutNotice,
 )
 from deleatur.documents.job import Job
@@ -25,6 +26,7 @@ from deleatur.engine.gates.follows import pass_follows, plan_follows
 from deleatur.engine.gates.holds import pass_holds
 from deleatur.engine.gates.notice import pass_notice, pass_without_notice, plan_notice, plan_without_notice
 from deleatur.engine.gates.records import pass_records, plan_records
+from deleatur.engine.gates.staff import pass_staff, plan_staff
 from deleatur.engine.notices.folder import NoticeFolder, close_notice
 
 
@@ -35,6 +37,8 @@ def plan_gates(job: Job, plan: Plan, context: Context) -> tuple[AnyGate, ...]:
         Refused: one of them is closed.
     """
     gates: list[AnyGate] = []
+    if job.staff is not None:
+        gates.append(plan_staff(job, job.staff, plan, context))
     if job.datamap is not None:
         gates.append(plan_map(job, job.datamap, plan, context))
     if job.notice is not None:
@@ -71,6 +75,8 @@ def pass_gate(gate: AnyGate, context: Context) -> Passed:
             return pass_custody(gate, context)
         case RecordGate():
             return pass_records(gate, context.folder)
+        case StaffGate():
+            return pass_staff(gate, context)
 
 
 def close_gate(gate: AnyGate) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deleatur.documents.gates import Member
 from deleatur.documents.journal import Archived, Passed
 from deleatur.documents.place import PublicKey
 from deleatur.documents.plan import PlannedTarget
@@ -25,4 +26,7 @@ class Context:
     holds: HoldSources = field(default_factory=HoldSources)
     passed: tuple[Passed, ...] = ()  # each time that a gate let this job through
     plan_digest: str = ""  # sha256 hex; "" while it is planned
+    people: tuple[Member, ...] = ()  # whom the settings know
+    signers: tuple[PublicKey, ...] = ()  # of the certificate
+    approved_by: tuple[str, ...] = ()  # key ids of the approvals that count
     archived: tuple[Archived, ...] = ()  # what the archives of this job are
