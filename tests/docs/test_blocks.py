@@ -20,6 +20,7 @@ from deleatur.cli.group import deleatur as command_line
 from deleatur.documents.agent import Agent
 from deleatur.documents.codec import decode_toml
 from deleatur.documents.decode import decode_job
+from deleatur.documents.gates import Member
 from deleatur.documents.job import Job, Rule
 from deleatur.documents.plan import RoleKeys
 from deleatur.engine.settings import load_settings
@@ -181,6 +182,10 @@ def test_every_job_of_the_how_to_can_be_planned_and_its_archive_run(
     bench = Workbench(shop / "jobs")
     alice, bob = (key.public.spki for key in bench.approvers)
     bench.roles = (RoleKeys(role="finance", keys=(alice,)), RoleKeys(role="legal", keys=(bob,)))
+    bench.people = tuple(
+        Member(name=key.public.name, keys=(key.public.spki,), trained_until="2027-01-31")
+        for key in bench.approvers
+    )
     jobs = [completed(block) for block in blocks(pages["docs/howto/write-a-job.md"], "toml") if is_job(block)]
     planned = []
     for number, job in enumerate(jobs):
