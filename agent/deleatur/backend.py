@@ -11,7 +11,7 @@ from deleatur.holding import Contents
 
 Secrets = Mapping[
     str, bytes
-]  # "digest-key": 32 bytes of this job; "values:PATH": an operator's values_from file
+]  # "digest-key": 32 bytes of this job; "values:PATH": an operator's file; "approved-…": of the plan
 
 
 class Backend(ABC):

@@ -23,7 +23,9 @@ GOING = Condition(column="country", operator="=", value="DE")
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    with running_server(settings={"wal_level": "minimal", "max_wal_senders": "0"}) as server:
+    with running_server(
+        settings={"wal_level": "minimal", "max_wal_senders": "0", "max_prepared_transactions": "1"}
+    ) as server:
         yield server
 
 
@@ -39,13 +41,14 @@ def tables(schema: str) -> list[str]:
     ]
 
 
-def rows_target(server: RunningServer, schema: str) -> Target:
+def rows_target(server: RunningServer, schema: str, technique: str | None = None) -> Target:
     """Everything of the customers of one country but one, who is held."""
     customers = Within(table=f"{schema}.customer", column="id", where=(GOING,))
     theirs = Condition(column="customer", operator="within", within=customers)
     return Target(
         id="t",
         url=server.url(),
+        technique=technique,
         select=(
             Selection(table=f"{schema}.customer", where=(GOING,)),
             Selection(table=f"{schema}.purchase", where=(theirs,)),
@@ -124,6 +127,7 @@ def staying(server: RunningServer, schema: str) -> bytes:
 @pytest.mark.root
 class TestRows(BackendContract):
     backend = PostgresqlBackend
+    technique: ClassVar[str | None] = None
     not_applicable: ClassVar = {
         "test_keystream_reads_back": "rows are not overwritten where they lie",
         "test_a_missing_key_is_an_error": "no step is compared with a pattern",
@@ -172,7 +176,7 @@ class TestRows(BackendContract):
             schema = f"shop{uuid.uuid4().hex[:8]}"
             canaries, kept = plant(server, schema)
             return Planted(
-                target=rows_target(server, schema),
+                target=rows_target(server, schema, self.technique),
                 secrets=KEY,
                 canaries=canaries,
                 kept=kept,
@@ -191,3 +195,8 @@ class TestRows(BackendContract):
     @pytest.fixture
     def raw(self, server: RunningServer) -> Raw:
         return lambda _: server.raw()
+
+
+@pytest.mark.campaign
+class TestSwap(TestRows):
+    technique = "swap-and-shred"

@@ -8,12 +8,27 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
-from deleatur.api import Condition, HeldRows, Refused, Selection, Target, Transient, Unsupported, Within
+from deleatur.api import (
+    Condition,
+    HeldRows,
+    Keystream,
+    Refused,
+    Selection,
+    Step,
+    Target,
+    Transient,
+    Unsupported,
+    Within,
+    blocks_of,
+    reclaim,
+)
 from deleatur.documents.journal import AnyEvent
 from deleatur.engine.chronicle import Chronicle
 from deleatur.engine.directory import JobDirectory
@@ -27,6 +42,7 @@ from ..postgresql_server import RunningServer, running_server
 
 KEY = {"digest-key": bytes(range(32))}
 (REWRITE,) = steps_of("rewrite-and-reclaim", "t")
+(SWAP,) = steps_of("swap-and-shred", "t")
 (DELETE,) = steps_of("delete-rows", "t")
 EVERYBODY = (Selection(table="person", where=(Condition(column="leaves", operator="=", value=True),)),)
 
@@ -78,7 +94,9 @@ def values(server: RunningServer, database: str, where: str = "leaves") -> list[
     return [name.encode() for (name,) in shown]
 
 
-def job_text(server: RunningServer, database: str, *, device: bool = True, user: str = "postgres") -> str:
+def job_text(
+    server: RunningServer, database: str, *, device: bool = True, user: str = "postgres", technique: str = ""
+) -> str:
     return f"""
 schema = "deleatur/job/v1"
 name = "leavers"
@@ -92,6 +110,7 @@ device = {str(device).lower()}
 [[target]]
 id = "people"
 url = "{server.url(database, user)}"
+{f'technique = "{technique}"' if technique else ""}
 
 [[target.select]]
 table = "person"
@@ -349,7 +368,7 @@ def test_compressed_long_values_end_inconclusive(
     assert server.run("SELECT count(*) FROM person WHERE leaves", database=database) == [(0,)]
 
 
-def test_without_the_servers_files_the_assurance_falls(
+def test_without_the_servers_files_the_assurance_falls_and_only_when_asked_by_name(
     server: RunningServer, database: str, tmp_path: Path
 ) -> None:
     server.run("CREATE ROLE clerk LOGIN")
@@ -358,14 +377,28 @@ def test_without_the_servers_files_the_assurance_falls(
         target = Target(id="t", url=server.url(database, "clerk"), select=EVERYBODY)
         with closing(PostgresqlBackend.open(target, KEY)) as backend:
             inspection = backend.inspect()
+            assert inspection.offers == ()
+            assert "no superuser" in inspection.denials[0].reason
+            assert "ask for technique delete-rows" in inspection.denials[0].reason
+            for step in (REWRITE, DELETE, SWAP):
+                with pytest.raises(Unsupported):
+                    next(backend.erase(step, None))
+        bench = Workbench(tmp_path)
+        with pytest.raises(Refused, match="ask for technique delete-rows"):
+            bench.plan(bench.job(job_text(server, database, user="clerk", device=False)))
+        assert len(values(server, database)) == 20
+        target = replace(target, technique="delete-rows")
+        with closing(PostgresqlBackend.open(target, KEY)) as backend:
+            inspection = backend.inspect()
             assert [o.technique for o in inspection.offers] == ["delete-rows"]
             assert {s.reach for s in inspection.surfaces} == {"out-of-reach"}
-            assert "no superuser" in inspection.denials[0].reason
             with pytest.raises(Unsupported):
                 next(backend.erase(REWRITE, None))
-        bench = Workbench(tmp_path)
-        job = bench.whole(job_text(server, database, user="clerk", device=False))
-        verification = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification[0]
+        bench = Workbench(tmp_path / "named")
+        text = job_text(server, database, user="clerk", device=False, technique="delete-rows")
+        verification = verify(
+            bench.whole(text).certificate, [bench.agent.public], 1, None
+        ).certificate.verification[0]
         assert verification.verdict == "INCONCLUSIVE"
         assert server.run("SELECT count(*) FROM person", database=database) == [(20,)]
     finally:
@@ -376,7 +409,7 @@ def test_without_the_servers_files_the_assurance_falls(
 def test_a_rewrite_that_is_left_out_is_found_out(
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deleatur_plugins.postgresql.rewriting._cluster", lambda *_: None)
+    monkeypatch.setattr("deleatur_plugins.postgresql.clustering._cluster", lambda *_: None)
     bench = Workbench(tmp_path)
     with pytest.raises(Residue):
         bench.whole(job_text(server, database))
@@ -434,6 +467,155 @@ def test_a_slot_that_comes_too_late_stops_the_cycle_of_the_log(
     raw = server.raw()
     assert [v for v in going if v in raw] == []
     assert server.run("SHOW wal_recycle") == [("on",)]
+
+
+# --- swap and shred
+
+
+def swapping(server: RunningServer, database: str, **fields: object) -> PostgresqlBackend:
+    return opened(server, database, technique="swap-and-shred", **fields)
+
+
+def test_a_swap_leaves_nothing_and_says_how_long_others_waited(server: RunningServer, database: str) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    server.run("CREATE VIEW names AS SELECT name FROM person", database=database)
+    number = server.run("SELECT 'person'::regclass::oid", database=database)
+    with closing(swapping(server, database)) as backend:
+        (offer,) = backend.inspect().offers
+        assert offer.technique == "swap-and-shred"
+        cursors = list(backend.erase(SWAP, None))
+    assert [c.position for c in cursors][-1] == "reclaimed 20"
+    assert [bool(c.outage) for c in cursors] == [True, True, False, False, False]
+    assert max(c.outage for c in cursors) < offer.outage < 10_010
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
+    assert server.run("SELECT count(*) FROM names", database=database) == [(20,)]
+    assert server.run("SELECT 'person'::regclass::oid", database=database) == number
+    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+    assert server.run("SELECT count(*) FROM pg_prepared_xacts") == [(0,)]
+
+
+@pytest.mark.parametrize("step", [SWAP, REWRITE])
+def test_old_files_of_a_swap_never_come_into_free_space(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, step: Step
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def noted(folder: int, wanted: list[tuple[int, int]], keystream: Keystream, unit: str) -> int:
+        asked.extend(wanted)
+        return reclaim(folder, wanted, keystream, unit)
+
+    monkeypatch.setattr("deleatur_plugins.postgresql.rewriting.reclaim", noted)
+    ((path,),) = server.run("SELECT pg_relation_filepath('person')", database=database)
+    with (server.data / str(path)).open("rb") as file:
+        ((start, end),) = blocks_of(file.fileno())
+    with closing(opened(server, database, technique=step.technique)) as backend:
+        list(backend.erase(step, None))
+    freed = any(low < end and high > start for low, high in asked)
+    assert freed == (step == REWRITE), "the rewrite that frees them is the control"
+
+
+ORDINARY = (("aside", "server"), ("committed", "agent"))
+MOMENTS = ("prepared", "held", "aside", "committed", "shredded")
+
+
+@pytest.mark.parametrize(
+    ("moment", "who"),
+    [
+        p if p in ORDINARY else pytest.param(*p, marks=pytest.mark.campaign)
+        for p in product(MOMENTS, ("agent", "server"))
+    ],
+)
+def test_a_kill_anywhere_in_a_swap_is_finished(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, moment: str, who: str
+) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        break_at(patch, moment)
+        with pytest.raises(InterruptedError):
+            next(cursors)
+    if who == "server":
+        kill_server(server)
+        server.start()
+    locked = moment in ("prepared", "held", "aside")
+    with server.connect(database) as other:
+        other.execute("SET lock_timeout = '100ms'")
+        if locked:
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute("SELECT count(*) FROM person")
+        else:
+            assert other.execute("SELECT count(*) FROM person").fetchall() == [(20,)]
+    with closing(swapping(server, database)) as backend:
+        look = backend.inspect()
+        assert (look.blockers, look.units, look.identity) == ((), (), backend.inspect().identity)
+    with closing(swapping(server, database)) as backend:
+        list(backend.erase(SWAP, deleted))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
+    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+
+
+def break_at(patch: pytest.MonkeyPatch, moment: str) -> None:
+    """Stop the next swap at one moment, as a kill would."""
+    module = "deleatur_plugins.postgresql.swapping"
+    if moment == "prepared":
+        patch.setattr(f"{module}.LinkShredder.hold", broken)
+    elif moment == "held":
+        patch.setattr(f"{module}._put_aside", broken)
+    elif moment == "aside":
+        patch.setattr(f"{module}.flush", broken)
+    elif moment == "committed":
+        patch.setattr("deleatur_plugins.postgresql.rewriting.shred_swapped", broken)
+    else:
+        patch.setattr(f"{module}.LinkShredder.finish", broken)
+
+
+def broken(*_: object, **__: object) -> None:
+    raise InterruptedError
+
+
+def test_a_swap_that_somebody_rolls_back_leaves_no_empty_table(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staying = values(server, database, "NOT leaves")
+    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        patch.setattr("deleatur_plugins.postgresql.swapping.flush", broken)
+        with pytest.raises(InterruptedError):
+            next(cursors)
+    ((name,),) = server.run("SELECT gid FROM pg_prepared_xacts")
+    server.run(f"ROLLBACK PREPARED '{name}'", database=database)
+    ((file,),) = server.run("SELECT pg_relation_filepath('person')", database=database)
+    decoy = server.data / str(file)
+    page = decoy.read_bytes()
+    decoy.write_bytes(page[:-1] + b"\0")  # as if somebody had written to the table meanwhile
+    with closing(swapping(server, database)) as backend, pytest.raises(Refused, match="was written to"):
+        list(backend.erase(SWAP, deleted))
+    decoy.write_bytes(page)
+    kill_server(server)  # with its memory goes what it still knows of the table
+    server.start()
+    with server.connect(database) as other, pytest.raises(psycopg.errors.DataCorrupted):
+        other.execute("SELECT count(*) FROM person")
+    with closing(swapping(server, database)) as backend:
+        list(backend.erase(SWAP, deleted))
+    assert values(server, database, "true") == staying
+    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+
+
+def test_a_server_without_prepared_transactions_does_not_swap(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur_plugins.postgresql.backend.no_transaction_can_be_prepared", lambda _: True)
+    with closing(swapping(server, database)) as backend:
+        assert backend.inspect().offers == ()
+        assert "max_prepared_transactions is 0" in backend.inspect().denials[0].reason
+        with pytest.raises(Unsupported):
+            next(backend.erase(SWAP, None))
 
 
 # --- kills

@@ -35,7 +35,7 @@ EVENTS: tuple[AnyEvent, ...] = (
     Preflighted(target="shop", identity="7" * 64, units=1),
     Unheld(asked=("holds-register",)),
     Erasing(step="s1"),
-    Advanced(step="s1", position="table Customer", done=4),
+    Advanced(step="s1", position="table Customer", done=4, outage=120),
     Erased(step="s1", done=4),
     Compared(step="s1", mode="full", population=4, read=4, size=64, mismatches=0, unreadable=0, surfaces=()),
     Stopped(exit_code=6, error="Transient"),

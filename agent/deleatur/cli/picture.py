@@ -1,6 +1,7 @@
 """Show plans, states and certificates as pictures: a person looks at pictures rather than tables."""
 
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ from rich.text import Text
 from deleatur.cli.output import console, printable, size
 from deleatur.cli.wording import gate_in_words, limit_text, risk_in_words, selected
 from deleatur.documents.certificate import Certificate, ReidentificationRisk
-from deleatur.documents.plan import PlannedTarget
+from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.engine.jobs import Approved
 from deleatur.judge.fold import Progress
 
@@ -71,6 +72,8 @@ def _planned(target: PlannedTarget) -> list[Text | Table]:
         if part.risk is not None:
             rows.append(("", _safe(risk_in_words(part.risk))))
     rows.append(("how", _safe(target.technique)))
+    if target.outage:
+        rows.append(("", f"others wait at most [bold]{target.outage / 1000:.1f} s[/] at one stretch"))
     lines = Table.grid(padding=(0, 2))
     lines.add_column()
     lines.add_column(overflow="fold")
@@ -100,9 +103,22 @@ def show_state(approved: Approved, progress: Progress, approvals: int, state: st
         steps.add_row(
             "", _safe(f"verify {target.id}"), _safe(verified.verdict) if verified else "·" * WIDTH, ""
         )
+    for waited in outages(plan, progress):
+        steps.add_row("", _safe(waited), "", "")
     facts = f"approvals {approvals} of {plan.policy.approvals}   next: {following or 'nothing'}"
     title = f"{_safe(plan.job)}: {state}"
     console(sys.stdout).print(Panel(Group(steps, facts), title=title, title_align="left"))
+
+
+def outages(plan: Plan, progress: Progress) -> Iterator[str]:
+    """Say of each target on which others wait how long they were to wait at most, and how long they did."""
+    for target in plan.targets:
+        measured = max(progress.step(s).outage for s in plan.steps if s.target == target.id)
+        if target.outage:
+            yield (
+                f"others waited {measured / 1000:.1f} s at one stretch on {target.id} "
+                f"(planned: at most {target.outage / 1000:.1f} s)"
+            )
 
 
 _COLOURS = {"verified": "green", "verified-with-exceptions": "yellow", "executed-unverified": "red"}

@@ -50,7 +50,13 @@ def run_to_certificate(
 
 
 def tell_certificate(directory: JobDirectory) -> None:
-    """Say where the certificate of a job lies, and what to do with it."""
+    """Say where the certificate of a job lies, what to do with it, and how long others waited."""
+    from deleatur.cli.picture import outages
+    from deleatur.engine.jobs import read_plan, state_of
+
+    approved = read_plan(directory)
+    for waited in outages(approved.plan, state_of(directory, approved)):
+        say(waited)
     say(f"certificate: {directory.certificate / ENVELOPE}")
     say(f"show it:     deleatur show {directory.certificate}")
     say(f"check it:    see {directory.certificate / 'VERIFY.txt'}")

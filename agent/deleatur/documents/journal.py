@@ -142,6 +142,7 @@ class Advanced(Event, frozen=True, tag="advanced"):
     step: StepId
     position: Position
     done: Count
+    outage: Count = 0  # milliseconds for which others had to wait on the way here, measured by the backend
 
 
 class Erased(Event, frozen=True, tag="erased"):

@@ -103,6 +103,7 @@ class Offer(Frozen, frozen=True):
 
     technique: str  # an id of `deleatur.sanitize.techniques`
     limits: tuple[str, ...] = ()  # ids of vetted sentences that lower the claim
+    outage: Count = 0  # milliseconds: for how long at most others wait at one stretch; 0: they do not wait
 
 
 class Denial(Frozen, frozen=True):
@@ -139,6 +140,7 @@ class Cursor(Frozen, frozen=True):
 
     position: Position
     done: Count  # bytes or rows of the step erased so far, for progress
+    outage: Count = 0  # milliseconds, measured: for how long others had to wait on the way to this point
 
 
 class Pattern(Frozen, frozen=True):

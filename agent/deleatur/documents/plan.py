@@ -59,6 +59,7 @@ class PlannedTarget(Frozen, frozen=True):
     sampling: Sampling
     plugin: PluginPin
     values_digest: KeyedDigest = ""  # keyed digest of the operator's values_from files
+    outage: Count = 0  # milliseconds: for how long at most others wait at one stretch; the backend keeps it
 
 
 class Software(Frozen, frozen=True):

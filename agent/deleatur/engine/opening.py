@@ -142,6 +142,7 @@ class Opener:
         if values_digest(known) != planned.values_digest:
             raise Refused(f"{planned.id}: a values_from file changed since the plan; plan again")
         known["approved-units"] = encode_json({"units": planned.units, "held": planned.held})
+        known["approved-outage"] = str(planned.outage).encode()
         backend = self._decorated(kind.open(planned.target, known))
         try:
             yield backend, same_identity(backend, planned)

@@ -286,7 +286,9 @@ class Walk:
                 self._note(j.Erasing(step=step.id))
             for cursor in backend.erase(step, after):
                 _check_cursor(cursor, target)
-                self._note(j.Advanced(step=step.id, position=cursor.position, done=cursor.done))
+                self._note(
+                    j.Advanced(step=step.id, position=cursor.position, done=cursor.done, outage=cursor.outage)
+                )
                 done = cursor.done
                 self.crew.progress(step.action, target.id, done, target.size)
                 self._ask_again()

@@ -23,6 +23,7 @@ class StepProgress:
     cursor: Cursor | None = None
     erased: j.Erased | None = None
     compared: j.Compared | None = None
+    outage: int = 0  # milliseconds: the longest stretch for which others had to wait
 
 
 @dataclass
@@ -88,6 +89,7 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             steps.setdefault(event.step, StepProgress()).begun = True
         case j.Advanced():
             steps[event.step].cursor = Cursor(position=event.position, done=event.done)
+            steps[event.step].outage = max(steps[event.step].outage, event.outage)
         case j.Erased():
             steps[event.step].erased = event
         case j.Compared():

@@ -162,6 +162,7 @@ def _target(job: Job, seen: Seen, entropy: bytes) -> PlannedTarget:
         ),
         plugin=seen.plugin,
         values_digest=seen.values_digest,
+        outage=offer.outage,
     )
 
 

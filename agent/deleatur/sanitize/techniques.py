@@ -58,6 +58,15 @@ TECHNIQUES: dict[str, Technique] = {
             source="PostgreSQL: CLUSTER, wal_recycle; benchmarks/postgresql_residue.py",
         ),
         Technique(
+            id="swap-and-shred",
+            title="delete, let the server rewrite its files in a prepared transaction, put the old ones "
+            "aside and overwrite them after the commit, cycle its log, overwrite what else it frees",
+            category="clear",
+            scope="logical",
+            actions=(Action(name="rewrite", compare="absence"),),
+            source="PostgreSQL: PREPARE TRANSACTION, CLUSTER; benchmarks/postgresql_residue.py",
+        ),
+        Technique(
             id="rebuild-and-shred",
             title="delete, let the server rebuild each file that held the rows, overwrite the old ones in "
             "place, write filler until its own logs hold nothing old",

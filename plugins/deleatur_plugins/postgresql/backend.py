@@ -1,7 +1,7 @@
 """The `postgresql` backend: one database of a server, rows by predicate and whole tables.
 
-Rules kept: a look changes nothing; every name comes from the catalogs and every value is bound; where
-the server's files cannot be reached, rows are deleted and nothing more is claimed.
+Rules kept: a look changes nothing; every name comes from the catalogs and every value is bound; with
+the server's files in reach it erases down to them, else only if the job asks for less by name.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from deleatur.api import (
     keyed_digest,
     without_values,
 )
-from deleatur_plugins.postgresql.blockers import blockers_of, refuse_missing_rights
+from deleatur_plugins.postgresql.blockers import blockers_of, keepers, refuse_missing_rights
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_names
 from deleatur_plugins.postgresql.deleting import delete
@@ -37,7 +37,16 @@ from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
 from deleatur_plugins.postgresql.holdings import contents_of
 from deleatur_plugins.postgresql.rewriting import Rewriting
 from deleatur_plugins.postgresql.schema import Table, read_schema
-from deleatur_plugins.postgresql.server import DELETE, REWRITE, Server, server_of
+from deleatur_plugins.postgresql.server import (
+    DELETE,
+    REWRITE,
+    SWAP,
+    Server,
+    no_transaction_can_be_prepared,
+    server_of,
+)
+from deleatur_plugins.postgresql.swapping import is_swapping, transaction_name
+from deleatur_plugins.postgresql.waiting import planned_outage
 
 if TYPE_CHECKING:
     import psycopg
@@ -47,14 +56,14 @@ class PostgresqlBackend(Backend):
     """Rows of a PostgreSQL database: `postgresql://host:port/database`."""
 
     def __init__(self, target: Target, secrets: Secrets) -> None:
-        self._connector = Connector(target.url)
+        if len(secrets.get("digest-key", b"")) != 32:
+            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+        self._connector = Connector(target.url, prepared=transaction_name(secrets, target))
         self._target = target
         self._secrets = secrets
         self._names: dict[str, dict[str, tuple[str, ...]]] = {}
         self._tables: dict[str, Table] = {}
         self._probing: psycopg.Connection[Any] | None = None
-        if len(secrets.get("digest-key", b"")) != 32:
-            raise Failed("the backend was opened without the job's digest key of 32 bytes")
 
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
@@ -71,37 +80,78 @@ class PostgresqlBackend(Backend):
         """Say what is there."""
         if not self._target.select:
             raise Refused("the target selects nothing; name tables, with or without conditions")
-        with self._content() as content, self._connector.connected() as connection:
-            content.check_archive()
+        with self._connector.connected() as connection:
             server = server_of(connection)
-            reached = server if isinstance(server, Server) else None
-            offer = Offer(technique=REWRITE if reached else DELETE, limits=limits_of(reached))
-            return Inspection(
-                identity=self._identity(connection, content),
-                size=content.rows,
-                units=content.units(),
-                offers=(offer,),
-                denials=(server,) if isinstance(server, Denial) else (),
-                surfaces=surfaces_of(reached),
-                blockers=blockers_of(connection, self._connector, content),
-                held=tuple(content.held),
-            )
+            if isinstance(server, Server) and is_swapping(server):
+                return self._in_between(connection, server)
+            with self._content() as content:
+                content.check_archive()
+                tables = [choice.table for choice in content.choices]
+                return Inspection(
+                    identity=self._identity(connection, tables),
+                    size=content.rows,
+                    units=content.units(),
+                    offers=self._offers(connection, server, tables),
+                    denials=self._denials(connection, server),
+                    surfaces=surfaces_of(server if isinstance(server, Server) else None),
+                    blockers=blockers_of(connection, self._connector, content),
+                    held=tuple(content.held),
+                )
 
-    def _identity(self, connection: "psycopg.Connection[Any]", content: Content | None) -> Identity:
+    def _in_between(self, connection: "psycopg.Connection[Any]", server: Server) -> Inspection:
+        """Say what is there while the tables are locked by the prepared transaction of a run that was killed.
+
+        The rows are deleted by then. What came after is seen by the next look, when the step has ended.
+        """
+        schema = read_schema(connection)
+        tables = {t.name: t for t in (schema.selectable(s.table) for s in self._target.select)}
+        return Inspection(
+            identity=self._identity(connection, [tables[name] for name in sorted(tables)]),
+            size=0,
+            units=(),
+            offers=self._offers(connection, server, []),
+            surfaces=surfaces_of(server),
+            blockers=tuple(keepers(connection, self._connector)),
+        )
+
+    def _technique(self) -> str:
+        """Return the one technique for this target: another than the first only if the job names it."""
+        wanted = self._target.technique
+        return wanted if wanted in (SWAP, DELETE) else REWRITE
+
+    def _denials(self, connection: "psycopg.Connection[Any]", server: Server | str) -> tuple[Denial, ...]:
+        technique = self._technique()
+        reason = ""
+        if technique != DELETE and isinstance(server, str):
+            reason = f"{server} (or ask for technique {DELETE})"
+        elif technique == SWAP and no_transaction_can_be_prepared(connection):
+            reason = "max_prepared_transactions is 0; set it to 1 and restart the server"
+        return (Denial(technique=technique, reason=reason),) if reason else ()
+
+    def _offers(
+        self, connection: "psycopg.Connection[Any]", server: Server | str, tables: list[Table]
+    ) -> tuple[Offer, ...]:
+        if self._denials(connection, server):
+            return ()
+        size = connection.execute(
+            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::int8 FROM unnest(%s::oid[]) AS t (oid)",
+            ([table.oid for table in tables],),
+        ).fetchone()
+        outage = planned_outage(int(size[0]) if size else 0)
+        reached = server if isinstance(server, Server) and self._technique() != DELETE else None
+        return (Offer(technique=self._technique(), limits=limits_of(reached), outage=outage),)
+
+    def _identity(self, connection: "psycopg.Connection[Any]", tables: list[Table] | None) -> Identity:
         """Neither files nor rows are part of it: the rewrite changes both."""
         ((system, number, name),) = connection.execute(
             "SELECT (SELECT system_identifier FROM pg_control_system())::text, oid::text, datname "
             "FROM pg_database WHERE datname = current_database()"
         ).fetchall()
-        chosen = (
-            []
-            if content is None
-            else [("table", f"{c.table.name} number {c.table.oid}") for c in content.choices]
-        )
+        chosen = [("table", f"{table.name} number {table.oid}") for table in tables or ()]
         rows = [("rows", f"{s.table}: {without_values(s.where)}") for s in self._target.select]
         held = [("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold]
         return Identity(
-            kind="rows" if content is not None else "database",
+            kind="rows" if tables is not None else "database",
             fields=(
                 ("engine", "postgresql"),
                 ("path", f"postgresql/{system}/{number}"),
@@ -142,19 +192,17 @@ class PostgresqlBackend(Backend):
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""
-        if not self._target.select or (step.technique, step.action) not in (
-            (REWRITE, "rewrite"),
-            (DELETE, "delete"),
-        ):
+        technique = self._technique()
+        action = "delete" if technique == DELETE else "rewrite"
+        if not self._target.select or (step.technique, step.action) != (technique, action):
             raise Unsupported(
                 f"{step.technique[:40]!r} with action {step.action[:40]!r} is not possible here"
             )
         with self._connector.connected() as connection:
             server = server_of(connection)
-        if step.technique == DELETE and isinstance(server, Denial):
-            rows = delete(self._connector, self._target, self._secrets)
-            yield Cursor(f"deleted {rows}", rows)
-        elif step.technique == REWRITE and isinstance(server, Server):
+            if denials := self._denials(connection, server):
+                raise Unsupported(f"{technique} is not possible here: {denials[0].reason}")
+        if isinstance(server, Server) and technique != DELETE:
             key = (
                 step.pattern.key
                 if step.pattern
@@ -164,8 +212,9 @@ class PostgresqlBackend(Backend):
                 after
             )
         else:
-            why = server.reason if isinstance(server, Denial) else f"{REWRITE} is; plan again"
-            raise Unsupported(f"{step.technique} is not possible here: {why}")
+            rows, waited = delete(self._connector, self._target, self._secrets)
+            done = rows or (after.done if after else 0)
+            yield Cursor(position=f"deleted {rows}", done=done, outage=waited)
 
     def records(self, table: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of `table` that the archive keeps, every column, texts decoded."""

@@ -6,13 +6,14 @@ process id, slot, trigger or relation; a right that is missing is named as the G
 
 # ruff: noqa: S608 - the names in an SQL text come from the catalogs and are quoted, values are bound
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from deleatur.api import Refused, Target, set_off
 from deleatur_plugins.postgresql.connecting import Connector
 from deleatur_plugins.postgresql.content import Choice, Content
 from deleatur_plugins.postgresql.schema import Schema, plain, quoted
+from deleatur_plugins.postgresql.selecting import read_by_conditions
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,7 +31,8 @@ _KEEPERS = (
     ),
     (
         "the prepared transaction {!r} may still see the rows; commit it or roll it back",
-        "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY gid",
+        "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() "
+        "AND gid <> %(mine)s ORDER BY gid",
     ),
     (
         "the replication slot {!r} keeps the log with the rows; drop it, and erase behind it apart",
@@ -56,6 +58,7 @@ _KEEPERS = (
         AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements')""",
     ),
 )
+_LOCKING = "UPDATE, DELETE, TRUNCATE"  # any of them lets a user keep writers out of a table
 _ACTING = (
     (
         "the trigger {!r} acts when rows of {!r} are deleted and may copy them; drop or disable it",
@@ -95,8 +98,9 @@ def blockers_of(
 
 def keepers(connection: "psycopg.Connection[Any]", connector: Connector) -> Iterator[str]:
     """Yield what would keep deleted rows, or carries them elsewhere."""
+    bound = {"ours": sorted(connector.ours), "mine": connector.prepared}
     for sentence, query in _KEEPERS:
-        for row in connection.execute(query.encode(), {"ours": sorted(connector.ours)}).fetchall():
+        for row in connection.execute(query.encode(), bound).fetchall():
             yield sentence.format(*row)
 
 
@@ -106,24 +110,29 @@ def refuse_missing_rights(connection: "psycopg.Connection[Any]", schema: Schema,
     Raises:
         Refused: some are missing; all of them as the least GRANTs to run.
     """
-    lacking = list(_lacking(connection, schema, {schema.table(s.table).name for s in target.select}))
+    wanted = {schema.table(name).name: ("SELECT", _LOCKING) for name in read_by_conditions(target)}
+    wanted |= {schema.table(s.table).name: ("SELECT", "DELETE") for s in target.select}
+    lacking = list(_lacking(connection, schema, wanted))
     if lacking:
         raise Refused(f"this user lacks rights; run: {'; '.join(lacking)}")
 
 
-def _lacking(connection: "psycopg.Connection[Any]", schema: Schema, selected: set[str]) -> Iterator[str]:
+def _lacking(
+    connection: "psycopg.Connection[Any]", schema: Schema, wanted: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
     ((user,),) = connection.execute("SELECT quote_ident(current_user)").fetchall()
     for name in sorted({table.schema for table in schema.tables.values()}):
         ((may,),) = connection.execute("SELECT has_schema_privilege(%s, 'USAGE')", (name,)).fetchall()
         if not may:
             yield f"GRANT USAGE ON SCHEMA {plain(name)} TO {user}"
     for name, table in sorted(schema.tables.items()):
-        for right in ("SELECT", "DELETE") if name in selected else ("SELECT",):
+        for right in wanted.get(name, ("SELECT",)):
             ((may,),) = connection.execute(
                 "SELECT has_table_privilege(%s::oid, %s)", (table.oid, right)
             ).fetchall()
             if not may:
-                yield f"GRANT {right} ON {plain(table.schema)}.{plain(table.relation)} TO {user}"
+                least = right.partition(",")[0]
+                yield f"GRANT {least} ON {plain(table.schema)}.{plain(table.relation)} TO {user}"
 
 
 def _hidden(content: Content) -> list[str]:

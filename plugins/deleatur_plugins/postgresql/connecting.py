@@ -79,8 +79,9 @@ def arguments_of(url: str) -> dict[str, str]:
 class Connector:
     """Opens connections to one database, and knows which of its server's processes are ours."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prepared: str = "") -> None:
         self._arguments = arguments_of(url)
+        self.prepared = prepared  # the name that a prepared transaction of ours has
         self.ours: set[int] = set()  # process ids on the server
 
     @contextmanager

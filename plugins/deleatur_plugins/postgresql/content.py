@@ -6,7 +6,7 @@ server in one way, with the bytes of each text contiguous; only keyed digests of
 
 # ruff: noqa: S608 - the names in an SQL text come from the catalogs and are quoted, values are bound
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +55,15 @@ class Content:
     """The rows of one open database, split into those to erase and those to keep."""
 
     def __init__(
-        self, connection: "psycopg.Connection[Any]", schema: Schema, target: Target, secrets: Secrets
+        self,
+        connection: "psycopg.Connection[Any]",
+        schema: Schema,
+        target: Target,
+        secrets: Secrets,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
+        """`check` is called while rows are read, and raises when that has taken long enough."""
+        self._check = check
         self._connection = connection
         self.schema = schema
         self._target = target
@@ -198,7 +205,9 @@ class Content:
         with self._connection.cursor(name=f"deleatur_{id(bound)}_{len(query)}") as cursor:
             cursor.itersize = _BATCH
             cursor.execute(query.encode(), bound)
-            yield from cursor
+            for row in cursor:
+                self._check()
+                yield row
 
 
 def row_name(key: bytes, table: Table, values: Sequence[str]) -> str:

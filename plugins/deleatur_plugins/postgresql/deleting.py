@@ -13,37 +13,51 @@ from deleatur.api import Refused, Secrets, Target, Unit, deletion_order
 from deleatur_plugins.postgresql.blockers import blockers_of
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import Content
-from deleatur_plugins.postgresql.schema import read_schema
+from deleatur_plugins.postgresql.schema import Schema, read_schema
+from deleatur_plugins.postgresql.selecting import read_by_conditions
+from deleatur_plugins.postgresql.waiting import Wait
 
 if TYPE_CHECKING:
     import psycopg
 
 
-def delete(connector: Connector, target: Target, secrets: Secrets) -> int:
-    """Delete the selected rows minus the held ones; return how many they were. None left: 0.
+def delete(connector: Connector, target: Target, secrets: Secrets) -> tuple[int, int]:
+    """Delete the selected rows minus the held ones; return how many, and how long others waited (ms).
+
+    None left: 0. Nobody writes meanwhile to the selected tables, nor to those that conditions read.
 
     All tables are emptied by one statement, so that every condition sees the rows as they were
     approved and every foreign key is checked when all of them are gone, circles included.
 
     Raises:
         Refused: something forbids it, or the rows are not those of the plan.
-        Transient: somebody holds a lock.
+        Transient: somebody holds a lock, or it would take longer than the plan announced.
     """
     with connector.connected() as connection, translated("deleting"):
         before = read_schema(connection)
+        wait = Wait(secrets)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        for name in sorted({before.selectable(s.table).qualified for s in target.select}):
-            connection.execute(f"LOCK TABLE ONLY {name} IN SHARE ROW EXCLUSIVE MODE".encode(), ())
+        for name, mode in _locks(before, target):
+            connection.execute(f"LOCK TABLE ONLY {name} IN {mode} MODE".encode(), ())
         # no query came before the locks, so the transaction sees what the last writer left
-        content = Content(connection, read_schema(connection), target, secrets)
-        if content.rows:  # else they went before this job was killed
-            _compare_with_plan(content, secrets)
-            blockers = blockers_of(connection, connector, content)
-            if blockers:
-                raise Refused("; ".join(blockers))
-            _delete(connection, content)
+        with wait.bounding(connection):
+            content = Content(connection, read_schema(connection), target, secrets, wait.check)
+            if content.rows:  # else they went before this job was killed
+                _compare_with_plan(content, secrets)
+                blockers = blockers_of(connection, connector, content)
+                if blockers:
+                    raise Refused("; ".join(blockers))
+                _delete(connection, content)
         connection.execute("COMMIT")
-        return content.rows
+        return content.rows, wait.milliseconds
+
+
+def _locks(schema: Schema, target: Target) -> list[tuple[str, str]]:
+    """Return which tables are locked how: in one order for all, so that two jobs never wait in a circle."""
+    read = {schema.table(name).qualified for name in read_by_conditions(target)}
+    chosen = {schema.selectable(s.table).qualified for s in target.select}
+    modes = dict.fromkeys(read, "SHARE") | dict.fromkeys(chosen, "SHARE ROW EXCLUSIVE")
+    return sorted(modes.items())
 
 
 def _delete(connection: "psycopg.Connection[Any]", content: Content) -> None:

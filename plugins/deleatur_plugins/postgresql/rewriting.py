@@ -7,22 +7,25 @@ content lies is written down before it is given back; each stage can be done aga
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Cursor, Keystream, Secrets, Target, Transient, blocks_of, reclaim
+from deleatur.api import Cursor, Keystream, Secrets, Target, Transient, reclaim
+from deleatur_plugins.postgresql.clustering import cluster_tables, lock_tables
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.cycling import cycle_log
 from deleatur_plugins.postgresql.deleting import delete
-from deleatur_plugins.postgresql.pending import Pending, nothing_pending, read_pending
+from deleatur_plugins.postgresql.pending import note_blocks, nothing_pending, read_pending
 from deleatur_plugins.postgresql.schema import Table, quoted, read_schema
-from deleatur_plugins.postgresql.server import Server
+from deleatur_plugins.postgresql.server import SWAP, Server
+from deleatur_plugins.postgresql.swapping import is_swapping, shred_swapped, swap_tables, transaction_name
+from deleatur_plugins.postgresql.waiting import Wait
 
 if TYPE_CHECKING:
     import psycopg
 
 _STAGES = ("", "deleted", "rewritten", "statistics", "cycled", "reclaimed")
 _PATIENCE = 10.0  # seconds that the rewrite waits for transactions that still see the deleted rows
+_TEXTS = ("pg_stat_tmp/pgss_query_texts.stat", "pg_stat/pg_stat_statements.stat")
 _STATISTICS = ("pg_statistic", "pg_statistic_ext_data")
 _STILL_SEEN = """
     SELECT pid FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND NOT pid = ANY (%s)
@@ -34,13 +37,19 @@ class Rewriting:
     """One run of the action `rewrite`."""
 
     def __init__(
-        self, connector: Connector, server: Server, target: Target, secrets: Secrets, keystream: Keystream
+        self,
+        connector: Connector,
+        server: Server,
+        target: Target,
+        secrets: Secrets,
+        keystream: Keystream,
     ) -> None:
         self._connector = connector
         self._server = server
         self._target = target
         self._secrets = secrets
         self._keystream = keystream
+        self._swaps = target.technique == SWAP
 
     def run(self, after: Cursor | None) -> Iterator[Cursor]:
         """Go from the cursor's stage to a server that keeps nothing of the rows."""
@@ -49,11 +58,11 @@ class Rewriting:
         done = _STAGES.index(stage)
         if done < 1:
             self._write_down()
-            rows = delete(self._connector, self._target, self._secrets)
-            yield Cursor(f"deleted {rows}", rows)
+            rows, waited = delete(self._connector, self._target, self._secrets)
+            yield Cursor(position=f"deleted {rows}", done=rows, outage=waited)
         if done < 2:
-            self._rewrite()
-            yield Cursor(f"rewritten {rows}", rows)
+            waited = self._rewrite()
+            yield Cursor(position=f"rewritten {rows}", done=rows, outage=waited)
         if done < 3:
             self._clear_statistics()
             yield Cursor(f"statistics {rows}", rows)
@@ -69,50 +78,35 @@ class Rewriting:
         with self._connector.connected() as connection:
             connection.execute("CHECKPOINT")
             pending = read_pending(self._server.data)
-            pending.files = {}
-            self._note(connection, pending, [t.oid for t in self._tables(connection)])
+            found = self._server.files(connection, [t.oid for t in self._tables(connection)])
+            pending.files = {str(oid): str(paths[0]) for oid, paths in found.items()}
+            note_blocks(pending, self._server, (path for paths in found.values() for path in paths))
+            pending.write(self._server.data)
 
     def _tables(self, connection: "psycopg.Connection[Any]") -> list[Table]:
         schema = read_schema(connection)
         found = {t.name: t for t in (schema.selectable(s.table) for s in self._target.select)}
         return [found[name] for name in sorted(found)]
 
-    def _note(self, connection: "psycopg.Connection[Any]", pending: Pending, oids: list[int]) -> None:
-        """Write down the blocks of the tables' files as they lie now."""
-        for oid, paths in self._server.files(connection, oids).items():
-            pending.files[str(oid)] = str(paths[0])
-            for path in paths:
-                self._add(pending, path)
-        pending.write(self._server.data)
-
-    def _rewrite(self) -> None:
-        """Rewrite every table by its primary key, all in one transaction that lets nobody in.
-
-        CLUSTER and not VACUUM FULL, because it runs inside of a transaction: between the look at
-        the old files and the moment they are given back nobody can make them longer.
-        """
+    def _rewrite(self) -> int:
+        """Rewrite every table, all in one transaction that lets nobody in; return how long that took."""
         with self._connector.connected() as connection, translated("rewriting the tables"):
-            self._wait_until_unseen(connection)
-            connection.execute("BEGIN")
             tables = self._tables(connection)
-            for table in tables:
-                connection.execute(f"LOCK TABLE {table.qualified} IN ACCESS EXCLUSIVE MODE".encode(), ())
-            pending = read_pending(self._server.data)
-            if self._is_rewritten(connection, pending, tables):
-                connection.execute("ROLLBACK")
-                return
-            self._note(connection, pending, [table.oid for table in tables])
-            for table in tables:
-                _cluster(connection, table)
+            if not (self._swaps and is_swapping(self._server)):
+                self._wait_until_unseen(connection)
+            wait = Wait(self._secrets)
+            if self._swaps:
+                name = transaction_name(self._secrets, self._target)
+                waited = swap_tables(connection, self._server, tables, name, wait)
+                shred_swapped(connection, self._server, tables, self._keystream)
+                return waited
+            connection.execute("BEGIN")
+            lock_tables(connection, tables)
+            changed = cluster_tables(connection, self._server, tables, wait)
             connection.execute("COMMIT")
+            waited = wait.milliseconds if changed else 0
             connection.execute("CHECKPOINT")
-
-    def _is_rewritten(
-        self, connection: "psycopg.Connection[Any]", pending: Pending, tables: list[Table]
-    ) -> bool:
-        """Say whether no table has the file any more that was written down before the deletion."""
-        now = self._server.files(connection, [table.oid for table in tables])
-        return all(pending.files.get(str(t.oid), "") not in ("", str(now[t.oid][0])) for t in tables)
+            return waited
 
     def _wait_until_unseen(self, connection: "psycopg.Connection[Any]") -> None:
         """Wait until no transaction is left that may see the deleted rows: a rewrite would copy them.
@@ -137,9 +131,6 @@ class Rewriting:
         with self._connector.connected() as connection, translated("clearing statistics"):
             for table in self._tables(connection):
                 connection.execute(f"ANALYZE {table.qualified}".encode(), ())
-            pending = read_pending(self._server.data)
-            for name in ("pg_stat_tmp/pgss_query_texts.stat", "pg_stat/pg_stat_statements.stat"):
-                self._add(pending, self._server.data / name)
             found = connection.execute(
                 "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
                 "WHERE e.extname = 'pg_stat_statements'"
@@ -149,26 +140,16 @@ class Rewriting:
                 "AND relname = ANY (%s)",
                 (list(_STATISTICS),),
             ).fetchall()
-            self._note(connection, pending, [int(oid) for (oid,) in oids])
+            files = self._server.files(connection, [int(oid) for (oid,) in oids])
+            pending = read_pending(self._server.data)
+            note_blocks(pending, self._server, (self._server.data / name for name in _TEXTS))
+            note_blocks(pending, self._server, (path for paths in files.values() for path in paths))
+            pending.write(self._server.data)
             if found:
                 connection.execute(f"SELECT {quoted(str(found[0]))}.pg_stat_statements_reset()".encode(), ())
             for name in _STATISTICS:
                 connection.execute(f"VACUUM FULL pg_catalog.{name}".encode(), ())
             connection.execute("CHECKPOINT")
-
-    def _add(self, pending: Pending, path: Path) -> None:
-        """Note the blocks of one file, under a folder of its file system that outlives the table."""
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        try:
-            device = os.fstat(fd).st_dev
-            roots = (self._server.data, *self._server.tablespaces())
-            folder = next((root for root in roots if root.stat().st_dev == device), path.parent)
-            pending.add_blocks(folder, blocks_of(fd))
-        finally:
-            os.close(fd)
 
     def _reclaim(self) -> None:
         """Overwrite every block that was given back."""
@@ -180,15 +161,3 @@ class Rewriting:
             finally:
                 os.close(fd)
         nothing_pending(self._server.data)
-
-
-def _cluster(connection: "psycopg.Connection[Any]", table: Table) -> None:
-    """Rewrite a table in the order of its key, and leave the mark of its order as it was."""
-    row = connection.execute(
-        "SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid "
-        "WHERE i.indrelid = %s AND i.indisclustered",
-        (table.oid,),
-    ).fetchone()
-    connection.execute(f"CLUSTER {table.qualified} USING {quoted(table.key_index)}".encode(), ())
-    mark = f"CLUSTER ON {quoted(str(row[0]))}" if row else "SET WITHOUT CLUSTER"
-    connection.execute(f"ALTER TABLE {table.qualified} {mark}".encode(), ())

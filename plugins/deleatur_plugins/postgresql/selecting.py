@@ -7,10 +7,18 @@ condition that is not complete, or that says two things, is refused; no temporar
 # ruff: noqa: S608 - the names in an SQL text come from the catalogs and are quoted, values are bound
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from deleatur.api import Condition, Refused, Secrets, inner_of, listed_values, refuse_ambiguous
+from deleatur.api import (
+    Condition,
+    Refused,
+    Secrets,
+    Target,
+    inner_of,
+    listed_values,
+    refuse_ambiguous,
+)
 from deleatur_plugins.postgresql.schema import Column, Schema, Table, quoted
 
 _COMPARED = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -23,6 +31,19 @@ class Query:
 
     clause: str = "true"
     bound: list[Bound] = field(default_factory=list)
+
+
+def read_by_conditions(target: Target) -> frozenset[str]:
+    """Return the tables, as the job names them, that conditions look into to tell which rows go or stay."""
+    wheres = [*(s.where for s in target.select), *(h.where for h in target.hold)]
+    return frozenset(name for where in wheres for name in _inner(where))
+
+
+def _inner(where: Sequence[Condition]) -> Iterator[str]:
+    for condition in where:
+        if condition.within is not None:
+            yield condition.within.table
+            yield from _inner(condition.within.where)
 
 
 class Selector:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Denial, Refused, Unsupported, blocks_of
+from deleatur.api import Refused, Unsupported, blocks_of
 
 if TYPE_CHECKING:
     import psycopg
 
-REWRITE, DELETE = "rewrite-and-reclaim", "delete-rows"
+REWRITE, SWAP, DELETE = "rewrite-and-reclaim", "swap-and-shred", "delete-rows"
 _SEGMENT = re.compile(r"[0-9A-F]{24}")  # a file of the write-ahead log
 _FILES = """
     WITH chosen AS (
@@ -52,13 +52,11 @@ class Server:
         return sorted(Path(os.path.realpath(link)) for link in (self.data / "pg_tblspc").iterdir())
 
 
-def server_of(connection: "psycopg.Connection[Any]") -> Server | Denial:
+def server_of(connection: "psycopg.Connection[Any]") -> Server | str:
     """Return the server with its files, or why they cannot be reached."""
     is_superuser = connection.execute("SELECT current_setting('is_superuser')").fetchone()
     if is_superuser != ("on",):
-        return _denied(
-            "the database user is no superuser, and only one may cycle the log and rewrite statistics"
-        )
+        return "the database user is no superuser, and only one may cycle the log and rewrite statistics"
     row = connection.execute(
         "SELECT current_setting('data_directory'), (SELECT system_identifier FROM pg_control_system())"
     ).fetchone()
@@ -66,18 +64,18 @@ def server_of(connection: "psycopg.Connection[Any]") -> Server | Denial:
     try:
         control = (data / "global" / "pg_control").read_bytes()
     except OSError as error:
-        return _denied(f"the server's data directory cannot be read on this host ({error.strerror})")
+        return f"the server's data directory cannot be read on this host ({error.strerror})"
     if len(control) < 8 or struct.unpack_from("=Q", control)[0] != identifier:
-        return _denied("the data directory of that path on this host belongs to another server")
+        return "the data directory of that path on this host belongs to another server"
     log = Path(os.path.realpath(data / "pg_wal"))
     for folder in (data, data / "base", log):
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
-            return _denied("this user may not write to the server's data directory; run as root")
+            return "this user may not write to the server's data directory; run as root"
     with (data / "global" / "pg_control").open("rb") as file:
         try:
             blocks_of(file.fileno())
         except Unsupported as error:
-            return _denied(str(error))
+            return str(error)
     return Server(data=data, log=log, messages=_messages(connection, data))
 
 
@@ -98,8 +96,9 @@ def _messages(connection: "psycopg.Connection[Any]", data: Path) -> Path | None:
     return path if reached and not path.is_relative_to(data) else None
 
 
-def _denied(reason: str) -> Denial:
-    return Denial(technique=REWRITE, reason=reason)
+def no_transaction_can_be_prepared(connection: "psycopg.Connection[Any]") -> bool:
+    """Say whether the server takes no prepared transaction, as it does by default."""
+    return connection.execute("SELECT current_setting('max_prepared_transactions')").fetchone() == ("0",)
 
 
 def _segments(first: Path) -> list[Path]:
