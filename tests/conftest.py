@@ -85,6 +85,15 @@ def pytest_make_collect_report() -> Iterator[None]:
     return report
 
 
+@pytest.fixture(autouse=True)
+def descriptors_are_closed() -> Iterator[None]:
+    """Fail a test that leaves open what a later one would run out of (`select` ends at 1,024)."""
+    before = len(os.listdir("/proc/self/fd"))
+    yield
+    left = len(os.listdir("/proc/self/fd")) - before
+    assert left < 64, f"{left} descriptors were left open"
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """The folder with the sample databases; tests that use it are marked `data`."""

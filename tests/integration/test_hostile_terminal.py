@@ -155,7 +155,9 @@ def test_output_that_nobody_reads_ends_in_a_documented_code(
         assert ended.code in (2, 4, 8), (arguments, ended)
         assert ended.err.count("\n") <= 1, (arguments, ended)
         assert "Traceback" not in ended.err
-        process = agent.start(*arguments, stderr=subprocess.STDOUT, stdout=open_broken())
+        writing = open_broken()
+        process = agent.start(*arguments, stderr=subprocess.STDOUT, stdout=writing)
+        os.close(writing)
         process.communicate(timeout=30)
         assert process.returncode in (2, 4, 8), arguments
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,8 @@ def test_cut_at_any_byte_it_opens_with_what_was_whole_and_goes_on(
                 assert list(spool.read(target)) == expected
         spool.append("three", TWO)
         spool.seal("three")
-        assert list(opened(cut, job).read("three")) == TWO
+        with closing(opened(cut, job)) as again:
+            assert list(again.read("three")) == TWO
         spool.close()
     assert sealed_at == {(False, False), (True, False), (True, True)}
 
