@@ -1,15 +1,19 @@
-"""Measure the residue scanner beside grep and bytes.find, in the same run, on the same bytes.
+"""Measure the residue scanner beside grep and ripgrep: same run, same bytes, same needles.
 
-A quarter each of random bytes, text, zeros and JSON-like lines; needles planted at known places.
-Prints one table for each way of searching and `RESULT scan FIGURE of-grep ok|short`: the ratio of our rate
-at 10,000 needles to grep's. Short means that a count differs from the planted one, or that we are
-slower than a quarter of grep.
+A quarter each of random bytes, text, zeros and JSON-like lines, with needles planted at known places; 1,
+100, 10,000 and 100,000 values, each in all the forms that a job looks for. Every way gets the same needles
+(but for those with a line feed, which a file of patterns cannot hold) and must count the same. Building is
+inside each way's time. Prints one line for each way, and `RESULT scan FIGURE of-grep ok|short`: the rate of
+our quicker engine as a ratio to grep's, in processor time, the lowest from 100 values on. Short means: that
+ratio is below 1, or ripgrep was quicker, or a count is wrong, or we needed 512 MiB or more.
 """
 
 import argparse
+import multiprocessing
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,13 +23,15 @@ from pathlib import Path
 
 from benchmarks import result
 from deleatur.documents.place import Surface
+from deleatur.sanitize.engines import AhoCorasick, Engine, Hyperscan, engines_for
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
 
 MIB = 1 << 20
-FLOOR = 0.25  # of grep's rate: half of the 0.48 that was measured when the engine was chosen (ADR 11)
-ROUNDS = 3  # the best counts: the machine may be busy with something else
+LIMIT = 512  # MiB of memory, for any number of needles
 ENVIRONMENT = {**os.environ, "LC_ALL": "C"}  # grep compares bytes
+COUNTS = (1, 100, 10_000, 100_000)
+PLANTED = 500
 
 
 def names(count: int, chance: random.Random) -> list[bytes]:
@@ -50,105 +56,155 @@ def corpus(size: int, chance: random.Random) -> bytearray:
     return bytearray(b"".join(kind[:part] for kind in kinds))
 
 
-def timed(action: Callable[[], int]) -> tuple[int, float, float]:
-    """Return what an action counted, its wall time and its processor time (children's too), in seconds."""
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+class Chosen(Scanner):
+    """The scanner with the engines that the benchmark chooses."""
 
-    def spent() -> float:
-        usage = [resource.getrusage(each) for each in who]
-        return sum(part.ru_utime + part.ru_stime for part in usage)
-
-    start, before = time.perf_counter(), spent()
-    count = action()
-    return count, time.perf_counter() - start, spent() - before
+    def __init__(self, needles: NeedleSet, build: Callable[[tuple[bytes, ...]], tuple[Engine, ...]]) -> None:
+        super().__init__(needles)
+        self.__dict__["engines"] = build(needles.needles)
 
 
-def with_scanner(file: Path, needles: list[bytes]) -> int:
-    """Count with the scanner, building it included."""
-    found = NeedleSet.of(needles)
-    raw = NeedleSet(  # grep gets the raw bytes only, so the scanner gets no more
-        needles=tuple(needles),
-        owners=tuple(frozenset({n}) for n in range(len(needles))),
-        members=found.members,
-        short=0,
-    )
+def scanned(
+    file: Path, needles: NeedleSet, build: Callable[[tuple[bytes, ...]], tuple[Engine, ...]]
+) -> tuple[int, float]:
+    """Count with these engines; return with it the processor time of building."""
+    before = time.process_time()
+    scanner = Chosen(needles, build)
+    built = time.process_time() - before
     surface = Surface(name="corpus", reach="scannable", paths=(str(file),))
-    return Scanner(raw).scan_surface(surface, lambda _: None).scan.hits
+    return scanner.scan_surface(surface, lambda _: None).scan.hits, built
 
 
-def with_all_encodings(file: Path, needles: list[bytes]) -> int:
-    """Count with the scanner as a job uses it: raw and both orders of UTF-16."""
-    surface = Surface(name="corpus", reach="scannable", paths=(str(file),))
-    return Scanner(NeedleSet.of(needles)).scan_surface(surface, lambda _: None).scan.hits
+def counted(command: list[str], needles: NeedleSet, file: Path) -> tuple[int, float]:
+    """Count with a program that reads its patterns from a file and prints a line for each match.
 
-
-def with_grep(file: Path, needles: list[bytes]) -> int:
-    """Count with `grep -aoF -f`."""
-    with tempfile.NamedTemporaryFile() as patterns:
-        patterns.write(b"\n".join(needles) + b"\n")
+    What it needs for no bytes at all is taken for building.
+    """
+    with tempfile.NamedTemporaryFile() as patterns, tempfile.TemporaryFile() as found:
+        patterns.write(b"\n".join(needles.needles) + b"\n")
         patterns.flush()
-        command = ["grep", "-aoF", "-f", patterns.name, str(file)]
-        return subprocess.run(command, check=True, env=ENVIRONMENT, stdout=subprocess.PIPE).stdout.count(
-            b"\n"
-        )
+        before, times = spent(), []
+        for searched in ("/dev/null", str(file)):
+            words = [*command, "-f", patterns.name, searched]
+            done = subprocess.run(words, check=False, env=ENVIRONMENT, stdout=found)
+            if done.returncode > 1:  # 1: nothing was found
+                raise SystemExit(f"{command[0]} ended with {done.returncode}")
+            times.append(spent() - before)
+        found.seek(0)
+        return sum(1 for _ in found), times[0]
 
 
-def with_find(file: Path, needles: list[bytes]) -> int:
-    """Count with bytes.find, one needle after another."""
-    content, count = file.read_bytes(), 0
-    for needle in needles:
-        at = content.find(needle)
-        while at >= 0:
-            count, at = count + 1, content.find(needle, at + 1)
-    return count
-
-
-WAYS = {
-    "deleatur": with_scanner,
-    "deleatur, 3 encodings": with_all_encodings,
-    "grep -aoF -f": with_grep,
-    "bytes.find": with_find,
+Way = Callable[[Path, NeedleSet], tuple[int, float]]
+ENGINES: dict[str, Way] = {
+    "aho-corasick": lambda file, needles: scanned(file, needles, lambda n: (AhoCorasick(n),)),
+    "hyperscan": lambda file, needles: scanned(file, needles, lambda n: (Hyperscan(n),)),
 }
-TOO_SLOW = 100  # needles; one pass each: beyond it bytes.find would take minutes
+PEERS: dict[str, Way] = {
+    "grep -aoF -f": lambda file, needles: counted(["grep", "-aoF"], needles, file),
+    "ripgrep -aoF -f": lambda file, needles: counted(["rg", "-aoF", "-j1", "-I", "-N"], needles, file),
+}
+WAYS: dict[str, Way] = {
+    "both, as a job does": lambda file, needles: scanned(file, needles, engines_for),
+    **ENGINES,
+    **PEERS,
+}
+
+
+def measured(way: str, file: Path, needles: NeedleSet, answers: "multiprocessing.Queue[list[float]]") -> None:
+    """Measure one way in a process of its own: found, wall, processor and building seconds, memory in MiB."""
+    start, before = time.perf_counter(), spent()
+    count, built = WAYS[way](file, needles)
+    wall, processor = time.perf_counter() - start, spent() - before
+    if way in PEERS:  # it was started twice
+        processor -= built
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    else:
+        peak = own_peak()
+    answers.put([count, wall, processor, built, peak])
+
+
+def spent() -> float:
+    """Return the processor time of this process and its children so far, in seconds."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in usage)
+
+
+def own_peak() -> float:
+    """Return the largest memory of this process, in MiB; getrusage would show its parent's."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def needles_of(values: list[bytes]) -> NeedleSet:
+    """Make the needles of a job, without those that a file of patterns cannot hold."""
+    found = NeedleSet.of(values)
+    fit = [(n, o) for n, o in zip(found.needles, found.owners, strict=True) if b"\n" not in n]
+    needles, owners = zip(*fit, strict=True)
+    return NeedleSet(needles=needles, owners=owners, members=found.members, short=0)
+
+
+def plant(content: bytearray, needles: NeedleSet, chance: random.Random) -> int:
+    """Write needles into a copy of the corpus, apart from each other; return how many."""
+    chosen = needles.needles[:: max(len(needles.needles) // PLANTED, 1)]
+    room = len(content) // len(chosen)
+    for number, needle in enumerate(chosen):
+        at = number * room + chance.randrange(room - len(needle))
+        content[at : at + len(needle)] = needle
+    return len(chosen)
 
 
 def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="64 MiB instead of 512 MiB")
-    size = 64 * MIB if parser.parse_args().quick else 512 * MIB
-    chance = random.Random(4711)
-    content, values = corpus(size, chance), names(10_000, chance)
-    planted = list(range(0, len(values), 50))
-    for n in planted:  # 200 needles; the first is among them
-        at = chance.randrange(0, len(content) - 64)
-        content[at : at + len(values[n])] = values[n]
-    wrong, rates = 0, {}
+    parser.add_argument("--quick", action="store_true", help="128 MiB and no 100,000, instead of 1 GiB")
+    quick = parser.parse_args().quick
+    missing = [program for program in ("grep", "rg") if shutil.which(program) is None]
+    if missing:
+        print(f"install {', '.join(missing)} first", file=sys.stderr)
+        return 1
+    size = (128 if quick else 1024) * MIB
+    clean = corpus(size, random.Random(4711))
+    wrong, low, high = 0, [], 0.0
+    print(f"{size // MIB} MiB; CPU s with building; MB/s: searching alone, in processor time; MiB of memory")
+    heads = ("values", "needles", "found", "wall s", "CPU s", "build", "MB/s", "MiB", "to grep", "to rg")
+    print(f"{'way':<20}" + "".join(f"{head:>9}" for head in heads))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus"
-        file.write_bytes(content)
-        del content
-        print(f"{size // MIB} MiB, {len(planted)} needles planted")
-        print(f"{'way':<24}{'needles':>8}{'found':>7}{'MB/s wall':>11}{'MB/CPU-s':>10}{'ratio to grep':>15}")
-        for count in (1, 100, 10_000):
-            expected = sum(n < count for n in planted)
-            rows = []
-            for name, way in WAYS.items():
-                if name == "bytes.find" and count > TOO_SLOW:
-                    continue
-                rounds = [
-                    timed(lambda way=way, count=count: way(file, values[:count])) for _ in range(ROUNDS)
-                ]
-                wrong += sum(found != expected for found, _, _ in rounds)
-                wall, cpu = (min(taken) for taken in list(zip(*rounds, strict=True))[1:])
-                rates[name, count] = size / cpu
-                rows.append((name, rounds[0][0], size / wall / 1e6, size / cpu / 1e6))
-            for name, found, wall_rate, cpu_rate in rows:
-                ratio = rates[name, count] / rates["grep -aoF -f", count]
-                print(f"{name:<24}{count:>8}{found:>7}{wall_rate:>11.0f}{cpu_rate:>10.0f}{ratio:>15.2f}")
-    figure = rates["deleatur", 10_000] / rates["grep -aoF -f", 10_000]
-    print(f"{wrong} wrong counts")
-    return result("scan", f"{figure:.2f}", "of-grep", good=figure >= FLOOR and not wrong)
+        for count in COUNTS[:-1] if quick else COUNTS:
+            needles = needles_of(names(count, random.Random(count)))
+            content = bytearray(clean)
+            expected = plant(content, needles, random.Random(count))
+            file.write_bytes(content)
+            del content
+            rows = {way: run(way, file, needles) for way in WAYS}
+            for way, (found, wall, processor, built, peak) in rows.items():
+                ratios = [rows[peer][2] / processor for peer in PEERS]
+                wrong += found != expected
+                high = max(high, 0.0 if way in PEERS else peak)
+                rate = size / 1e6 / max(processor - built, 0.001)
+                figures = f"{wall:9.2f}{processor:9.2f}{built:9.2f}{rate:9.0f}{peak:9.0f}"
+                shown = "".join(f"{ratio:9.2f}" for ratio in ratios)
+                print(
+                    f"{way:<20}{count:>9}{len(needles.needles):>9}{found:>9.0f}{figures}{shown}", flush=True
+                )
+            if count >= 100:
+                best = min(rows[engine][2] for engine in ENGINES)
+                low.append(tuple(rows[peer][2] / best for peer in PEERS))
+    figure, to_ripgrep = (min(ratios) for ratios in zip(*low, strict=True))
+    print(f"{wrong} wrong counts; our memory {high:.0f} MiB at the most; lowest ratio to rg {to_ripgrep:.2f}")
+    good = figure >= 1 and to_ripgrep >= 1 and not wrong and high < LIMIT
+    return result("scan", f"{figure:.2f}", "of-grep", good=good)
+
+
+def run(way: str, file: Path, needles: NeedleSet) -> list[float]:
+    """Measure in a fresh process, so that no way pays for another's memory."""
+    context = multiprocessing.get_context("spawn")
+    answers: multiprocessing.Queue[list[float]] = context.Queue()
+    process = context.Process(target=measured, args=(way, file, needles, answers))
+    process.start()
+    answer = answers.get()
+    process.join()
+    return answer
 
 
 if __name__ == "__main__":

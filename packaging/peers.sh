@@ -9,7 +9,7 @@ export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin" DEBIAN_FRONTEND=n
 # program:package
 peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
        mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
-       postgres:postgresql-15 mariadbd:mariadb-server redis-server:redis-server"
+       postgres:postgresql-15 mariadbd:mariadb-server rg:ripgrep redis-server:redis-server"
 
 say() { printf 'peers: %s\n' "$*"; }
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }

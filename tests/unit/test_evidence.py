@@ -7,8 +7,9 @@ import pytest
 from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
 from deleatur.judge.evidence import verdict
 
-SEEN = SurfaceScan(name="file", size=4096, hits=1000, seen=1000)
-NOTHING = SurfaceScan(name="file", size=4096, hits=0, seen=0)
+TWO = ("aho-corasick", "hyperscan")
+SEEN = SurfaceScan(name="file", size=4096, hits=1000, seen=1000, scanners=TWO)
+NOTHING = SurfaceScan(name="file", size=4096, hits=0, seen=0, scanners=TWO)
 
 
 def control(values: int = 1000, seen: int = 1000, *surfaces: SurfaceScan) -> Controlled:
@@ -53,8 +54,11 @@ def test_one_unseen_value_of_few_is_too_many() -> None:
 
 
 def test_every_doubt_alone_is_enough_and_is_named() -> None:
-    wal = SurfaceScan(name="wal", size=0, hits=0, seen=0)
-    broken = SurfaceScan(name="file", size=4096, hits=0, seen=0, unreadable=512)
+    wal = SurfaceScan(name="wal", size=0, hits=0, seen=0, scanners=TWO)
+    broken = SurfaceScan(name="file", size=4096, hits=0, seen=0, unreadable=512, scanners=TWO)
+    alone = SurfaceScan(name="file", size=4096, hits=0, seen=0, scanners=TWO[:1])
+    twice = SurfaceScan(name="file", size=4096, hits=0, seen=0, scanners=TWO[:1] * 2)
+    blind = SurfaceScan(name="file", size=4096, hits=1000, seen=1000, disputed=7, scanners=TWO)
     doubts = {
         "no positive control": judge(None, NOTHING),
         "long and varied enough": judge(control(0, 0), NOTHING, values=0),
@@ -62,6 +66,10 @@ def test_every_doubt_alone_is_enough_and_is_named() -> None:
         "only 999 of the 1000": judge(control(), NOTHING, values=999),
         "not scanned after the erase: wal": judge(control(1000, 1000, SEEN, wal), NOTHING),
         "512 bytes of file could not be read": judge(control(), broken),
+        "not searched by two scanners: file": judge(control(), alone),
+        "not searched by two scanners": judge(control(), twice),
+        "two scanners: file": judge(control(1000, 1000, alone), NOTHING),
+        "disagree on 7 of 1000 occurrences in file": judge(control(1000, 1000, blind), NOTHING),
     }
     for words, (ruling, reason) in doubts.items():
         assert ruling == "INCONCLUSIVE"
@@ -69,7 +77,7 @@ def test_every_doubt_alone_is_enough_and_is_named() -> None:
 
 
 def test_several_doubts_are_all_named() -> None:
-    broken = SurfaceScan(name="file", size=0, hits=0, seen=0, unreadable=1)
+    broken = SurfaceScan(name="file", size=0, hits=0, seen=0, unreadable=1, scanners=TWO)
     _, reason = judge(control(1000, 5), broken, values=3)
     assert reason.count(";") == 2
 
@@ -95,7 +103,7 @@ def test_clean_is_one_corner_of_all_cases() -> None:
         (
             NOTHING,
             SurfaceScan(name="file", size=1, hits=1, seen=1),
-            SurfaceScan(name="other", size=1, hits=0, seen=0),
+            SurfaceScan(name="other", size=1, hits=0, seen=0, scanners=TWO),
         ),
         (True, False),
         (1000, 1),

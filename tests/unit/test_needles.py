@@ -1,5 +1,7 @@
 """Needles: what is searched for, what is left out, and that nothing of it shows."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,28 +11,52 @@ from deleatur.sanitize.needles import MAX_WHOLE, MIN_LENGTH, PIECE, WINDOW, Need
 KEY = b"k" * 32
 
 
-def test_a_text_is_searched_raw_and_in_both_orders_of_utf_16() -> None:
-    found = NeedleSet.of(["李小龙 Lee".encode()])
-    assert set(found.needles) == {"李小龙 Lee".encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be")}
-    assert found.owners == (frozenset({0}),) * 3
+def digits(raw: bytes) -> set[bytes]:
+    """The hexadecimal digits, and of base64 at each offset what does not depend on its neighbours."""
+    found = {raw.hex().encode(), raw.hex().upper().encode()}
+    for before in range(3):
+        first, last = (base64.b64encode(byte * before + raw + byte * 2) for byte in (b"\0", b"\xff"))
+        same = [a if a == b else 0 for a, b in zip(first, last, strict=True)]
+        found.add(bytes(max(bytes(same).split(b"\0"), key=len)))
+    return found
+
+
+def test_a_text_is_searched_in_every_set_of_characters() -> None:
+    name = "李小龙 Lee"
+    found = NeedleSet.of([name.encode()])
+    texts = {name.encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be", "gb18030")}
+    assert set(found.needles) == texts | digits(name.encode())
+    assert found.owners == (frozenset({0}),) * 9
     assert (found.values, found.short) == (1, 0)
 
 
 def test_latin_text_has_one_needle_for_both_orders() -> None:
-    found = NeedleSet.of(["Jörg Weiß".encode()])
-    shared = "Jörg Weiß".encode("utf-16-le")[:-1]
-    assert set(found.needles) == {"Jörg Weiß".encode(), shared}
-    assert shared in "Jörg Weiß".encode("utf-16-be")
+    name = "Jörg Weiß"
+    found = NeedleSet.of([name.encode()])
+    shared = name.encode("utf-16-le")[:-1]
+    texts = {name.encode(), shared, name.encode("cp1252"), name.encode("gb18030")}
+    assert set(found.needles) == texts | digits(name.encode())
+    assert shared in name.encode("utf-16-be")
 
 
 def test_a_chinese_name_of_two_characters_is_long_enough_in_utf_8_only() -> None:
-    found = NeedleSet.of(["张伟".encode()])
-    assert found.needles == ("张伟".encode(),)
+    name = "张伟".encode()
+    assert set(NeedleSet.of([name]).needles) == {name} | digits(name)
+
+
+@given(st.binary(min_size=6, max_size=40), st.binary(max_size=9), st.binary(max_size=9))
+def test_base64_of_anything_around_a_value_holds_one_of_its_needles(
+    value: bytes, before: bytes, behind: bytes
+) -> None:
+    value = b"\xff!a?" + value
+    needles = NeedleSet.of([value]).needles
+    assert sum(needle in base64.b64encode(before + value + behind) for needle in needles) >= 1
+    assert sum(needle in (before + value + behind).hex().encode() for needle in needles) >= 1
 
 
 def test_bytes_that_are_no_text_are_searched_as_they_are() -> None:
     blob = b"\x89PNG\r\n\x1a\n\xff\xfe"
-    assert NeedleSet.of([blob]).needles == (blob,)
+    assert set(NeedleSet.of([blob]).needles) == {blob} | digits(blob)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +134,9 @@ def test_a_printed_set_shows_no_value() -> None:
 @given(st.binary(min_size=MAX_WHOLE + 1, max_size=5 * PIECE))
 def test_windows_of_file_content_lie_inside_one_block_of_the_file(content: bytes) -> None:
     content = b"\xff" + content  # no text
-    found = NeedleSet.of([content])
-    assert len(found.needles) <= 3
-    for needle in found.needles:
+    windows = [needle for needle in NeedleSet.of([content]).needles if needle in content]
+    assert len(windows) <= 3
+    for needle in windows:
         assert len(needle) == WINDOW
         places = [at for at in range(len(content)) if content.startswith(needle, at)]
         assert any(at // PIECE == (at + WINDOW - 1) // PIECE for at in places)
@@ -119,12 +145,14 @@ def test_windows_of_file_content_lie_inside_one_block_of_the_file(content: bytes
 @given(st.text(min_size=0, max_size=400))
 def test_every_needle_of_a_text_stands_in_one_of_its_encodings(text: str) -> None:
     raw = text.encode("utf-8")
-    forms = (raw, text.encode("utf-16-le"), text.encode("utf-16-be"))
+    forms = [text.encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be", "gb18030")]
+    forms += [text.encode("cp1252", "ignore"), raw.hex().encode(), raw.hex().upper().encode()]
+    forms += [base64.b64encode(b"-" * before + raw) for before in range(3)]
     found = NeedleSet.of([raw])
     assert found.values + found.short == 1
     for needle in found.needles:
         assert any(needle in form for form in forms)
-        assert MIN_LENGTH <= len(needle) <= MAX_WHOLE
+        assert MIN_LENGTH <= len(needle) <= 2 * MAX_WHOLE
 
 
 def test_padding_inside_a_file_does_not_hide_its_content() -> None:
@@ -132,11 +160,12 @@ def test_padding_inside_a_file_does_not_hide_its_content() -> None:
     content[4096 - 100 : 4096 - 60] = bytes(range(40, 80))
     found = NeedleSet.of([bytes(content)])
     assert found.values == 1
-    assert all(needle.strip(b"\0") for needle in found.needles)
+    assert all(needle.strip(b"\0") for needle in found.needles if needle in content)
 
 
 def test_a_short_rest_after_the_last_block_does_not_bring_a_window_across_its_border() -> None:
     content = b"\xff" + bytes(range(1, 10)) + bytes(PIECE - 30) + bytes(range(100, 130))
     assert PIECE < len(content) < PIECE + WINDOW
-    for needle in NeedleSet.of([content]).needles:
-        assert content.index(needle) + WINDOW <= PIECE
+    windows = [needle for needle in NeedleSet.of([content]).needles if needle in content]
+    assert windows
+    assert all(content.index(needle) + WINDOW <= PIECE for needle in windows)

@@ -181,6 +181,8 @@ class ScannedSurface(Part, frozen=True):
     bytes_after: Count
     hits_after: Count
     unreadable_after: Count
+    scanners: tuple[str, ...]  # that each searched every byte, before and after
+    disputed: Count  # occurrences, before and after, that not every scanner saw
 
 
 class Kept(Part, frozen=True):

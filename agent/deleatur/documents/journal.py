@@ -114,6 +114,8 @@ class SurfaceScan(Frozen, frozen=True):
     hits: Count  # occurrences of any needle
     seen: Count  # distinct values that were seen
     unreadable: Count = 0  # bytes that could not be read
+    disputed: Count = 0  # of the hits, those that not every scanner saw
+    scanners: tuple[str, ...] = ()  # each searched every byte
 
 
 class Controlled(Event, frozen=True, tag="controlled"):

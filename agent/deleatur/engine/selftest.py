@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from base64 import b64encode
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidSignature
@@ -89,11 +90,15 @@ def _dsse() -> bool:
 
 
 def _scanner_sees() -> bool:
-    """A planted value is found across a chunk border, and nothing is found where it is not."""
-    scanner = Scanner(NeedleSet.of([b"deleatur-needle"]))
-    there = scanner.search([b"xx dele", b"atur-needle xx"])
-    nowhere = scanner.search([b"xx dele", b"atur-needl_ xx"])
-    return len(there.seen) == 1 and not nowhere.seen
+    """A planted value is found in each form, across a border, and nothing is found where it is not."""
+    name = "Müller 李小龙"
+    raw = name.encode()
+    forms = [name.encode(code) for code in ("utf-8", "utf-16-le", "utf-16-be", "gb18030")]
+    forms += [raw.hex().encode(), raw.hex().upper().encode()]
+    forms += [b64encode(b"-" * before + raw + b"--") for before in range(3)]
+    scanner = Scanner(NeedleSet.of([raw]))
+    seen = all(scanner.search([b"xx" + form[:9], form[9:] + b"xx"]).count == 1 for form in forms)
+    return seen and not any(scanner.search([form[1:9], b"-" + form[9:-2]]).count for form in forms)
 
 
 def _chain_holds() -> bool:

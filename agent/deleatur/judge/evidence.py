@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
 
+SCANNERS = 2  # written by different people: what one of them cannot see, the other may
 SEEN_BEFORE = 999  # of 1,000 values: a scanner that saw fewer before the erase does not see well enough
 
 
@@ -23,7 +24,8 @@ def verdict(
 
     RESIDUE if anything was found: a value in a surface, a sampled place that can still be read, a
     unit that is still selected. CLEAN only if nothing was found by a scanner that had seen the
-    same values before the erase, on the same surfaces, with no byte left out. Else INCONCLUSIVE.
+    same values before the erase, on the same surfaces, with no byte left out, by two scanners that
+    agree in every occurrence. Else INCONCLUSIVE.
 
     Args:
         controlled: the control taken before the erase; None if there was none.
@@ -73,3 +75,14 @@ def _doubts(
     for scan in scans:
         if scan.unreadable:
             yield f"{scan.unreadable} bytes of {scan.name} could not be read"
+    yield from _doubts_of_scanners((*controlled.surfaces, *scans) if sampled else ())
+
+
+def _doubts_of_scanners(scans: Sequence[SurfaceScan]) -> Iterator[str]:
+    """Yield where fewer than two scanners looked, or where they did not see the same."""
+    alone = {scan.name for scan in scans if len({*scan.scanners}) < SCANNERS}
+    if alone:
+        yield f"not searched by two scanners: {', '.join(sorted(alone))}"
+    for scan in scans:
+        if scan.disputed:
+            yield f"the scanners disagree on {scan.disputed} of {scan.hits} occurrences in {scan.name}"

@@ -160,6 +160,8 @@ class Finding:
             bytes_after=after.size,
             hits_after=after.hits,
             unreadable_after=after.unreadable,
+            scanners=tuple(name for name in after.scanners if name in before.scanners),
+            disputed=sum(scan.disputed for scan in (before, *between, after)),
         )
 
     def exceptions(self) -> Iterator[c.TargetException]:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from deleatur.sanitize.digest import keyed_digest_of_set
+from deleatur.sanitize.encodings import digits_of, texts_of
 
 MIN_LENGTH = 6  # bytes; a needle of 6 bytes meets random bytes once in 2.8e14 places, one of 4 in 4.3e9
 MAX_WHOLE = 64  # bytes; a longer value is looked for by windows
@@ -42,22 +43,24 @@ class NeedleSet:
     def of(cls, values: Iterable[bytes]) -> "NeedleSet":
         """Make needles of sampled values: UTF-8 text, or bytes that begin on a block of a file.
 
-        Text is looked for as UTF-8 and as UTF-16 in both byte orders.
+        Each is looked for in every form of `deleatur.sanitize.encodings`.
         """
-        owners: dict[bytes, set[int]] = {}
+        owners: dict[bytes, frozenset[int]] = {}
         short, number = 0, 0
         for value in dict.fromkeys(values):
             needles = set(_needles_of(value))
             if not needles:
                 short += 1
                 continue
+            alone = frozenset({number})  # one for all needles of a value: a set each would take 200 bytes
             for needle in needles:
-                owners.setdefault(needle, set()).add(number)
+                others = owners.get(needle)
+                owners[needle] = alone if others is None else others | alone
             number += 1
         ordered = sorted(owners)
         return cls(
             needles=tuple(ordered),
-            owners=tuple(frozenset(owners[needle]) for needle in ordered),
+            owners=tuple(owners[needle] for needle in ordered),
             members=frozenset(range(number)),
             short=short,
         )
@@ -102,17 +105,12 @@ def _needles_of(value: bytes) -> Iterator[bytes]:
 
     A value that could be seen in another encoding only would fail every control.
     """
-    needles = [] if _COMMON.fullmatch(value.strip()) else list(_cut(value))
-    text = _text(value) if needles else None
-    yield from needles
-    if text is None:
-        return
-    little, big = text.encode("utf-16-le"), text.encode("utf-16-be")
-    if little[:-1] == big[1:]:  # Latin letters: but for the outer zero, both orders are the same bytes
-        yield from _cut(little[:-1])
-    else:
-        yield from _cut(little)
-        yield from _cut(big)
+    raw = [] if _COMMON.fullmatch(value.strip()) else list(_cut(value))
+    yield from raw
+    for needle in raw:
+        yield from digits_of(needle)
+    for form in texts_of(value) if raw else ():
+        yield from _cut(form)
 
 
 def _cut(form: bytes) -> Iterator[bytes]:
@@ -121,16 +119,6 @@ def _cut(form: bytes) -> Iterator[bytes]:
         yield from _windows(form)
     elif not _plain(form):
         yield form
-
-
-def _text(value: bytes) -> str | None:
-    """Return the value as text, None if it is not: invalid UTF-8, or holding a NUL."""
-    if b"\0" in value:
-        return None
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
 
 
 def _plain(needle: bytes) -> bool:

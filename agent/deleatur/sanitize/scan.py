@@ -1,29 +1,34 @@
 """The residue scanner: it looks for needles in the raw bytes of a surface.
 
-Rules kept: what cannot be read is counted and named, never taken for clean; the page cache is not
-believed; symbolic links are not followed; memory is bounded; a place names an inode and an offset,
+Rules kept: every byte is searched by two engines, and what only one of them sees is a hit and is
+counted as disputed; what cannot be read is counted and named, never taken for clean; the page cache is
+not believed; symbolic links are not followed; memory is bounded; a place names an inode and an offset,
 never content and never a file's name.
 """
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-
-from ahocorasick_rs import BytesAhoCorasick
+from functools import cached_property
+from typing import Self
 
 from deleatur.documents.journal import SurfaceScan
 from deleatur.documents.place import Surface
+from deleatur.sanitize.engines import AhoCorasick, Engine, Match, engines_for
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.surface import Gap, read_surface
 
 MAX_PLACES = 100  # places listed for a person; the counts go on
 _SLICE = 1 << 20  # bytes searched at once: bounds the list of matches, at most one a needle and byte
+_WORTH_A_THREAD = 1 << 16  # bytes; both engines let go of the interpreter while they search
 
 
 @dataclass(frozen=True)
 class Hits:
     """What a search saw."""
 
-    count: int  # occurrences of any needle
+    count: int  # occurrences of any needle, seen by any engine
+    disputed: int  # of them, those that not every engine saw
     seen: frozenset[int]  # values of the needle set that were seen
     first: tuple["Place", ...]  # the first MAX_PLACES
 
@@ -48,26 +53,33 @@ class SurfaceFinding:
 
 
 class Scanner:
-    """Searches for all needles of a set at once (Aho-Corasick)."""
+    """Searches for all needles of a set at once, with every engine that there is."""
 
     def __init__(self, needles: NeedleSet) -> None:
         self._needles = needles
-        self._automaton = BytesAhoCorasick(list(needles.needles)) if needles.needles else None
+
+    @cached_property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines, built and tried when they are first needed."""
+        return engines_for(self._needles.needles)
 
     def search(self, chunks: Iterable[bytes | memoryview]) -> Hits:
         """Search consecutive pieces of one stream; a needle across their borders is found once."""
-        search = _Search(self._needles, self._automaton)
-        for chunk in chunks:
-            search.feed(chunk)
-        return search.hits()
+        with _Search(self._needles, self.engines) as search:
+            for chunk in chunks:
+                search.feed(chunk)
+            return search.hits()
 
     def search_apart(self, items: Iterable[bytes]) -> Hits:
-        """Search items that do not belong together; nothing is found across their borders."""
-        search = _Search(self._needles, self._automaton)
-        for item in items:
-            search.begin("", 0)
-            search.feed(item)
-        return search.hits()
+        """Search items that do not belong together; nothing is found across their borders.
+
+        One engine is enough: it finds what must not be taken for residue, and claims no absence.
+        """
+        with _Search(self._needles, (AhoCorasick(self._needles.needles),)) as search:
+            for item in items:
+                search.begin("", 0)
+                search.feed(item)
+            return search.hits()
 
     def scan_surface(self, surface: Surface, progress: Callable[[int], None]) -> SurfaceFinding:
         """Search every byte, every name and every attribute of a surface's paths.
@@ -75,25 +87,31 @@ class Scanner:
         `progress` is called with the bytes read since the last call. A path that is not there, as
         its directory says, is a surface of 0 bytes; what may not or cannot be read is unreadable.
         """
-        search = _Search(self._needles, self._automaton)
         size = lost = 0
         gaps: list[str] = []
-        for path in surface.paths:
-            for part in read_surface(path, max(self._needles.longest - 1, 0)):
-                if isinstance(part, Gap):
-                    lost += part.size
-                    if len(gaps) < MAX_PLACES:
-                        gaps.append(f"{part.where}: {part.reason}")
-                    continue
-                if not search.goes_on(part.where, part.offset):
-                    search.begin(part.where, part.offset)
-                search.feed(part.content)
-                size += len(part.content)
-                progress(len(part.content))
-        hits = search.hits()
+        with _Search(self._needles, self.engines) as search:
+            for path in surface.paths:
+                for part in read_surface(path, max(self._needles.longest - 1, 0)):
+                    if isinstance(part, Gap):
+                        lost += part.size
+                        if len(gaps) < MAX_PLACES:
+                            gaps.append(f"{part.where}: {part.reason}")
+                        continue
+                    if not search.goes_on(part.where, part.offset):
+                        search.begin(part.where, part.offset)
+                    search.feed(part.content)
+                    size += len(part.content)
+                    progress(len(part.content))
+            hits = search.hits()
         return SurfaceFinding(
             scan=SurfaceScan(
-                name=surface.name, size=size, hits=hits.count, seen=len(hits.seen), unreadable=lost
+                name=surface.name,
+                size=size,
+                hits=hits.count,
+                seen=len(hits.seen),
+                unreadable=lost,
+                disputed=hits.disputed,
+                scanners=tuple(engine.name for engine in self.engines),
             ),
             seen=hits.seen,
             places=hits.first,
@@ -104,14 +122,22 @@ class Scanner:
 class _Search:
     """A search through one stream after another, carrying over what a border could cut."""
 
-    def __init__(self, needles: NeedleSet, automaton: BytesAhoCorasick | None) -> None:
+    def __init__(self, needles: NeedleSet, engines: tuple[Engine, ...]) -> None:
         self._needles = needles
-        self._automaton = automaton
+        self._engines = engines
+        self._threads = ThreadPoolExecutor(len(engines))
         self._overlap = max(needles.longest - 1, 0)
         self._count = 0
+        self._disputed = 0
         self._found: set[int] = set()  # needles
         self._first: list[Place] = []
         self.begin("", 0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._threads.shutdown()
 
     def begin(self, where: str, offset: int) -> None:
         """Turn to another stream, or to another place of this one."""
@@ -123,30 +149,57 @@ class _Search:
 
     def feed(self, content: bytes | memoryview) -> None:
         """Search the next bytes of the stream."""
-        if self._automaton is None:
+        if not self._needles.needles:
             return
         view = memoryview(content)
         for at in range(0, len(view), _SLICE):
             piece = view[at : at + _SLICE]
             known = len(self._carry)
             border = self._carry + piece[: self._overlap]
-            across = self._automaton.find_matches_as_indexes(border, overlapping=True) if known else ()
-            for needle, start, end in across:
-                if start < known < end:
-                    self._record(needle, self._position - known + start)
-            for needle, start, _ in self._automaton.find_matches_as_indexes(piece, overlapping=True):
-                self._record(needle, self._position + start)
+            if known:
+                self._record(border, self._position - known, known)
+            self._record(piece, self._position, None)
             self._position += len(piece)
             rest = border if len(piece) < self._overlap else piece
             self._carry = bytes(rest[max(len(rest) - self._overlap, 0) :])
 
-    def _record(self, needle: int, offset: int) -> None:
-        self._count += 1
-        self._found.add(needle)
-        if len(self._first) < MAX_PLACES:
-            self._first.append(Place(self._where, offset, min(self._needles.owners[needle])))
+    def _record(self, content: bytes | memoryview, offset: int, border: int | None) -> None:
+        """Note what each engine sees in some bytes; with a border, only what lies across it."""
+        sights = self._sights(content)
+        if any(sights):
+            self._note([self._across(found, border) for found in sights], offset)
+
+    def _sights(self, content: bytes | memoryview) -> list[list[Match]]:
+        if len(content) < _WORTH_A_THREAD:
+            return [engine.find(content) for engine in self._engines]
+        return list(self._threads.map(lambda engine: engine.find(content), self._engines))
+
+    def _across(self, found: list[Match], border: int | None) -> set[Match]:
+        if border is None:
+            return set(found)
+        needles = self._needles.needles
+        return {(n, end) for n, end in found if end - len(needles[n]) < border < end}
+
+    def _note(self, sights: list[set[Match]], offset: int) -> None:
+        anywhere = set[Match]().union(*sights)
+        self._count += len(anywhere)
+        self._disputed += len(anywhere - sights[0].intersection(*sights[1:]))
+        for needle, end in sorted(anywhere, key=_end) if len(self._first) < MAX_PLACES else anywhere:
+            self._found.add(needle)
+            if len(self._first) < MAX_PLACES:
+                start = offset + end - len(self._needles.needles[needle])
+                self._first.append(Place(self._where, start, min(self._needles.owners[needle])))
 
     def hits(self) -> Hits:
         """Return what was seen so far."""
         owners = (self._needles.owners[needle] for needle in self._found)
-        return Hits(count=self._count, seen=frozenset().union(*owners), first=tuple(self._first))
+        return Hits(
+            count=self._count,
+            disputed=self._disputed,
+            seen=frozenset().union(*owners),
+            first=tuple(self._first),
+        )
+
+
+def _end(match: Match) -> int:
+    return match[1]

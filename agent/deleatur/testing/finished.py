@@ -292,9 +292,12 @@ def _archived(target: PlannedTarget, part: ArchivePart) -> j.Archived:
     )
 
 
+SCANNERS = ("aho-corasick", "hyperscan")
+
+
 def _scans(target: PlannedTarget, *, hits: int, device: bool) -> tuple[j.SurfaceScan, ...]:
     return tuple(
-        j.SurfaceScan(name=surface.name, size=8192, hits=hits, seen=hits)
+        j.SurfaceScan(name=surface.name, size=8192, hits=hits, seen=hits, scanners=SCANNERS)
         for surface in target.surfaces
         if surface.reach == "scannable" and (device or surface.name != "block device")
     )
