@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from deleatur.api import Failed, Gone, Refused, Transient, Unsupported
 OPTIONS = "DELEATUR_MARIADB_OPTIONS"  # environment: an option file with a [client] group
 _CONNECT = 10.0  # seconds
 PATIENCE = 20  # seconds that a statement waits for a lock
+STRETCH = 1  # seconds of it at a time where others queue behind us: for a table's definition
 _PORT = 3306  # IANA
 _DEFAULT_SOCKET = "/run/mysqld/mysqld.sock"  # Debian, Ubuntu
 _ABSENT = frozenset({1049, 1008})  # ER_BAD_DB_ERROR, ER_DB_DROP_EXISTS
@@ -28,6 +30,10 @@ _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1698})  # access denied
 _LOCKED = 1205  # ER_LOCK_WAIT_TIMEOUT, of rows and of definitions
 _BUSY = frozenset({1040, 1213, 1317, 1969, 2002, 2003, 2006, 2013})  # locks, time-outs, lost, too many
 _FULL = frozenset({1021, 1114})  # ER_DISK_FULL, ER_RECORD_FILE_FULL
+
+
+class Waited(Transient):
+    """Another connection holds what a statement wanted to lock."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +140,23 @@ class Session:
         """Execute; return how many rows were changed."""
         with translated("the server"), self.connection.cursor() as cursor:
             return int(cursor.execute(statement))
+
+    def alter(self, statement: str) -> None:
+        """Change a table's definition without holding up others for long while somebody uses it.
+
+        Whoever comes after a request for the definition waits behind it (MariaDB: metadata locking), so
+        it is given up after a moment and made again, until the patience is at its end.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.run(f"SET STATEMENT lock_wait_timeout={STRETCH} FOR {statement}")
+            except Waited:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(STRETCH)  # those who waited behind us go on
+            else:
+                return
 
     def rows(self, statement: str) -> tuple[tuple[Any, ...], ...]:
         """Return all rows of a small answer."""
@@ -250,7 +273,7 @@ def _translation(error: Exception, doing: str) -> Exception:
             f"{doing}: access denied ({told}); see docs/howto/erase-from-mariadb.md for the rights"
         )
     if code == _LOCKED:
-        return Transient(f"{doing}: waited {PATIENCE} s for a lock that another connection holds; try again")
+        return Waited(f"{doing}: waited {PATIENCE} s for a lock that another connection holds; try again")
     if code in _BUSY:
         return Transient(f"{doing}: busy or not reachable ({told}); try again")
     if code in _FULL:

@@ -10,7 +10,7 @@ import base64
 import datetime
 import decimal
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from deleatur_plugins.mariadb.schema import FLOATS, INTEGERS, TEXTS, WORDS, Colu
 from deleatur_plugins.mariadb.selecting import Selector
 
 _BATCH = 500  # keys in one statement
+_BY_KEY = "FORCE INDEX (PRIMARY)"  # a scan of a small table would wait for every row of it
 Key = tuple[bytes, ...]
 
 
@@ -34,6 +35,15 @@ class Choice:
     table: Table
     clause: str
     held: tuple[tuple[str, str], ...]  # hold id, clause
+
+
+@dataclass(frozen=True)
+class Locked:
+    """The rows of one table that go, locked by this session."""
+
+    unit: Unit
+    keys: list[Key]
+    referred: dict[tuple[str, ...], set[Key]]  # by columns: what foreign keys could point to
 
 
 class Content:
@@ -74,49 +84,106 @@ class Content:
 
     # --- what goes
 
-    def units(self, *, locking: bool = False) -> tuple[Unit, ...]:
+    def units(self) -> tuple[Unit, ...]:
         """Return one unit for each table that has rows to erase; its digest covers their content."""
-        lock = " FOR UPDATE" if locking else ""
-        units = (self._unit(f"table {c.table.name}", c.table, c.clause, lock) for c in self.choices)
+        units = (self._unit(f"table {c.table.name}", self._rows(c.table, c.clause)) for c in self.choices)
         return tuple(unit for unit in units if unit.size)
+
+    def locked(self) -> dict[str, Locked]:
+        """Lock the rows to erase, and say of each table that has any which they are.
+
+        They are looked for without a lock and then locked by their keys, so that in a transaction that is
+        READ COMMITTED no other row is locked or waited for.
+        """
+        found = {c.table.name: self._lock(c) for c in self.choices}
+        return {name: rows for name, rows in found.items() if rows.keys}
+
+    def _lock(self, choice: Choice) -> Locked:
+        table = choice.table
+        key = [table.columns.index(column) for column in table.key]
+        wanted = {
+            names: [[c.name for c in table.columns].index(n) for n in names]
+            for names in self._referred(table)
+        }
+        names_of_key = ", ".join(f"t0.{quoted(c.name)}" for c in table.key)
+        found = list(
+            self._session.stream(f"SELECT {names_of_key} FROM {table.sql} AS t0 WHERE {choice.clause}")
+        )
+        keys: list[Key] = []
+        referred: dict[tuple[str, ...], set[Key]] = {names: set() for names in wanted}
+
+        def noted() -> Iterator[bytes]:
+            for part in _parts(found):
+                for row in self._raw(table, f"{matching(table, part)} FOR UPDATE", by=_BY_KEY):
+                    keys.append(tuple(row[n] for n in key))
+                    for names, places in wanted.items():
+                        referred[names].add(tuple(row[n] for n in places))
+                    yield _encoded(row)
+
+        return Locked(self._unit(f"table {table.name}", noted()), keys, referred)
+
+    def _referred(self, table: Table) -> set[tuple[str, ...]]:
+        """Return the columns of a table to which foreign keys point, key by key."""
+        return {key.referred for key in self.schema.keys if key.refers_to == table.name}
 
     def held(self) -> tuple[Unit, ...]:
         """Return one unit for each hold that keeps rows back."""
         units = (
-            self._unit(f"hold {id_} table {c.table.name}", c.table, clause, "")
+            self._unit(f"hold {id_} table {c.table.name}", self._rows(c.table, clause))
             for c in self.choices
             for id_, clause in c.held
         )
         return tuple(unit for unit in units if unit.size)
 
-    def _unit(self, name: str, table: Table, clause: str, lock: str) -> Unit:
+    def _unit(self, name: str, content: Iterator[bytes]) -> Unit:
         rows = 0
 
         def counted() -> Iterator[bytes]:
             nonlocal rows
-            for row in self._rows(table, clause, lock):
+            for row in content:
                 rows += 1
                 yield row
 
         digest = keyed_digest_of_set(self._key, counted())
         return Unit(name=name, size=rows, digest=keyed_digest(self._key, name.encode(), digest.encode()))
 
-    def keys(self, choice: Choice) -> list[Key]:
-        """Return the primary keys of the rows to erase, and lock these rows."""
-        columns = ", ".join(f"t0.{quoted(c.name)}" for c in choice.table.key)
-        statement = f"SELECT {columns} FROM {choice.table.sql} AS t0 WHERE {choice.clause} FOR UPDATE"
-        return [tuple(row) for row in self._session.stream(statement)]
-
     def delete(self, table: Table, keys: Sequence[Key]) -> int:
         """Delete rows by their keys; return how many there were."""
         deleted = 0
-        for first in range(0, len(keys), _BATCH):
+        for part in _parts(keys):
             deleted += self._session.run(
-                f"DELETE FROM {table.sql} WHERE {matching(table, keys[first : first + _BATCH], '')}"
+                f"DELETE t0 FROM {table.sql} AS t0 {_BY_KEY} WHERE {matching(table, part)}"
             )
         return deleted
 
-    def referring(self, *, locking: bool = False) -> tuple[str, ...]:
+    def referring_to(self, going: Mapping[str, Locked]) -> tuple[str, ...]:
+        """Return the tables with rows that stay and refer to locked rows.
+
+        No more can come: who wants to refer to a locked row must lock it too, and who did so before has
+        committed, or the row could not have been locked.
+        """
+        found = []
+        for key in self.schema.keys:
+            if key.refers_to not in going:
+                continue
+            columns = [self.schema.table(key.refers_to).column(name) for name in key.referred]
+            own = going.get(key.table)
+            gone = frozenset(own.keys if own else ())
+            kept = self.schema.table(key.table).key if own else ()
+            asked = ", ".join(quoted(c.name) for c in kept) or "1"
+            for part in _parts([v for v in going[key.refers_to].referred[key.referred] if None not in v]):
+                condition = _matching(key.columns, columns, part)
+                rows = self._session.rows(f"SELECT {asked} FROM {self._source(key.table)} WHERE {condition}")
+                if any(row not in gone for row in rows):
+                    found.append(key.table)
+                    break
+        return tuple(dict.fromkeys(found))
+
+    def _source(self, table: str) -> str:
+        """Return a table of a foreign key for an SQL text; one of another database has that in front."""
+        return quoted(table) if table in self.schema.tables else ".".join(map(quoted, table.split(".", 1)))
+
+    def referring(self) -> tuple[str, ...]:
         """Return the tables with rows that stay and refer to rows that go.
 
         With foreign keys from another database it is that database's tables that are named.
@@ -138,12 +205,9 @@ class Content:
                 stays = (
                     f"NOT EXISTS (SELECT 1 FROM {own.sql} AS t0 WHERE {same} AND {chosen[own.name].clause})"
                 )
-            source = quoted(key.table)
-            if key.table not in self.schema.tables:
-                source = ".".join(map(quoted, key.table.split(".", 1)))  # of another database
             if self._session.rows(
-                f"SELECT 1 FROM {source} AS s JOIN {goes.table.sql} AS t0 ON {joined} "
-                f"WHERE {goes.clause} AND {stays} LIMIT 1{' LOCK IN SHARE MODE' if locking else ''}"
+                f"SELECT 1 FROM {self._source(key.table)} AS s JOIN {goes.table.sql} AS t0 ON {joined} "
+                f"WHERE {goes.clause} AND {stays} LIMIT 1"
             ):
                 found.append(key.table)
         return tuple(dict.fromkeys(found))
@@ -180,18 +244,17 @@ class Content:
         clauses = {c.table.name: f"NOT {c.clause}" for c in self.choices}
         for table in self.schema.kept():
             yield b"table " + table.name.encode()
-            yield from self._rows(table, clauses.get(table.name, "1"), "")
+            yield from self._rows(table, clauses.get(table.name, "1"))
         for table in self.schema.kept():
             if table.engine == "InnoDB":
                 yield from joined_rows(self._session, table, clauses.get(table.name, "1"))
 
-    def _rows(self, table: Table, clause: str, lock: str) -> Iterator[bytes]:
+    def _rows(self, table: Table, clause: str) -> Iterator[bytes]:
+        yield from map(_encoded, self._raw(table, f"{clause} ORDER BY {table.order}"))
+
+    def _raw(self, table: Table, clause: str, by: str = "") -> Iterator[tuple[Any, ...]]:
         columns = ", ".join(f"t0.{quoted(c.name)}" for c in table.columns)
-        order = "" if lock else f" ORDER BY {table.order}"
-        for row in self._session.stream(
-            f"SELECT {columns} FROM {table.sql} AS t0 WHERE {clause}{order}{lock}"
-        ):
-            yield b"".join(b"n" if v is None else b"v" + len(v).to_bytes(8, "big") + v for v in row)
+        return self._session.stream(f"SELECT {columns} FROM {table.sql} AS t0 {by} WHERE {clause}")
 
     # --- what is archived
 
@@ -253,19 +316,32 @@ def _python(column: Column, value: bytes) -> Any:
 def value_at(session: Session, key: bytes, table: Table, sealed: str, column: str) -> bytes | None:
     """Return the stored bytes of one column of one row; None when there is no such row, or a NULL in it."""
     value = quoted(table.column(column).name) if column else "''"
-    where = matching(table, [unseal(key, table, sealed)], "")
+    where = matching(table, [unseal(key, table, sealed)])
     rows = session.rows(f"SELECT {value} FROM {table.sql} WHERE {where}")
     return None if not rows or rows[0][0] is None else bytes(rows[0][0])
 
 
-def matching(table: Table, keys: Sequence[Key], alias: str) -> str:
+def matching(table: Table, keys: Sequence[Key]) -> str:
     """Return the condition that a row's primary key is one of `keys`."""
-    names = [f"{alias}{quoted(c.name)}" for c in table.key]
-    literals = [[_literal(c, v) for c, v in zip(table.key, key, strict=True)] for key in keys]
+    return _matching([c.name for c in table.key], table.key, keys)
+
+
+def _matching(names: Sequence[str], columns: Sequence[Column], values: Sequence[Key]) -> str:
+    """Return the condition that the columns `names` hold one of `values`, which are values of `columns`."""
+    literals = [[_literal(c, v) for c, v in zip(columns, value, strict=True)] for value in values]
     if len(names) == 1:
-        return f"{names[0]} IN ({', '.join(one for (one,) in literals)})"
-    each = (" AND ".join(f"{n} = {v}" for n, v in zip(names, one, strict=True)) for one in literals)
+        return f"{quoted(names[0])} IN ({', '.join(one for (one,) in literals)})"
+    each = (" AND ".join(f"{quoted(n)} = {v}" for n, v in zip(names, one, strict=True)) for one in literals)
     return " OR ".join(f"({condition})" for condition in each)
+
+
+def _parts(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Yield so many keys at a time as one statement takes."""
+    yield from (keys[first : first + _BATCH] for first in range(0, len(keys), _BATCH))
+
+
+def _encoded(row: Key) -> bytes:
+    return b"".join(b"n" if v is None else b"v" + len(v).to_bytes(8, "big") + v for v in row)
 
 
 def _literal(column: Column, value: bytes) -> str:

@@ -1,7 +1,8 @@
 """Delete the selected rows in one transaction: exactly those of the plan, or none.
 
-Rules kept: rows are locked before they are compared with the plan; the server's cascades do not run,
-because whatever refers to rows that go must be selected itself; who asked for fewer gets nothing.
+Rules kept: rows are locked before they are compared with the plan, and no other row stays locked; the
+server's cascades do not run, because whatever refers to rows that go must be selected itself; who
+asked for fewer gets nothing.
 """
 
 import json
@@ -19,6 +20,8 @@ def delete_rows(session: Session, target: Target, secrets: Secrets) -> int:
         Refused: the rows are not those of the plan, or others depend on them. Nothing was deleted.
     """
     session.run("SET SESSION foreign_key_checks=OFF")
+    # otherwise each row that a locking statement looks at stays locked, and the gaps between them
+    session.run("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
     session.run("START TRANSACTION")
     try:
         rows = _delete(session, target, secrets)
@@ -32,16 +35,19 @@ def delete_rows(session: Session, target: Target, secrets: Secrets) -> int:
 def _delete(session: Session, target: Target, secrets: Secrets) -> int:
     schema = read_schema(session)
     content = Content(session, schema, target, secrets)
-    units = content.units(locking=True)
-    if not units:
+    going = content.locked()
+    if not going:
         return 0
-    _compare_with_plan(secrets, units, content.held())
-    if tables := content.referring(locking=True):
+    _compare_with_plan(secrets, tuple(rows.unit for rows in going.values()), content.held())
+    if tables := content.referring_to(going):
         raise Refused(
             f"rows of {', '.join(map(repr, tables))} refer to rows that would go; select those rows too"
         )
-    keys = {choice.table.name: content.keys(choice) for choice in content.choices}
     rows = 0
+    keys = {
+        name: going[name].keys if name in going else []
+        for name in sorted(c.table.name for c in content.choices)
+    }
     for stage in deletion_order(keys, schema.keys):
         for name in stage.tables:
             deleted = content.delete(schema.table(name), keys[name])
@@ -52,8 +58,8 @@ def _delete(session: Session, target: Target, secrets: Secrets) -> int:
             rows += deleted
     if left := content.units():
         raise Refused(
-            f"after the deletion the selection still finds rows in {', '.join(u.name for u in left)}: it "
-            "depends on rows that go; name the rows directly"
+            f"after the deletion the selection still finds rows in {', '.join(u.name for u in left)}: they "
+            "came just now, or it depends on rows that go; plan again, or name the rows directly"
         )
     return rows
 

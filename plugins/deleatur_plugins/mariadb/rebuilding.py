@@ -116,7 +116,7 @@ class Rebuilding:
         if not paths:
             raise Failed(f"the server names no file of table {table!r}")
         held = links.hold(paths)
-        self._session.run(f"ALTER TABLE {quoted(table)} FORCE, ALGORITHM=INPLACE, LOCK=NONE")
+        self._session.alter(f"ALTER TABLE {quoted(table)} FORCE, ALGORITHM=INPLACE, LOCK=NONE")
         if set(held) & set(links.in_use()):
             raise Failed(f"the server kept the old file of table {table!r}")
 
@@ -134,7 +134,7 @@ class Rebuilding:
         folder = self._ground.data / "mysql"
         links.hold([folder / "column_stats.MAD", folder / "column_stats.MAI"])
         self._session.run(f"DELETE FROM mysql.column_stats WHERE {ours}")
-        self._session.run("ALTER TABLE mysql.column_stats FORCE, ALGORITHM=COPY")
+        self._session.alter("ALTER TABLE mysql.column_stats FORCE, ALGORITHM=COPY")
         for table, names in columns.items():
             self._session.rows(
                 f"ANALYZE NO_WRITE_TO_BINLOG TABLE {quoted(table)} "
