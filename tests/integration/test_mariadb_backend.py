@@ -41,6 +41,7 @@ from deleatur_plugins.mariadb import MariadbBackend
 from deleatur_plugins.mariadb import rebuilding as way
 from deleatur_plugins.mariadb.connecting import Session, address_of
 from deleatur_plugins.mariadb.deleting import delete_rows
+from deleatur_plugins.mariadb.waiting import Watch
 
 from ..mariadb_server import Server, server_on_a_disk
 
@@ -481,11 +482,14 @@ def test_writers_on_the_rows_that_stay_lose_nothing(server: Server, database: st
     for thread in threads:
         thread.start()
     try:
-        erase(server, database)
+        with closing(opened(server, database)) as backend:
+            (offer,) = backend.inspect().offers
+            measured = max(cursor.outage for cursor in backend.erase(REBUILD, None))
     finally:
         stop.set()
         for thread in threads:
             thread.join()
+    assert 0 < measured <= offer.outage == 5000
     counted = server.run("SELECT counted FROM person WHERE id IN (1, 3) ORDER BY id", database=database)
     assert counted == [(writers[0].done + writers[1].done,), (writers[2].done,)]
     assert all(w.done > 50 for w in writers)
@@ -496,6 +500,17 @@ def test_writers_on_the_rows_that_stay_lose_nothing(server: Server, database: st
     )
     server.settle()
     assert found(server, going) == 0
+
+
+def test_the_time_that_others_wait_is_measured(server: Server, database: str) -> None:
+    address = address_of(server.url(database))
+    with Watch(address, ["person"]) as watch, server.connected(database) as other, other.cursor() as cursor:
+        wait_for(lambda: watch.milliseconds() > 0)
+        cursor.execute("LOCK TABLES person WRITE")
+        time.sleep(0.5)
+        cursor.execute("UNLOCK TABLES")
+        time.sleep(0.1)
+        assert 400 <= watch.milliseconds() < 5000
 
 
 def test_rows_that_stay_are_not_locked_by_the_deletion(server: Server, database: str) -> None:

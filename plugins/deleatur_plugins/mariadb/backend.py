@@ -37,6 +37,7 @@ from deleatur_plugins.mariadb.holdings import contents_of
 from deleatur_plugins.mariadb.rebuilding import Rebuilding
 from deleatur_plugins.mariadb.rights import for_files, for_rows, missing
 from deleatur_plugins.mariadb.schema import Schema, read_schema
+from deleatur_plugins.mariadb.waiting import PLANNED
 
 _TABLE = "table "  # how the unit of a table begins
 
@@ -77,7 +78,7 @@ class MariadbBackend(Backend):
                 identity=Identity(kind="rows", fields=(*ground.identity(), *self._selection(content))),
                 size=sum(unit.size for unit in units),
                 units=units,
-                offers=(Offer(technique=technique, limits=ground.limits(technique)),) if possible else (),
+                offers=(_offer(ground, technique),) if possible else (),
                 denials=tuple(
                     Denial(technique=d.technique, reason=f"{d.reason} (or ask for technique {ROWS})")
                     for d in denials
@@ -190,6 +191,11 @@ class MariadbBackend(Backend):
         with closing(Session(self._address)) as session:
             session.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             yield session, Content(session, read_schema(session), self._target, self._secrets)
+
+
+def _offer(ground: Ground, technique: str) -> Offer:
+    outage = 0 if technique == ROWS else PLANNED
+    return Offer(technique=technique, limits=ground.limits(technique), outage=outage)
 
 
 def _rank(seed: bytes, place: Locator) -> bytes:

@@ -19,6 +19,7 @@ from deleatur_plugins.mariadb.deleting import delete_rows
 from deleatur_plugins.mariadb.ground import Ground
 from deleatur_plugins.mariadb.innodb import Era, Leftover
 from deleatur_plugins.mariadb.rights import WORK
+from deleatur_plugins.mariadb.waiting import Watch
 
 _FILLER = f"{quoted(WORK)}.`filler`"
 _ROWS, _WIDTH = 512, 7000  # of the filler: 256 pages, twice what the doublewrite buffer holds
@@ -55,12 +56,12 @@ class Rebuilding:
         since = int(after.position.rpartition("@")[2]) if after else self._log_position()
         if after is None:
             yield Cursor(f"begin @{since}", 0)
-        with self._scrubbing():
+        with self._scrubbing(), Watch(self._session.address, self._tables) as watch:
             with self._unpurged():
                 rows = delete_rows(self._session, self._target, self._secrets) or (after.done if after else 0)
                 self._checkpoint()
             for stage in self._stages(since):
-                yield Cursor(f"{stage} @{since}", rows)
+                yield Cursor(f"{stage} @{since}", rows, outage=watch.milliseconds())
 
     def _stages(self, since: int) -> Iterator[str]:
         """Do what follows the deletion; yield the name of each stage that is done."""
