@@ -183,6 +183,19 @@ def test_what_keeps_or_copies_rows_is_named(server: RunningServer, database: str
     assert len(found.splitlines()) == 4
 
 
+def test_large_objects_that_rows_point_to_are_named(server: RunningServer, database: str) -> None:
+    server.run(
+        "CREATE DOMAIN lo AS oid",
+        "ALTER TABLE person ADD photo lo, ADD number oid",
+        "UPDATE person SET photo = lo_from_bytea(0, 'face'), number = 1 WHERE id <= 4",
+        database=database,
+    )
+    assert blockers(server, database) == (
+        "2 rows of 'person' that would go point by 'photo' to large objects, which would stay; "
+        "lo_unlink them first"
+    )
+
+
 def test_rows_that_refer_to_those_that_go_are_counted(server: RunningServer, database: str) -> None:
     server.run(
         "CREATE TABLE letter (id int PRIMARY KEY, person int REFERENCES person ON DELETE CASCADE)",
@@ -213,17 +226,27 @@ def test_missing_rights_are_the_grants_to_run(server: RunningServer, database: s
         server.run("DROP ROLE clerk")
 
 
-def test_tables_that_rows_cannot_be_told_apart_in_are_refused(server: RunningServer, database: str) -> None:
+def test_rows_that_cannot_be_told_apart_are_refused(server: RunningServer, database: str) -> None:
     server.run(
         "CREATE TABLE bare (name text)",
         "CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id)",
-        "CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (9)",
+        "CREATE MATERIALIZED VIEW copies AS SELECT 1 AS id",
         database=database,
     )
-    reasons = {"bare": "no primary key", "parted": "is a partitioned table", "part": "partition or an heir"}
-    for name, reason in reasons.items():
+    first = (Condition(column="id", operator="=", value=1),)
+    some = (Condition(column="name", operator="=", value="x"),)
+    held = HeldRows(id="h", reason="r", table="bare", where=some)
+    cases = [
+        (Selection(table="bare", where=some), (), "no primary key, so its rows"),
+        (Selection(table="bare"), (held,), "no primary key, so held rows"),
+        (Selection(table="parted"), (), "has no tables of its own"),
+        (Selection(table="copies", where=first), (), "goes as a whole"),
+        (Selection(table="*", where=first), (), "takes all rows"),
+        (Selection(table="nowhere.*"), (), "has no tables of its own"),
+    ]
+    for selection, hold, reason in cases:
         with (
-            closing(opened(server, database, select=(Selection(table=name),))) as backend,
+            closing(opened(server, database, select=(selection,), hold=hold)) as backend,
             pytest.raises(Refused, match=reason),
         ):
             backend.inspect()
@@ -310,6 +333,132 @@ def test_a_value_of_another_type_is_refused_and_never_quoted(server: RunningServ
     ):
         backend.inspect()
     assert secret not in str(caught.value)
+
+
+# --- what a selection covers: partitions, heirs, schemas, databases
+
+
+PARTED = (
+    "CREATE TABLE visit (id int, day date, name text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day)",
+    "CREATE TABLE visit_old PARTITION OF visit FOR VALUES FROM ('2020-01-01') TO ('2025-01-01') "
+    "PARTITION BY RANGE (id)",
+    "CREATE TABLE visit_older PARTITION OF visit_old FOR VALUES FROM (0) TO (11)",
+    "CREATE TABLE visit_newer PARTITION OF visit_old FOR VALUES FROM (11) TO (99)",
+    "CREATE TABLE visit_rest PARTITION OF visit DEFAULT",
+    "INSERT INTO visit SELECT n, date '2024-12-20' + n, md5(random()::text) FROM generate_series(1, 30) n",
+    "INSERT INTO visit VALUES (40, '2024-01-01', md5(random()::text))",
+    "ANALYZE visit",
+    "VACUUM FREEZE visit",
+    "CHECKPOINT",
+)
+
+
+@pytest.mark.parametrize("step", [REWRITE, pytest.param(SWAP, marks=pytest.mark.campaign)])
+def test_rows_leave_every_partition_and_the_statistics_above(
+    server: RunningServer, database: str, step: Step
+) -> None:
+    server.run(*PARTED, "CREATE TABLE letter (id int PRIMARY KEY, visit int, day date)", database=database)
+    server.run(
+        "ALTER TABLE letter ADD FOREIGN KEY (visit, day) REFERENCES visit",
+        "INSERT INTO letter SELECT id, id, day FROM visit WHERE id = 6",
+        database=database,
+    )
+    going = [n.encode() for (n,) in server.run("SELECT name FROM visit WHERE id % 2 = 0", database=database)]
+    staying = server.run("SELECT * FROM visit WHERE id % 2 = 1 ORDER BY id", database=database)
+    where = (Condition(column="id", operator="in", values=tuple(range(0, 42, 2))),)
+    eight = (Condition(column="id", operator="=", value=8),)
+    held = HeldRows(id="open", reason="r", table="visit", where=eight)
+    select = (Selection(table="visit", where=where),)
+    with closing(opened(server, database, select=select, technique=step.technique)) as backend:
+        look = backend.inspect()
+        sizes = {u.name: u.size for u in look.units}
+        assert sizes == {"table visit_newer": 1, "table visit_older": 5, "table visit_rest": 10}
+        assert "1 rows of 'letter' refer by" in "".join(look.blockers)
+    select = (*select, Selection(table="letter"))
+    with closing(opened(server, database, select=select, hold=(held,), technique=step.technique)) as backend:
+        look = backend.inspect()
+        assert look.blockers == ()
+        assert [u.name for u in look.held] == ["hold open table visit_older"]
+        assert list(backend.erase(step, None))[-1].position == "reclaimed 16"
+    assert server.run("SELECT * FROM visit WHERE id % 2 = 1 ORDER BY id", database=database) == staying
+    assert server.run("SELECT id FROM visit WHERE id % 2 = 0", database=database) == [(8,)]
+    raw = server.raw()
+    assert sum(v in raw for v in going) == 1, "the held one"
+
+
+def test_heirs_go_with_their_parent_and_conditions_read_them(server: RunningServer, database: str) -> None:
+    server.run(
+        "CREATE TABLE member (PRIMARY KEY (id)) INHERITS (person)",
+        "INSERT INTO member SELECT 100 + n, n > 5, md5(n::text || random()) FROM generate_series(1, 10) n",
+        "CREATE TABLE bill (id int PRIMARY KEY, person int)",
+        "INSERT INTO bill VALUES (1, 101), (2, 110), (3, 4000)",
+        "ANALYZE person",
+        "CHECKPOINT",
+        database=database,
+    )
+    going = [n.encode() for (n,) in server.run("SELECT name FROM member WHERE leaves", database=database)]
+    everybody = Within(table="person", column="id")
+    nobodys = Selection(
+        table="bill", where=(Condition(column="person", operator="not-within", within=everybody),)
+    )
+    with closing(opened(server, database, select=(*EVERYBODY, nobodys))) as backend:
+        units = {u.name: u.size for u in backend.inspect().units}
+        assert units == {"table bill": 1, "table member": 5, "table person": 20}
+        list(backend.erase(REWRITE, None))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert server.run("SELECT id FROM bill ORDER BY id", database=database) == [(1,), (2,)]
+    assert server.run("SELECT count(*) FROM ONLY member", database=database) == [(5,)]
+
+
+@pytest.mark.parametrize("name", ["*", pytest.param("shop.*", marks=pytest.mark.campaign)])
+def test_a_schema_and_a_database_go_whole(server: RunningServer, database: str, name: str) -> None:
+    server.run(
+        "CREATE SCHEMA shop",
+        "CREATE TABLE shop.bare (name text, memo text)",
+        "INSERT INTO shop.bare SELECT md5(n::text || random()), '' FROM generate_series(1, 9) n",
+        "CREATE TABLE shop.log (name text) PARTITION BY HASH (name)",
+        "CREATE TABLE shop.log0 PARTITION OF shop.log FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        "INSERT INTO shop.log SELECT name FROM shop.bare LIMIT 5",
+        "CREATE MATERIALIZED VIEW shop.copies AS SELECT name || '!' AS name FROM shop.bare",
+        "ANALYZE",
+        "CHECKPOINT",
+        database=database,
+    )
+    going = [n.encode() for (n,) in server.run("SELECT name FROM shop.bare", database=database)]
+    people = values(server, database, "true")
+    theirs = {"table shop.bare": 9, "table shop.copies": 9, "table shop.log0": 5}
+    with closing(opened(server, database, select=(Selection(table=name),))) as backend:
+        look = backend.inspect()
+        assert {u.name: u.size for u in look.units} == theirs | ({"table person": 40} if name == "*" else {})
+        assert look.blockers == ()
+        places = list(backend.sample(None, bytes(32)))
+        copied = [backend.probe(place) for place in places if "copies" in place.unit]
+        assert {value[:32] for value in copied if value is not None} == set(going)
+        list(backend.erase(REWRITE, None))
+    with closing(opened(server, database, select=(Selection(table=name),))) as backend:
+        assert backend.inspect().units == ()
+        assert [p for p in places if backend.probe(p) is not None] == []
+        assert list(backend.bystanders())
+    raw = server.raw()
+    assert [v for v in (*going, *(people[:9] if name == "*" else ())) if v in raw] == []
+    assert values(server, database, "true") == ([] if name == "*" else people)
+    assert server.run("SELECT count(*) FROM shop.log", database=database) == [(0,)]
+
+
+def test_a_dropped_column_and_the_samples_of_an_emptied_table_leave_nothing(
+    server: RunningServer, database: str
+) -> None:
+    server.run("CREATE STATISTICS together (mcv) ON leaves, name FROM person", "ANALYZE", database=database)
+    going = values(server, database, "true")[:9]
+    memos = [m.encode() for (m,) in server.run("SELECT memo FROM person LIMIT 9", database=database)]
+    server.run("ALTER TABLE person DROP memo", "CHECKPOINT", database=database)
+    raw = server.raw()
+    assert all(v in raw for v in (*going, *memos)), "the control of this test"
+    with closing(opened(server, database, select=(Selection(table="person"),))) as backend:
+        list(backend.erase(REWRITE, None))
+    raw = server.raw()
+    assert [v for v in (*going, *memos) if v in raw] == []
 
 
 # --- below the interface

@@ -31,7 +31,7 @@ from deleatur.api import (
 )
 from deleatur_plugins.postgresql.blockers import blockers_of, keepers, refuse_missing_rights
 from deleatur_plugins.postgresql.connecting import Connector, translated
-from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_names
+from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_names, selected_tables
 from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
 from deleatur_plugins.postgresql.holdings import contents_of
@@ -104,9 +104,8 @@ class PostgresqlBackend(Backend):
         The rows are deleted by then. What came after is seen by the next look, when the step has ended.
         """
         schema = read_schema(connection)
-        tables = {t.name: t for t in (schema.selectable(s.table) for s in self._target.select)}
         return Inspection(
-            identity=self._identity(connection, [tables[name] for name in sorted(tables)]),
+            identity=self._identity(connection, selected_tables(schema, self._target)),
             size=0,
             units=(),
             offers=self._offers(connection, server, []),
@@ -185,10 +184,16 @@ class PostgresqlBackend(Backend):
             self._probing = self._connector.connect()
         with translated("probing"):
             if name not in self._names:
-                self._tables[name] = read_schema(self._probing).selectable(name)
+                self._tables[name] = self._probed(self._probing, name)
                 self._names[name] = row_names(self._probing, self._tables[name], self._secrets["digest-key"])
             keys = self._names[name].get(row)
             return None if keys is None else read_value(self._probing, self._tables[name], keys, column)
+
+    def _probed(self, connection: "psycopg.Connection[Any]", name: str) -> Table:
+        """Return a selected table as its rows were named; it may be one that nothing selects any more."""
+        schema = read_schema(connection)
+        chosen = {table.name: table for table in selected_tables(schema, self._target)}
+        return chosen.get(name) or schema.table(name)
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deleatur.api import Refused, Target, set_off
 from deleatur_plugins.postgresql.connecting import Connector
-from deleatur_plugins.postgresql.content import Choice, Content
+from deleatur_plugins.postgresql.content import Choice, Content, selected_tables
 from deleatur_plugins.postgresql.schema import Schema, plain, quoted
 from deleatur_plugins.postgresql.selecting import read_by_conditions
 
@@ -62,22 +62,23 @@ _LOCKING = "UPDATE, DELETE, TRUNCATE"  # any of them lets a user keep writers ou
 _ACTING = (
     (
         "the trigger {!r} acts when rows of {!r} are deleted and may copy them; drop or disable it",
-        """SELECT tgname FROM pg_trigger
+        """SELECT 0, tgname FROM pg_trigger
         WHERE tgrelid = %s AND NOT tgisinternal AND tgenabled <> 'D' AND tgtype & 8 <> 0 ORDER BY tgname""",
     ),
     (
         "the rule {!r} replaces deletions from {!r}; drop it",
-        "SELECT rulename FROM pg_rewrite WHERE ev_class = %s AND ev_type = '4' ORDER BY rulename",
+        "SELECT 0, rulename FROM pg_rewrite WHERE ev_class = %s AND ev_type = '4' ORDER BY rulename",
     ),
     (
-        "the materialized view {!r} holds copies of rows of {!r}; drop it, and create it again afterwards",
+        "the materialized view {!r} holds copies of rows of {!r}; select it too, and refresh it afterwards",
         """WITH RECURSIVE made (view) AS (
           SELECT r.ev_class FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
           WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = %s AND r.ev_class <> d.refobjid
           UNION SELECT r.ev_class FROM made JOIN pg_depend d ON d.refobjid = made.view
           JOIN pg_rewrite r ON r.oid = d.objid
           WHERE d.classid = 'pg_rewrite'::regclass AND r.ev_class <> d.refobjid)
-        SELECT relname FROM made JOIN pg_class ON oid = view WHERE relkind = 'm' ORDER BY relname""",
+        SELECT oid, relname FROM made JOIN pg_class ON oid = view
+        WHERE relkind = 'm' AND relispopulated ORDER BY relname""",
     ),
 )
 
@@ -87,10 +88,14 @@ def blockers_of(
 ) -> tuple[str, ...]:
     """Return each reason that alone forbids to erase here and now."""
     found = list(keepers(connection, connector))
+    going = {choice.table.oid for choice in content.choices}  # copies that go too are in nobody's way
     for choice in content.choices:
         for sentence, query in _ACTING:
             names = connection.execute(query.encode(), (choice.table.oid,)).fetchall()
-            found += [sentence.format(name, choice.table.name) for (name,) in names]
+            found += [
+                sentence.format(name, choice.table.name) for oid, name in names if int(oid) not in going
+            ]
+        found += _large_objects(connection, choice)
     found += _hidden(content)
     found += _referring(connection, content)
     return tuple(found)
@@ -111,7 +116,7 @@ def refuse_missing_rights(connection: "psycopg.Connection[Any]", schema: Schema,
         Refused: some are missing; all of them as the least GRANTs to run.
     """
     wanted = {schema.table(name).name: ("SELECT", _LOCKING) for name in read_by_conditions(target)}
-    wanted |= {schema.table(s.table).name: ("SELECT", "DELETE") for s in target.select}
+    wanted |= {table.name: ("SELECT", "DELETE") for table in selected_tables(schema, target)}
     lacking = list(_lacking(connection, schema, wanted))
     if lacking:
         raise Refused(f"this user lacks rights; run: {'; '.join(lacking)}")
@@ -135,6 +140,22 @@ def _lacking(
                 yield f"GRANT {least} ON {plain(table.schema)}.{plain(table.relation)} TO {user}"
 
 
+def _large_objects(connection: "psycopg.Connection[Any]", choice: Choice) -> Iterator[str]:
+    """Name columns whose rows point to large objects: those would stay."""
+    for column in choice.table.columns.values():
+        if column.base == "oid" and choice.table.filled:
+            found = connection.execute(
+                f"SELECT count(*) FROM {choice.table.sql} AS t0 JOIN pg_largeobject_metadata AS l "
+                f"ON l.oid = t0.{quoted(column.name)} WHERE {choice.query.clause}".encode(),
+                choice.query.bound,
+            ).fetchone()
+            if found and found[0]:
+                yield (
+                    f"{found[0]} rows of {choice.table.name!r} that would go point by {column.name!r} to "
+                    "large objects, which would stay; lo_unlink them first"
+                )
+
+
 def _hidden(content: Content) -> list[str]:
     return [
         f"row level security hides rows of {name!r} from this user; use one with BYPASSRLS"
@@ -149,10 +170,11 @@ def _referring(connection: "psycopg.Connection[Any]", content: Content) -> Itera
     acting = set_off(tuple(chosen), content.schema.keys)
     for key in content.schema.keys:
         parent = chosen.get(key.refers_to)
-        child = content.schema.tables[key.table]
+        also = chosen.get(key.table)
+        child = also.table if also else content.schema.tables[key.table]
         if parent is None or child.kind != "table":
             continue
-        rows = _left_behind(connection, key.columns, key.referred, child, parent, chosen.get(key.table))
+        rows = _left_behind(connection, key.columns, key.referred, child, parent, also)
         if rows:
             effect = f"ON DELETE {key.on_delete} would act on them" if key in acting else "they would dangle"
             yield (

@@ -13,6 +13,7 @@ from deleatur_plugins.postgresql.waiting import Wait
 
 if TYPE_CHECKING:
     import psycopg
+_NO_KEY = "deleatur_no_key"  # an index for the length of one transaction
 
 
 def cluster_tables(
@@ -55,6 +56,12 @@ def _cluster(connection: "psycopg.Connection[Any]", table: Table) -> None:
         "WHERE i.indrelid = %s AND i.indisclustered",
         (table.oid,),
     ).fetchone()
-    connection.execute(f"CLUSTER {table.qualified} USING {quoted(table.key_index)}".encode(), ())
+    index = table.key_index
+    if not index:  # all of its rows are gone; any index will do, one on nothing as well
+        index = _NO_KEY
+        connection.execute(f"CREATE INDEX {index} ON {table.qualified} ((1))".encode(), ())
+    connection.execute(f"CLUSTER {table.qualified} USING {quoted(index)}".encode(), ())
+    if not table.key_index:
+        connection.execute(f"DROP INDEX {quoted(table.schema)}.{index}".encode(), ())
     mark = f"CLUSTER ON {quoted(str(row[0]))}" if row else "SET WITHOUT CLUSTER"
     connection.execute(f"ALTER TABLE {table.qualified} {mark}".encode(), ())

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
-from deleatur_plugins.postgresql.schema import Schema, Table, quoted
+from deleatur.api import HeldRows, Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur_plugins.postgresql.schema import PLACE, Schema, Table, quoted
 from deleatur_plugins.postgresql.selecting import Bound, Query, Selector
 
 if TYPE_CHECKING:
@@ -76,22 +76,19 @@ class Content:
         """Evaluate every selection, then every hold, and subtract."""
         picked: dict[str, tuple[Table, list[Query]]] = {}
         for selection in self._target.select:
-            table = self.schema.selectable(selection.table)
-            picked.setdefault(table.name, (table, []))[1].append(self._selector.query(table, selection.where))
+            for table in self.schema.selected(selection.table, all_rows=not selection.where):
+                query = self._selector.query(table, selection.where)
+                picked.setdefault(table.name, (table, []))[1].append(query)
         held: dict[str, list[Query]] = {}
         for hold in self._target.hold:
-            table = self.schema.table(hold.table)
-            if table.name not in picked:
+            tables = [t for t in self.schema.family(hold.table) if t.name in picked]
+            if not tables:
                 raise Refused(
-                    f"hold {hold.id!r} names {table.name!r}, from which nothing is selected, so it holds "
-                    "nothing; name the rows that must stay in each selected table"
+                    f"hold {hold.id!r} names {hold.table[:80]!r}, from which nothing is selected, so it "
+                    "holds nothing; name the rows that must stay in each selected table"
                 )
-            query = self._selector.query(table, hold.where)
-            held.setdefault(table.name, []).append(query)
-            both = _all(_any(picked[table.name][1]), query)
-            if rows := self.count(table, both):
-                unit = f"hold {hold.id} table {table.name}"
-                self.held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, both)))
+            for table in tables:
+                self._hold(hold, picked[table.name], held)
         choices = []
         for _, (table, queries) in sorted(picked.items()):
             query = _any(queries)
@@ -100,8 +97,23 @@ class Content:
             choices.append(Choice(table, query, self.count(table, query)))
         return tuple(choices)
 
+    def _hold(self, hold: HeldRows, picked: tuple[Table, list[Query]], held: dict[str, list[Query]]) -> None:
+        table, queries = picked
+        if table.key == PLACE:
+            raise Refused(
+                f"{table.name!r} has no primary key, so held rows cannot be told apart; give it one"
+            )
+        query = self._selector.query(table, hold.where)
+        held.setdefault(table.name, []).append(query)
+        both = _all(_any(queries), query)
+        if rows := self.count(table, both):
+            unit = f"hold {hold.id} table {table.name}"
+            self.held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, both)))
+
     def count(self, table: Table, query: Query) -> int:
         """Return how many rows of `table` meet the query."""
+        if not table.filled:
+            return 0
         found = self._connection.execute(
             f"SELECT count(*) FROM {table.sql} AS t0 WHERE {query.clause}".encode(), query.bound
         ).fetchone()
@@ -132,6 +144,8 @@ class Content:
         A row without any stands for itself, with "" for the column.
         """
         for choice in self.choices:
+            if not choice.rows:
+                continue
             table = choice.table
             searched = [c for c in table.columns.values() if c.searched]
             lengths = [f"coalesce(octet_length({c.raw.format('t0.' + quoted(c.name))}), 0)" for c in searched]
@@ -151,14 +165,16 @@ class Content:
             if wanted.table == table_name:
                 table = self.schema.table(table_name)
                 query = self._selector.query(table, wanted.where)
-                for row in self.shown(table, query):
+                for row in self.shown(table, query, table.qualified):  # with its partitions and heirs
                     yield dict(zip(table.columns, row, strict=True))
 
-    def shown(self, table: Table, query: Query) -> Iterator[tuple[Any, ...]]:
-        """Yield rows as Python values, in a fixed order."""
+    def shown(self, table: Table, query: Query, source: str = "") -> Iterator[tuple[Any, ...]]:
+        """Yield rows as Python values, in a fixed order; those of `source` instead of the table alone."""
+        if not table.filled:
+            return
         columns = ", ".join(c.shown.format(f"t0.{quoted(c.name)}") for c in table.columns.values())
         yield from self.stream(
-            f"SELECT {columns} FROM {table.sql} AS t0 WHERE {query.clause} ORDER BY {table.order}",
+            f"SELECT {columns} FROM {source or table.sql} AS t0 WHERE {query.clause} ORDER BY {table.order}",
             query.bound,
         )
 
@@ -188,7 +204,7 @@ class Content:
             yield b"declared " + str(statement).encode()
         chosen = {choice.table.name: choice for choice in self.choices}
         for name, table in sorted(self.schema.tables.items()):
-            if table.kind in ("table", "materialized view"):
+            if table.kind in ("table", "materialized view") and table.filled:
                 yield b"table " + name.encode("utf-8", "surrogateescape")
                 choice = chosen.get(name)
                 yield from self._rows(table, _not(choice.query) if choice else Query())
@@ -210,6 +226,16 @@ class Content:
                 yield row
 
 
+def selected_tables(schema: Schema, target: Target) -> list[Table]:
+    """Return the tables that rows are selected from, each once, in the order of their names."""
+    found = {
+        table.name: table
+        for selection in target.select
+        for table in schema.selected(selection.table, all_rows=not selection.where)
+    }
+    return [found[name] for name in sorted(found)]
+
+
 def row_name(key: bytes, table: Table, values: Sequence[str]) -> str:
     """Return the name of a row in documents: a keyed digest of its primary key."""
     return keyed_digest(key, b"row", table.name.encode(), *(v.encode() for v in values))[:_DIGITS]
@@ -217,6 +243,8 @@ def row_name(key: bytes, table: Table, values: Sequence[str]) -> str:
 
 def row_names(connection: "psycopg.Connection[Any]", table: Table, key: bytes) -> dict[str, tuple[str, ...]]:
     """Return the primary key of every row of `table` by the row's name."""
+    if not table.filled:
+        return {}
     found = connection.execute(f"SELECT {', '.join(_keys(table))} FROM {table.sql} AS t0".encode(), ())
     return {row_name(key, table, row): tuple(row) for row in found}
 
@@ -227,7 +255,7 @@ def read_value(
     """Return a stored value; b"" for a row by itself; None when there is no such row or a NULL in it."""
     known = table.columns[column].raw.format(f"t0.{quoted(column)}") if column else "''::bytea"
     same = " AND ".join(
-        f"t0.{quoted(c)} = CAST(%s AS {table.columns[c].type.replace('%', '%%')})" for c in table.key
+        f"t0.{quoted(c)} = CAST(%s AS {table.key_type(c).replace('%', '%%')})" for c in table.key
     )
     row = connection.execute(f"SELECT {known} FROM {table.sql} AS t0 WHERE {same}".encode(), keys).fetchone()
     return None if row is None or row[0] is None else bytes(row[0])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deleatur.api import Refused, Secrets, Target, Unit, deletion_order
 from deleatur_plugins.postgresql.blockers import blockers_of
 from deleatur_plugins.postgresql.connecting import Connector, translated
-from deleatur_plugins.postgresql.content import Content
+from deleatur_plugins.postgresql.content import Choice, Content, selected_tables
 from deleatur_plugins.postgresql.schema import Schema, read_schema
 from deleatur_plugins.postgresql.selecting import read_by_conditions
 from deleatur_plugins.postgresql.waiting import Wait
@@ -54,16 +54,31 @@ def delete(connector: Connector, target: Target, secrets: Secrets) -> tuple[int,
 
 def _locks(schema: Schema, target: Target) -> list[tuple[str, str]]:
     """Return which tables are locked how: in one order for all, so that two jobs never wait in a circle."""
-    read = {schema.table(name).qualified for name in read_by_conditions(target)}
-    chosen = {schema.selectable(s.table).qualified for s in target.select}
+    read = {
+        table.qualified
+        for name in read_by_conditions(target)
+        for table in schema.family(name)
+        if table.kind in ("table", "partitioned table")
+    }
+    chosen = {t.qualified for t in selected_tables(schema, target) if t.kind == "table"}
     modes = dict.fromkeys(read, "SHARE") | dict.fromkeys(chosen, "SHARE ROW EXCLUSIVE")
     return sorted(modes.items())
 
 
 def _delete(connection: "psycopg.Connection[Any]", content: Content) -> None:
-    chosen = {choice.table.name: choice for choice in content.choices}
+    chosen = {choice.table.name: choice for choice in content.choices if choice.table.kind == "table"}
     stages = deletion_order(tuple(chosen), content.schema.keys)
     choices = [chosen[name] for stage in stages for name in stage.tables]
+    if choices:
+        _delete_rows(connection, choices)
+    for choice in content.choices:
+        if choice.table.kind == "materialized view":
+            connection.execute(
+                f"REFRESH MATERIALIZED VIEW {choice.table.qualified} WITH NO DATA".encode(), ()
+            )
+
+
+def _delete_rows(connection: "psycopg.Connection[Any]", choices: list[Choice]) -> None:
     parts = [
         f"d{n} AS (DELETE FROM {c.table.sql} AS t0 WHERE {c.query.clause} RETURNING 1)"
         for n, c in enumerate(choices)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from deleatur.api import Cursor, Keystream, Secrets, Target, Transient, reclaim
 from deleatur_plugins.postgresql.clustering import cluster_tables, lock_tables
 from deleatur_plugins.postgresql.connecting import Connector, translated
+from deleatur_plugins.postgresql.content import selected_tables
 from deleatur_plugins.postgresql.cycling import cycle_log
 from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.pending import note_blocks, nothing_pending, read_pending
@@ -27,6 +28,12 @@ _STAGES = ("", "deleted", "rewritten", "statistics", "cycled", "reclaimed")
 _PATIENCE = 10.0  # seconds that the rewrite waits for transactions that still see the deleted rows
 _TEXTS = ("pg_stat_tmp/pgss_query_texts.stat", "pg_stat/pg_stat_statements.stat")
 _STATISTICS = ("pg_statistic", "pg_statistic_ext_data")
+_FORGET_SAMPLES = (
+    "WITH t AS (SELECT unnest(%s::oid[]) AS oid) DELETE FROM pg_statistic WHERE starelid IN "
+    "(SELECT t.oid FROM t UNION SELECT i.indexrelid FROM pg_index i JOIN t ON i.indrelid = t.oid)",
+    "DELETE FROM pg_statistic_ext_data WHERE stxoid IN "
+    "(SELECT s.oid FROM pg_statistic_ext s WHERE s.stxrelid = ANY (%s::oid[]))",
+)
 _STILL_SEEN = """
     SELECT pid FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND NOT pid = ANY (%s)
     AND (datid IS NULL OR datid = (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -84,14 +91,12 @@ class Rewriting:
             pending.write(self._server.data)
 
     def _tables(self, connection: "psycopg.Connection[Any]") -> list[Table]:
-        schema = read_schema(connection)
-        found = {t.name: t for t in (schema.selectable(s.table) for s in self._target.select)}
-        return [found[name] for name in sorted(found)]
+        return selected_tables(read_schema(connection), self._target)
 
     def _rewrite(self) -> int:
         """Rewrite every table, all in one transaction that lets nobody in; return how long that took."""
         with self._connector.connected() as connection, translated("rewriting the tables"):
-            tables = self._tables(connection)
+            tables = [table for table in self._tables(connection) if table.kind == "table"]
             if not (self._swaps and is_swapping(self._server)):
                 self._wait_until_unseen(connection)
             wait = Wait(self._secrets)
@@ -129,8 +134,7 @@ class Rewriting:
     def _clear_statistics(self) -> None:
         """Take new samples, and let the server forget the old ones and the texts of statements."""
         with self._connector.connected() as connection, translated("clearing statistics"):
-            for table in self._tables(connection):
-                connection.execute(f"ANALYZE {table.qualified}".encode(), ())
+            self._sample_anew(connection)
             found = connection.execute(
                 "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
                 "WHERE e.extname = 'pg_stat_statements'"
@@ -150,6 +154,20 @@ class Rewriting:
             for name in _STATISTICS:
                 connection.execute(f"VACUUM FULL pg_catalog.{name}".encode(), ())
             connection.execute("CHECKPOINT")
+
+    def _sample_anew(self, connection: "psycopg.Connection[Any]") -> None:
+        """Forget the samples of the tables and of those above them, then take new ones.
+
+        They are forgotten first: of a table without rows the server takes none, and keeps the old ones.
+        """
+        schema = read_schema(connection)
+        chosen = selected_tables(schema, self._target)
+        every = [*chosen, *schema.above(chosen)]
+        for forget in _FORGET_SAMPLES:
+            connection.execute(forget.encode(), ([table.oid for table in every],))
+        for table in every:
+            if table.filled:
+                connection.execute(f"ANALYZE {table.qualified}".encode(), ())
 
     def _reclaim(self) -> None:
         """Overwrite every block that was given back."""

@@ -6,7 +6,8 @@ kinds of table that rows cannot be taken from as such are refused by name, never
 
 # ruff: noqa: S608 - no name of a database stands in these texts but quoted
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from deleatur.api import ForeignKey, Refused
@@ -14,6 +15,7 @@ from deleatur.api import ForeignKey, Refused
 if TYPE_CHECKING:
     import psycopg
 
+PLACE = ("ctid",)  # what tells rows apart where all of them go and there is no primary key
 _KINDS: dict[str, str] = {
     "r": "table",
     "p": "partitioned table",
@@ -54,7 +56,7 @@ _EFFECT: dict[str, Literal["no-action", "restrict", "cascade", "set-null", "set-
 _OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _RELATIONS = f"""
     SELECT c.oid, n.nspname, c.relname, c.relkind::text, c.relrowsecurity AND row_security_active(c.oid),
-           c.relhassubclass OR c.relispartition,
+           c.relispopulated, ARRAY(SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = c.oid),
            ARRAY(SELECT a.attname::text FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
                  JOIN pg_attribute a ON a.attnum = k.attnum
                  WHERE i.indrelid = c.oid AND i.indisprimary AND a.attrelid = c.oid ORDER BY k.place),
@@ -132,7 +134,8 @@ class Table:
     relation: str
     kind: str
     hides_rows: bool  # row level security hides rows from this user
-    divided: bool  # it has, or is, a partition or an heir
+    filled: bool  # false for a materialized view that was never, or is no longer, filled
+    parents: tuple[int, ...]  # whose partition or heir it is
     columns: dict[str, Column]
     key: tuple[str, ...]  # of its primary key
     key_index: str  # the primary key's index
@@ -152,6 +155,10 @@ class Table:
     def qualified(self) -> str:
         """Its name for an SQL text that takes no ONLY."""
         return f"{quoted(self.schema)}.{quoted(self.relation)}"
+
+    def key_type(self, column: str) -> str:
+        """Return the type of a column of the key, for a cast."""
+        return "tid" if self.key == PLACE else self.columns[column].type
 
     @property
     def order(self) -> str:
@@ -179,22 +186,47 @@ class Schema:
             )
         return found
 
-    def selectable(self, name: str) -> Table:
-        """Return a table that rows can be selected from, to be erased.
+    def selected(self, name: str, *, all_rows: bool) -> tuple[Table, ...]:
+        """Return the tables that a selection from `name` takes rows from.
+
+        A table stands for itself with its partitions and heirs, `schema.*` for all tables and filled
+        materialized views of a schema, `*` for those of the database.
 
         Raises:
-            Refused: there is none, or it is of another kind, or has no primary key.
+            Refused: there is none, or rows of one cannot be told apart, or stand elsewhere.
         """
-        table = self.table(name)
-        if table.kind != "table":
-            raise Refused(f"{name!r} is a {table.kind}; select from the tables under it")
-        if table.divided:
-            raise Refused(
-                f"{name!r} has or is a partition or an heir; such tables cannot be selected from yet"
-            )
-        if not table.key:
-            raise Refused(f"{name!r} has no primary key, so its rows cannot be told apart; give it one")
-        return table
+        if name in self.tables or not (name == "*" or name.endswith(".*")):
+            found = [t for t in self.family(name) if t.kind != "partitioned table"]
+        elif all_rows:
+            inside = [t for t in self.tables.values() if name in ("*", f"{t.schema}.*")]
+            found = [t for t in inside if t.kind in ("table", "materialized view")]
+        else:
+            raise Refused(f"{name[:80]!r} takes all rows; name the tables one by one to give conditions")
+        if not found:
+            raise Refused(f"{name[:80]!r} has no tables of its own to select from")
+        return tuple(_selectable(table, all_rows=all_rows) for table in found)
+
+    def family(self, name: str) -> tuple[Table, ...]:
+        """Return the table called `name` with its partitions and heirs."""
+        named = self.table(name)
+        return (named, *self._heirs(named))
+
+    def above(self, tables: Iterable[Table]) -> tuple[Table, ...]:
+        """Return the tables whose partitions or heirs these are, each once."""
+        found: dict[int, Table] = {}
+        waiting = list(tables)
+        by_oid = {table.oid: table for table in self.tables.values()}
+        while waiting:
+            for oid in waiting.pop().parents:
+                if oid in by_oid and oid not in found:
+                    found[oid] = by_oid[oid]
+                    waiting.append(by_oid[oid])
+        return tuple(found.values())
+
+    def _heirs(self, table: Table) -> Iterator[Table]:
+        for heir in self.tables.values():
+            if table.oid in (above.oid for above in self.above([heir])):
+                yield heir
 
     def column(self, table: Table, name: str) -> Column:
         """Return a column of `table`.
@@ -208,20 +240,33 @@ class Schema:
             raise Refused(f"table {table.name!r} has no column {name[:80]!r}") from None
 
 
+def _selectable(table: Table, *, all_rows: bool) -> Table:
+    if table.kind == "foreign table":
+        raise Refused(f"{table.name!r} is a foreign table; its rows stand in another store")
+    if table.kind == "materialized view" and not all_rows:
+        raise Refused(f"{table.name!r} is a materialized view; it goes as a whole, without conditions")
+    if table.key:
+        return table
+    if not all_rows:
+        raise Refused(f"{table.name!r} has no primary key, so its rows cannot be told apart; give it one")
+    return replace(table, key=PLACE)
+
+
 def read_schema(connection: "psycopg.Connection[Any]") -> Schema:
     """Read the catalogs."""
     columns: dict[int, dict[str, Column]] = {}
     for oid, name, declared, plain, base in connection.execute(_COLUMNS):
         columns.setdefault(oid, {})[name] = Column(name=name, declared=declared, type=plain, base=base)
     tables = {}
-    for oid, schema, name, kind, hides, divided, key, index in connection.execute(_RELATIONS):
+    for oid, schema, name, kind, hides, filled, parents, key, index in connection.execute(_RELATIONS):
         table = Table(
             oid=oid,
             schema=schema,
             relation=name,
             kind=_KINDS[kind],
             hides_rows=hides,
-            divided=divided,
+            filled=filled,
+            parents=tuple(parents),
             columns=columns.get(oid, {}),
             key=tuple(key),
             key_index=index or "",

@@ -87,7 +87,9 @@ class Selector:
         clauses = [f"{source} IS NOT NULL"]
         clauses += [self._clause(inner, c, depth + 1, bound) for c in within.where]
         word = "IN" if condition.operator == "within" else "NOT IN"
-        return f"{name} {word} (SELECT {source} FROM {inner.sql} AS {alias} WHERE {' AND '.join(clauses)})"
+        return (
+            f"{name} {word} (SELECT {source} FROM {inner.qualified} AS {alias} WHERE {' AND '.join(clauses)})"
+        )
 
     def _values(self, table: Table, column: Column, condition: Condition) -> list[str]:
         if condition.values_from is not None:
