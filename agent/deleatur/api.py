@@ -4,6 +4,7 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 """
 
 from deleatur.backend import Backend, Secrets
+from deleatur.documents.destruction import Exhibit, Item, Missing, Treatment
 from deleatur.documents.detection import Detector, Span, TypeInfo
 from deleatur.documents.job import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.journal import Entry
@@ -51,6 +52,7 @@ from deleatur.sanitize.overwrite import (
 )
 from deleatur.sanitize.reclaim import blocks_of, merged, reclaim
 from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
+from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
     "Backend",
@@ -58,9 +60,12 @@ __all__ = [
     "Condition",
     "Contents",
     "Cursor",
+    "CustodyList",
     "Denial",
+    "DestructionService",
     "Detector",
     "Entry",
+    "Exhibit",
     "Extent",
     "Failed",
     "FileSystem",
@@ -74,14 +79,17 @@ __all__ = [
     "Holding",
     "Identity",
     "Inspection",
+    "Item",
     "Keystream",
     "LinkShredder",
     "Locator",
+    "Missing",
     "NotRead",
     "Offer",
     "Pattern",
     "Plan",
     "Refused",
+    "Report",
     "Secrets",
     "Selection",
     "Span",
@@ -90,6 +98,7 @@ __all__ = [
     "Surface",
     "Target",
     "Transient",
+    "Treatment",
     "TypeInfo",
     "Unit",
     "Unsupported",

@@ -17,6 +17,7 @@ from deleatur.documents.docket import decode_calendar
 from deleatur.documents.hold import decode_hold
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.documents.ledger import decode_ledger_entry
+from deleatur.documents.order import decode_order
 from deleatur.documents.policy_rules import decode_policy
 from deleatur.documents.processors import decode_processors
 from deleatur.documents.vendors import decode_vendors
@@ -49,6 +50,7 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "docket": lambda vector: read_docket(vector.document, DOCKET_KEYS),
     "policy": lambda vector: decode_policy(vector.document),
     "vendors": lambda vector: decode_vendors(vector.document),
+    "order": lambda vector: decode_order(vector.document),
     "destruction": lambda vector: decode_destruction(vector.document),
     "processors": lambda vector: decode_processors(vector.document),
     "attested": lambda vector: decode_attested(vector.document),
@@ -68,6 +70,7 @@ FOLDERS = (
     "docket",
     "policy",
     "vendors",
+    "order",
     "destruction",
     "processors",
     "attested",

@@ -17,7 +17,7 @@ from deleatur.documents.vendors import decode_vendors
 from deleatur.judge.attesting import FileFact, known_key
 from deleatur.judge.destruction import destruction_statement
 from deleatur.judge.processors import processors_statement
-from deleatur.testing.destroyed import AT, CAROL, DESTRUCTION, PROCESSORS, SHREDCO, VENDORS
+from deleatur.testing.destroyed import AT, CAROL, DESTRUCTION, ORDER, PROCESSORS, SHREDCO, VENDORS
 from deleatur.testing.vectors import vector_text
 
 _VENDORS, _DESTRUCTION, _PROCESSORS = (text.encode() for text in (VENDORS, DESTRUCTION, PROCESSORS))
@@ -99,6 +99,42 @@ def vendors() -> Made:
         "an address names a person",
         swap(good, b"Shred and Sons", b"jo@shred.example"),
     )
+
+
+def order() -> Made:
+    """Make the vectors of the order."""
+    good = ORDER.encode()
+    yield "order/good", vector_text({"decoder": "order", "expect": "ok"}, good)
+    one = good[: good.rindex(b"[[witness]]")]
+    for name, kind, place, comment, text in (
+        ("unknown-key", "unknown-key", "$", "an order has no end yet", b'ended = "x"\n' + good),
+        ("no-vendor", "missing-key", "$", "who destroys?", swap(good, b'by = "shredco"\n', b"")),
+        (
+            "boxes-as-text",
+            "wrong-type",
+            "$.item[2].boxes",
+            "nothing is converted",
+            swap(good, b"= 3", b'= "3"'),
+        ),
+        ("one-witness", "bad-value", "$.witness", "two sign beside the operator", one),
+        ("no-such-time", "bad-value", "$.handover[0].at", "no such day", swap(good, b"-20T07", b"-31T07")),
+        ("serial-twice", "repeated", "$.item[1].serial", "which one?", swap(good, b"S4X7NF0M", b"ZC1ABC01")),
+        (
+            "paper-without-amount",
+            "missing-key",
+            "$.item[2]",
+            "how much paper?",
+            swap(good, b"boxes = 3\ngrams = 41500\n", b""),
+        ),
+        (
+            "mail-address",
+            "personal",
+            "$.authority",
+            "an address names a person",
+            swap(good, b"plan of closing, part 7", b"jo@shop.example"),
+        ),
+    ):
+        yield bad(f"order/{name}", kind, place, comment, text)
 
 
 def destruction() -> Made:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from certificate_vectors import certificate
 from datamap_vectors import datamap, declared
-from destruction_vectors import attested, destruction, processors, vendors
+from destruction_vectors import attested, destruction, order, processors, vendors
 from docket_vectors import docket
 from hold_vectors import hold, register
 from job_vectors import job_bad, job_good
@@ -33,6 +33,7 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     datamap,
     declared,
     vendors,
+    order,
     destruction,
     processors,
     attested,

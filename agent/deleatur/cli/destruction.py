@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deleatur.cli.common import settings_option
 from deleatur.cli.keys import passphrase_option, signing_key
 from deleatur.cli.output import as_json_option, emit, say
 
 if TYPE_CHECKING:
+    from deleatur.engine.services import Services
     from deleatur.trust.record import Record, Statement
 
 _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
@@ -57,6 +59,52 @@ def sign(folder: Path, key: Path, passphrase_file: Path | None, as_json: bool) -
 
     signed = sign_record(folder, signing_key(key, passphrase_file), f"{now():%Y-%m-%dT%H:%M:%SZ}")
     _tell(signed, as_json=as_json)
+
+
+@command.command("order")
+@click.argument("folder", type=_FOLDER)
+@settings_option
+@as_json_option
+def order(folder: Path, settings: Path | None, as_json: bool) -> None:
+    """Send the custody list in FOLDER to the vendor's service.
+
+    FOLDER holds order.toml and vendors.toml. Who sends it again orders nothing again.
+    """
+    from deleatur.engine.jobs import now
+    from deleatur.engine.services import order_destruction
+
+    number = order_destruction(folder, _services(settings), now)
+    if as_json:
+        emit({"number": number})
+    else:
+        say(f"ordered: {number}")
+
+
+@command.command("collect")
+@click.argument("folder", type=_FOLDER)
+@click.argument("record", type=click.Path(path_type=Path))
+@settings_option
+@as_json_option
+def collect(folder: Path, record: Path, settings: Path | None, as_json: bool) -> None:
+    """Fetch what the vendor's service reports of the order in FOLDER into the new folder RECORD.
+
+    Exit code 6 while it is not done. What came is then checked as `destruction check` does; the vendor's
+    key and two witnesses sign it.
+    """
+    from deleatur.engine.jobs import now
+    from deleatur.engine.services import collect_destruction
+    from deleatur.trust.record import look_at_record
+
+    collect_destruction(folder, record, _services(settings))
+    _tell(look_at_record(record, f"{now():%Y-%m-%dT%H:%M:%SZ}"), as_json=as_json)
+
+
+def _services(settings: Path | None) -> "Services":
+    from deleatur.engine.services import service_class
+    from deleatur.engine.settings import load_settings
+
+    trusted = load_settings(settings).agent.plugins.trusted
+    return lambda scheme: service_class(scheme, trusted)
 
 
 def told(statement: "Statement") -> list[str]:

@@ -15,6 +15,7 @@ def command(settings: Path | None, as_json: bool) -> None:
     """List every installed claim on a scheme, without importing any."""
     from deleatur.documents.agent import Plugins
     from deleatur.engine.registry import claimants, pin_of, require_trusted
+    from deleatur.engine.services import GROUP
     from deleatur.engine.settings import load_settings
     from deleatur.errors import Refused
 
@@ -25,7 +26,7 @@ def command(settings: Path | None, as_json: bool) -> None:
             raise
         trusted = Plugins().trusted
     rows = []
-    for claim in claimants():
+    for claim in [*claimants(), *claimants(GROUP)]:
         pin = pin_of(claim)
         try:
             if claim.dist is not None:

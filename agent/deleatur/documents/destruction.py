@@ -4,7 +4,7 @@ What was handed over, through whose hands it went, what was done to each piece, 
 stood by. Whether that may be signed is judged elsewhere: `deleatur.judge.destruction`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -105,24 +105,17 @@ def decode_destruction(content: bytes) -> Destruction:
 
 def faults_of_destruction(record: Destruction) -> Iterator[Fault]:
     """Yield every fault of `record`."""
-    moments = [(record.started, "$.started"), (record.ended, "$.ended")]
-    moments += [(h.at, f"$.handover[{n}].at") for n, h in enumerate(record.handover)]
-    wrong = [where for moment, where in moments if not _is_moment(moment)]
-    yield from (Fault("bad-value", where, "no such time") for where in wrong)
+    for moment, where in ((record.started, "$.started"), (record.ended, "$.ended")):
+        if not _is_moment(moment):
+            yield Fault("bad-value", where, "no such time")
+    yield from faults_of_custody(record.authority, record.item, record.handover, record.witness)
     if record.ended < record.started:
         yield Fault("contradiction", "$.ended", "ended before it started")
-    yield from twice((i.serial for i in record.item), "$.item", "serial")
     yield from twice((m.serial for m in record.missing), "$.missing", "serial")
     yield from twice((e.file for e in record.evidence), "$.evidence", "file")
-    yield from twice((w.name for w in record.witness), "$.witness", "name")
-    yield from personal_text(record.authority, "$.authority")
     yield from personal_text(record.place, "$.place")
     for n, missing in enumerate(record.missing):
         yield from personal_text(missing.reason, f"$.missing[{n}].reason")
-    for n, item in enumerate(record.item):
-        yield from personal_text(item.what, f"$.item[{n}].what")
-        if item.carrier == "paper" and not item.boxes and not item.grams:
-            yield Fault("missing-key", f"$.item[{n}]", "paper needs `boxes` or `grams`")
     for n, treatment in enumerate(record.treatment):
         where = f"$.treatment[{n}]"
         yield from twice(treatment.serials, f"{where}.serials")
@@ -132,6 +125,22 @@ def faults_of_destruction(record: Destruction) -> Iterator[Fault]:
             yield Fault("missing-key", where, "what leaves pieces needs a `level` of ISO/IEC 21964")
         if treatment.technique not in LEVELLED and (treatment.level or treatment.particle):
             yield Fault("contradiction", where, "only what leaves pieces has a `level` and a `particle`")
+
+
+def faults_of_custody(
+    authority: str, items: Sequence[Item], handovers: Sequence[Handover], witnesses: Sequence[PublicKey]
+) -> Iterator[Fault]:
+    """Yield every fault of what was handed over, of a record or of an order."""
+    for n, handover in enumerate(handovers):
+        if not _is_moment(handover.at):
+            yield Fault("bad-value", f"$.handover[{n}].at", "no such time")
+    yield from twice((i.serial for i in items), "$.item", "serial")
+    yield from twice((w.name for w in witnesses), "$.witness", "name")
+    yield from personal_text(authority, "$.authority")
+    for n, item in enumerate(items):
+        yield from personal_text(item.what, f"$.item[{n}].what")
+        if item.carrier == "paper" and not item.boxes and not item.grams:
+            yield Fault("missing-key", f"$.item[{n}]", "paper needs `boxes` or `grams`")
 
 
 def _is_moment(text: str) -> bool:

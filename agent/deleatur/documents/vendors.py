@@ -42,6 +42,9 @@ class Vendor(Frozen, frozen=True):
     id: Name
     name: Text
     spki: str
+    service: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9+.-]*:[!-~]+\Z", max_length=4096)] | None = (
+        None  # the URL that a plugin speaks to
+    )
     certificate: tuple[Qualification, ...] = ()
     operator: tuple[TrainedOperator, ...] = ()
 

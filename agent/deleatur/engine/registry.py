@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from importlib.metadata import Distribution, EntryPoint, PackagePath, entry_points
 from pathlib import Path
+from typing import ClassVar, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from deleatur.backend import Backend
@@ -17,7 +18,15 @@ from deleatur.documents.plan import PluginPin
 from deleatur.errors import Refused, Unsupported
 
 GROUP = "deleatur.backends"
-API = Backend.api
+
+
+class Contracted(Protocol):
+    """A class that follows a version of its contract."""
+
+    api: ClassVar[int]
+
+
+Kind = TypeVar("Kind", bound=Contracted)
 
 
 def scheme_of(url: str) -> str:
@@ -32,19 +41,24 @@ def scheme_of(url: str) -> str:
     return scheme
 
 
-def claimants() -> list[EntryPoint]:
+def claimants(group: str = GROUP) -> list[EntryPoint]:
     """Return every installed claim on a scheme, trusted or not, without importing any."""
-    return sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value))
+    return sorted(entry_points(group=group), key=lambda e: (e.name, e.value))
 
 
 def backend_class(scheme: str, trusted: Sequence[str]) -> tuple[type[Backend], PluginPin]:
-    """Load the backend for `scheme` and say exactly which code it is.
+    """Load the backend for `scheme` and say exactly which code it is; it may be refused as `loaded` says."""
+    return loaded(GROUP, scheme, trusted, Backend)  # type: ignore[type-abstract]
+
+
+def loaded(group: str, scheme: str, trusted: Sequence[str], kind: type[Kind]) -> tuple[type[Kind], PluginPin]:
+    """Load the one class that claims `scheme` in a group of entry points, and say exactly which code it is.
 
     Raises:
         Unsupported: no installed distribution claims the scheme, or it follows another contract.
         Refused: two claim it, its distribution is not trusted, or its files were altered.
     """
-    found = [e for e in claimants() if e.name == scheme]
+    found = [e for e in claimants(group) if e.name == scheme]
     if not found:
         raise Unsupported(f"no installed plugin handles {scheme}: targets; see `deleatur plugins`")
     if len(found) > 1:
@@ -53,12 +67,12 @@ def backend_class(scheme: str, trusted: Sequence[str]) -> tuple[type[Backend], P
     claim = found[0]
     require_trusted(_distribution(claim), trusted)
     pin = pin_of(claim)
-    loaded = claim.load()
-    if not (isinstance(loaded, type) and issubclass(loaded, Backend)):
-        raise Unsupported(f"{claim.value} is not a deleatur.api.Backend")
-    if loaded.api != API:
-        raise Unsupported(f"{claim.value} follows contract {loaded.api}, this agent speaks {API}")
-    return loaded, pin
+    found_class = claim.load()
+    if not (isinstance(found_class, type) and issubclass(found_class, kind)):
+        raise Unsupported(f"{claim.value} is not a deleatur.api.{kind.__name__}")
+    if found_class.api != kind.api:
+        raise Unsupported(f"{claim.value} follows contract {found_class.api}, this agent speaks {kind.api}")
+    return found_class, pin
 
 
 def require_trusted(distribution: Distribution, trusted: Sequence[str]) -> None:

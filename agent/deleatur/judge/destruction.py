@@ -5,7 +5,7 @@ was destroyed or stands as an exception; a technique that does not work on a car
 all reasons are told at once. We measured nothing: the assurance is A1 and never more.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -21,7 +21,8 @@ from deleatur.documents.attested import (
 from deleatur.documents.carriers import LETTERS, TECHNIQUES, Carrier, largest_area
 from deleatur.documents.certificate import STATEMENT_TYPE, Digest, Sentence
 from deleatur.documents.codec import encode_json
-from deleatur.documents.destruction import Destruction, Treatment
+from deleatur.documents.destruction import Destruction, Handover, Item, Treatment
+from deleatur.documents.order import Order
 from deleatur.documents.plan import PublicKey
 from deleatur.documents.vendors import OURSELVES, Qualification, Vendor, Vendors
 from deleatur.errors import Refused
@@ -109,6 +110,22 @@ def destruction_statement(
     )
 
 
+def require_orderable(order: Order, vendors: Vendors, day: str) -> None:
+    """Ask that the register bears a vendor on `day` (YYYY-MM-DD), and that the pieces came to them.
+
+    Raises:
+        Refused: they would be ordered to do what nobody may sign; all reasons in one line.
+    """
+    vendor = next((v for v in vendors.vendor if v.id == order.by), None)
+    if vendor is None:
+        raise Refused(f"the register has no vendor called {order.by}")
+    carriers = {item.carrier for item in order.item}
+    _, reasons = _qualified(vendor, vendors.requires, carriers, day, day)
+    reasons += _custody(order.item, order.handover, order.by, "")
+    if reasons:
+        raise Refused(f"not an order that may be sent: {'; '.join(reasons)}")
+
+
 def _sentences(record: Destruction, entry: Entry) -> tuple[Sentence, ...]:
     told = [attested_sentence("destruction-attested", witnesses=len(record.witness))]
     if record.missing:
@@ -121,7 +138,7 @@ def _sentences(record: Destruction, entry: Entry) -> tuple[Sentence, ...]:
 def _objections(
     record: Destruction, files: Mapping[str, FileFact], keys: Sequence[PublicKey]
 ) -> Iterator[str]:
-    yield from _custody(record)
+    yield from _custody(record.item, record.handover, record.by, record.started)
     yield from _accounted(record)
     for treatment in record.treatment:
         yield from _effect(record, treatment)
@@ -144,7 +161,9 @@ def _performing(record: Destruction, vendors: Vendors) -> tuple[_Performing | No
     operator = next((o for o in vendor.operator if o.name == record.operator), None)
     if operator is None:
         return None, [f"the register has no operator {record.operator} of {record.by}"]
-    bearing, reasons = _qualified(record, vendor, vendors.requires)
+    carriers = {item.carrier for item in record.item}
+    first, last = record.started[:10], record.ended[:10]
+    bearing, reasons = _qualified(vendor, vendors.requires, carriers, first, last)
     key = PublicKey(name=vendor.id, spki=vendor.spki)
     found = _Performing(vendor.name, key, operator.trained_until, bearing)
     return found, [*reasons, *_training(record, operator.trained_until)]
@@ -156,11 +175,9 @@ def _training(record: Destruction, until: str) -> Iterator[str]:
 
 
 def _qualified(
-    record: Destruction, vendor: Vendor, requires: Sequence[str]
+    vendor: Vendor, requires: Sequence[str], carriers: Set[Carrier], first: str, last: str
 ) -> tuple[tuple[Qualification, ...], list[str]]:
     """Return the certificates that bear the job on its days, and why a required standard is not borne."""
-    first, last = record.started[:10], record.ended[:10]
-    carriers = {item.carrier for item in record.item}
     bearing, reasons = [], []
     for standard in dict.fromkeys(requires):
         held = [c for c in vendor.certificate if c.standard == standard]
@@ -179,23 +196,23 @@ def _qualified(
     return tuple(bearing), reasons
 
 
-def _custody(record: Destruction) -> Iterator[str]:
-    """Follow every piece from hand to hand to the one who destroyed it."""
-    pieces = {item.serial for item in record.item}
-    for n, handover in enumerate(record.handover, 1):
+def _custody(items: Sequence[Item], handovers: Sequence[Handover], by: str, started: str) -> Iterator[str]:
+    """Follow every piece from hand to hand to the one who destroys it; `started` is "" before that."""
+    pieces = {item.serial for item in items}
+    for n, handover in enumerate(handovers, 1):
         if strange := set(handover.serials) - pieces:
             yield f"handover {n} names {_few(strange)}, which no item is"
-    if any(later.at < earlier.at for earlier, later in pairwise(record.handover)):
+    if any(later.at < earlier.at for earlier, later in pairwise(handovers)):
         yield "the handovers are not in the order of their times"
-    named = [(h, frozenset(h.serials) or pieces) for h in record.handover]
+    named = [(h, frozenset(h.serials) or pieces) for h in handovers]
     open_ends: dict[str, set[str]] = {}
     for serial in sorted(pieces):
         way = [handover for handover, serials in named if serial in serials]
         if any(later.giver != earlier.taker for earlier, later in pairwise(way)):
             open_ends.setdefault("the chain of custody is broken at", set()).add(serial)
-        elif not way or way[-1].taker != record.by:
-            open_ends.setdefault(f"never handed to {record.by}:", set()).add(serial)
-        elif way[-1].at > record.started:
+        elif not way or way[-1].taker != by:
+            open_ends.setdefault(f"never handed to {by}:", set()).add(serial)
+        elif started and way[-1].at > started:
             open_ends.setdefault("handed over only after the destruction had started:", set()).add(serial)
     yield from (f"{what} {_few(serials)}" for what, serials in open_ends.items())
 

@@ -116,6 +116,16 @@ name = "bob"
 spki = "{BOB.public.spki}"
 """
 
+
+def _ordered(record: str) -> str:
+    """Return the order that a record began as."""
+    head, _, rest = record.partition("started = ")
+    items, _, rest = rest[rest.index("[[item]]") :].partition("[[treatment]]")
+    head = head.replace("deleatur/destruction/v1", "deleatur/order/v1") + 'by = "shredco"\n\n'
+    return head + items + rest[rest.index("[[witness]]") :]
+
+
+ORDER = _ordered(DESTRUCTION)
 PROCESSORS = f"""\
 schema = "deleatur/processors/v1"
 id = "processors-2026"

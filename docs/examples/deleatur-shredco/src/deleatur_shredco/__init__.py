@@ -1,0 +1,1 @@
+"""Shred and Sons for deleatur."""
