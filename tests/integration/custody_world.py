@@ -9,6 +9,7 @@ import pytest
 from deleatur.archive.age import new_identity
 from deleatur.archive.shares import new_shares
 from deleatur.documents.journal import Archived
+from deleatur.documents.plan import RoleKeys
 from deleatur.engine import handing, keeping
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.handing import copy_archives, import_receipt, kept, make_receipt
@@ -26,7 +27,7 @@ name = "close-shop"
 reason = "retention-expired"
 authority = "a test"
 requested_by = "tester"
-
+{roles}
 [custody]
 retain_until = "2036-12-31"
 laws = ["{law}"]
@@ -60,6 +61,19 @@ issued_on = {{ rule = "keep" }}
 vat_percent = {{ rule = "keep" }}
 net_cents = {{ rule = "keep" }}
 vat_cents = {{ rule = "keep" }}
+"""
+
+
+TRANSFER = """\
+schema = "deleatur/transfer/v1"
+id = "transfer-7"
+law = "{law}"
+to = "{to}"
+receiver = "archive house in the salt mine"
+purpose = "the third copy of the archives"
+ground = "standard contract, filed as number 2026-11"
+decided = "2026-11-01"
+until = "2027-10-31"
 """
 
 
@@ -111,19 +125,28 @@ class CustodyWorld:
         self.bench = Workbench(folder)
         self.records, self.board = signing_key("records", 11), signing_key("board", 12)
         text = job.format(
+            roles='[policy]\nroles = ["legal", "it", "business"]\n' if transfer else "",
             law=law,
             recipient=RECIPIENT,
             board=BOARD.recipient,
             copies="".join(self._copy(name, mine if name == "mine" else law) for name in COPIES),
-            transfer=f'[[custody.transfer]]\nlaw = "{law}"\nto = "{mine}"\nrecord = "t.txt"\n'
+            transfer=f'[[custody.transfer]]\nlaw = "{law}"\nto = "{mine}"\nrecord = "t.toml"\n'
             if transfer
             else "",
             database=self.database,
         )
         self.job: JobDirectory = self.bench.job(text)
-        (self.job.path / "t.txt").write_text("decision 7\n")
+        (self.job.path / "t.toml").write_text(TRANSFER.format(law=law, to=mine))
+        if transfer:
+            self.ask_three()
         for key in (self.records, self.board):
             (self.job.path / f"{key.public.name}.pub").write_bytes(public_pem(key.public))
+
+    def ask_three(self) -> None:
+        """Let alice approve as legal, bob for it and carol for the business."""
+        self.bench.approvers = (*self.bench.approvers, signing_key("carol", 4))
+        named = zip(("legal", "it", "business"), self.bench.approvers, strict=True)
+        self.bench.roles = tuple(RoleKeys(role=role, keys=(key.public.spki,)) for role, key in named)
 
     def _copy(self, name: str, law: str) -> str:
         medium = {"vault": "disk", "stick": "flash", "mine": "tape"}[name]

@@ -277,7 +277,8 @@ def test_an_archive_of_cn_may_not_lie_in_the_eu(tmp_path: Path, monkeypatch: pyt
     approved = CustodyWorld(tmp_path / "yes", monkeypatch, law="CN", mine="DE", transfer=True).planned()
     gate = read_plan(approved.job).plan.gates[0]
     assert isinstance(gate, CustodyGate)
-    assert gate.transfers[0].digest == hashlib.sha256(b"decision 7\n").hexdigest()
+    record = (approved.job.path / "t.toml").read_bytes()
+    assert gate.transfers[0].digest == hashlib.sha256(record).hexdigest()
 
 
 def test_the_agent_is_not_its_own_custodian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_three_folders_on_one_disk_never_pass_and_receipts_are_taken_in(office: 
     Path("job/job.toml").write_text(
         JOB.format(
             law="DE", recipient=office.recipient, board=board["recipient"], copies=copies, transfer="",
-            database=office.folder / "crm.sqlite",
+            roles="", database=office.folder / "crm.sqlite",
         )
         .replace('"records.pub"', '"../keys/records.pub"')
         .replace('"board.pub"', '"../keys/board.pub"')

@@ -14,12 +14,14 @@ from deleatur.documents.declared import decode_declaration
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.destruction import decode_destruction
 from deleatur.documents.docket import decode_calendar
+from deleatur.documents.event import decode_event
 from deleatur.documents.hold import decode_hold
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.documents.ledger import decode_ledger_entry
 from deleatur.documents.order import decode_order
 from deleatur.documents.policy_rules import decode_policy
 from deleatur.documents.processors import decode_processors
+from deleatur.documents.transfer import decode_transfer
 from deleatur.documents.vendors import decode_vendors
 from deleatur.errors import Malformed
 from deleatur.testing.finished import known_key
@@ -53,6 +55,8 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "order": lambda vector: decode_order(vector.document),
     "destruction": lambda vector: decode_destruction(vector.document),
     "processors": lambda vector: decode_processors(vector.document),
+    "event": lambda vector: decode_event(vector.document),
+    "transfer": lambda vector: decode_transfer(vector.document),
     "attested": lambda vector: decode_attested(vector.document),
     "bundle": lambda vector: decode_bundle(vector.document),
     "statement": lambda vector: read_statement(vector.document),
@@ -74,6 +78,8 @@ FOLDERS = (
     "destruction",
     "processors",
     "attested",
+    "transfer",
+    "event",
 )
 ALL = [
     pytest.param(vector, id=f"{folder}/{vector.name}")

@@ -21,6 +21,7 @@ from making import Made
 from notice_vectors import job_notice
 from plan_vectors import plan
 from policy_vectors import policy_bad, policy_good
+from transfer_vectors import event, transfer
 
 MAKERS: tuple[Callable[[], Made], ...] = (
     job_good,
@@ -42,6 +43,8 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     docket,
     policy_good,
     policy_bad,
+    transfer,
+    event,
 )
 
 

@@ -69,7 +69,8 @@ id = "exports"
 url = "file:///srv/exports"
 """
 KEPT = (
-    JOB.replace(  # with the 3-2-1 copies, and who signs receipts
+    JOB.replace(b"approvals = 2\n", b'approvals = 2\nroles = ["legal", "it", "business"]\n')
+    .replace(  # with the 3-2-1 copies, and who signs receipts
         b'retain_until = "2036-12-31"\n',
         b"""retain_until = "2036-12-31"
 laws = ["DE"]
@@ -106,7 +107,7 @@ law = "AT"
 [[custody.transfer]]
 law = "DE"
 to = "AT"
-record = "transfer-2026-3.pdf"
+record = "transfer-2026-3.toml"
 
 [[target]]
 """,
@@ -303,6 +304,8 @@ def _job_rules(where: str) -> Made:
     yield bad(
         "job/record-twice", "repeated", "$.records[1]", "one is enough", swap(FILES, b"[[target]]", twice)
     )
+    two = swap(KEPT, b', "business"]', b"]")
+    yield bad("job/transfer-by-two", "approvals", "$.policy.roles", "three approve what goes abroad", two)
     one = swap(JOB, b"approvals = 2", b"approvals = 1")
     twice = swap(JOB, b"approvals = 2", b'approvals = 2\nroles = ["legal", "legal"]')
     yield bad("job/role-twice", "repeated", "$.policy.roles[1].role", "one role, two approvals?", twice)

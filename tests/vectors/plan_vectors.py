@@ -124,7 +124,7 @@ KEEPING = CustodyGate(
     last_four=(),
     laws=("DE",),
     packs=("eu-gdpr 2026.1",),
-    transfers=(Allowed(law="CN", to="DE", digest="8" * 64),),
+    transfers=(Allowed(id="transfer-7", law="CN", to="DE", until="2027-10-31", digest="8" * 64),),
 )
 ATTESTED = RecordGate(
     digest="7a" * 32,

@@ -76,7 +76,7 @@ def beside(told: Facts, custody: Custody, pem: bytes, sign: Callable[[bytes], by
     text = readme(
         title=f"{told.job} / {package_of(told.target, told.part)}", file=told.file, bag=stem, custody=custody
     )
-    outside = readme_outside(text, stem=stem, verify=_verify(stem, pem))
+    outside = readme_outside(text, stem=stem, verify=signature_command(stem, pem))
     files = {f"{stem}.json": encode_json(told), f"{stem}.README.txt": outside.encode()}
     lines = {told.file: told.sha256, **{n: hashlib.sha256(c).hexdigest() for n, c in files.items()}}
     listed = "".join(f"{digest}  {name}\n" for name, digest in sorted(lines.items())).encode()
@@ -100,7 +100,7 @@ def facts_in(files: Mapping[str, bytes], file: str, verifies: Callable[[bytes, b
     return told if told.file == file and wanted <= {*listed.decode(errors="replace").splitlines()} else None
 
 
-def _verify(stem: str, pem: bytes) -> str:
+def signature_command(stem: str, pem: bytes) -> str:
     """Return the command of stock OpenSSL 3 that checks the signature, for the kind of the key."""
     der = base64.b64decode(b"".join(line for line in pem.splitlines() if not line.startswith(b"-----")))
     files = f"-in {stem}.sha256 -sigfile {stem}.sha256.sig"

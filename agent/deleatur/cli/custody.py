@@ -130,6 +130,28 @@ def take(job: Path, receipts: tuple[Path, ...], as_json: bool) -> None:
     emit({"received_by": names}) if as_json else say(f"received by: {', '.join(names)}")
 
 
+@command.command("sheet")
+@click.argument("archive", type=_file)
+@click.option("--out", required=True, type=_file, help="Where to write the page.")
+@as_json_option
+def print_sheet(archive: Path, out: Path, as_json: bool) -> None:
+    """Write the sheet of ARCHIVE to be printed: one page from which somebody outside opens it.
+
+    From what lies beside the archive, without any key; it is read to its end first.
+    """
+    from deleatur.engine.keeping import sheet_of
+
+    page = sheet_of(archive)
+    try:
+        with out.open("xb") as file:
+            file.write(page)
+    except FileExistsError:
+        raise Refused(f"{out} is there already; choose another name") from None
+    emit({"sheet": str(out)}) if as_json else say(
+        f"sheet: {out}; print it, and fill in what only people know"
+    )
+
+
 @command.command("hand-over")
 @click.argument("archive", type=_file)
 @click.option("--key", required=True, type=_file, help="The leaving custodian's private key.")

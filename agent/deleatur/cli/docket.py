@@ -41,7 +41,7 @@ def begin(key: Path, settings: Path | None, passphrase_file: Path | None) -> Non
     """Make the docket that the settings name, with no matter in it."""
     from deleatur.engine.jobs import now
 
-    docket = _docket(settings)
+    docket = docket_of(settings)
     docket.begin(signing_key(key, passphrase_file), now)
     say(f"begun: {docket.path}")
 
@@ -135,7 +135,7 @@ def list_(settings: Path | None, as_json: bool) -> None:
     """Verify the docket and list its matters; exit code 4 if one is overdue."""
     from deleatur.engine.jobs import now
 
-    found = _docket(settings).standings(now)
+    found = docket_of(settings).standings(now)
     if as_json:
         matters = [
             {
@@ -180,11 +180,16 @@ def list_(settings: Path | None, as_json: bool) -> None:
 def _add(act: "AnyAct", given: dict[str, Any]) -> None:
     from deleatur.engine.jobs import now
 
-    _docket(given["settings"]).add(act, signing_key(given["key"], given["passphrase_file"]), now)
+    docket_of(given["settings"]).add(act, signing_key(given["key"], given["passphrase_file"]), now)
     say("entered")
 
 
-def _docket(settings: Path | None) -> "DocketFile":
+def docket_of(settings: Path | None) -> "DocketFile":
+    """Return the docket that the settings name.
+
+    Raises:
+        Refused: they name none.
+    """
     from deleatur.engine.settings import load_settings
 
     docket = load_settings(settings).docket()

@@ -14,6 +14,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "map": "Say what is open in a data map, and draw it.",
     "export": "Give one person all records of them, and nobody else's.",
     "draft": "Draft the job that erases one person.",
+    "intake": "Draft the jobs of events that others put into a folder.",
     "hold": "Place, release and list legal holds.",
     "notice": "Tell people before their records go, and keep the evidence of it.",
     "cycle": "Draft what finished jobs left on hold and is free now, for approval.",

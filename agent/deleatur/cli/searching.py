@@ -70,7 +70,7 @@ def search(
 
     given = read_identifiers(read_limited(of, MOST) if of else _typed())
     known = read_decided(decided) if decided else {}
-    found = find_subject(Search(datamap, given, _links(links), apart, known), registry, _tell)
+    found = find_subject(Search(datamap, given, links_of(links), apart, known), registry, _tell)
     for aside, count in _counted(found.others):
         note(f"not theirs: {aside}: {count}")
     if found.undecided:
@@ -97,7 +97,12 @@ def _counted(asides: "Sequence[Aside]") -> list[tuple[str, int]]:
     return Counter(f"{a.place}/{a.table.name} ({a.reason})" for a in asides).most_common()
 
 
-def _links(given: Sequence[str]) -> dict[str, str]:
+def links_of(given: Sequence[str]) -> dict[str, str]:
+    """Return the columns that point, and where to.
+
+    Raises:
+        Refused: a link is not written as COLUMN=COLUMN.
+    """
     pairs = [link.partition("=")[::2] for link in given]
     if any(not here or not there for here, there in pairs):
         raise Refused("write a link as place/table.column=place/table.column")

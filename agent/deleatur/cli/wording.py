@@ -68,7 +68,10 @@ def gate_in_words(gate: AnyGate) -> str:
             places = ", ".join(f"{c.id} ({c.medium}, {c.site}, {c.law})" for c in gate.copies)
             who = ", ".join(key.name for key in gate.custodians)
             apart = ", ".join(key.name for key in gate.last_four)
-            moved = ", ".join(f"{t.law} to {t.to} by sha256:{t.digest[:16]}…" for t in gate.transfers)
+            moved = ", ".join(
+                f"{t.law} to {t.to} by {t.id} until {t.until}, sha256:{t.digest[:16]}…"
+                for t in gate.transfers
+            )
             return (
                 f"custody: nothing goes before each archive lies in {places} and was received by {who}"
                 f"{f', the last four digits by {apart}' if apart else ''}"

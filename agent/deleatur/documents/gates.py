@@ -157,9 +157,11 @@ class KeptCopy(Frozen, frozen=True):
 class Allowed(Frozen, frozen=True):
     """A decision that records of one law may lie under another."""
 
+    id: Name  # of its record
     law: Code
     to: Code
-    digest: Digest  # sha256 hex of the file of the decision
+    until: Day  # the last day on which it may be relied on
+    digest: Digest  # sha256 hex of the record
 
 
 class CustodyGate(Gate, frozen=True, tag="custody"):

@@ -150,7 +150,7 @@ class Transfer(Frozen, frozen=True):
 
     law: Code
     to: Code
-    record: Text  # the file of the decision
+    record: Text  # the file of its record: docs/spec/transfer.md
 
 
 class Custody(Frozen, frozen=True):

@@ -48,6 +48,7 @@ UNMEASURED = frozenset(
     {"drop", "keep-last-4", "null", "redact"}
 )  # rules that leave no value to tell rows apart by
 COPIES, MEDIA, SITES = 3, 2, 2  # the 3-2-1 rule
+TRANSFERRING = ("legal", "it", "business")  # who approves that records go abroad, each by a key of their own
 _LISTED = 50  # faults in one message: more help nobody
 _OPERANDS = {"in": ("values", "values_from"), "within": ("within",), "not-within": ("within",)}
 _DATE = re.compile(
@@ -101,6 +102,9 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     if job.custody is not None:
         yield from real_date(job.custody.retain_until, "$.custody.retain_until")
         yield from _custody(job.custody, "$.custody")
+        if job.custody.transfer and not {*TRANSFERRING} <= {*job.policy.roles}:
+            what = "a transfer abroad is approved as legal, it and business: ask for these roles"
+            yield Fault("approvals", "$.policy.roles", what)
     if job.policy.approvals == 1 and not all(_scheme(t.url) in SINGLE_APPROVAL_SCHEMES for t in job.target):
         what = "one approval is enough for files and single devices only, so ask for two"
         yield Fault("approvals", "$.policy.approvals", what)

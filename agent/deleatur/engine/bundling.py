@@ -83,6 +83,9 @@ def _add_job(sources: dict[str, Path], directory: JobDirectory) -> None:
                 _add(sources, directory.custody.name, directory.custody)
             case RecordGate() | WithoutNotice() | StaffGate():
                 continue  # records lie with the others under records/; the plan itself says the rest
+    for transfer in job.custody.transfer if job.custody is not None else ():
+        path = directory.path / transfer.record
+        _add(sources, f"transfers/{path.name}", path)
     for name in job.datamap.packs if job.datamap is not None else ():
         _add(sources, f"policy/{Path(name).name}", directory.path / name)
 

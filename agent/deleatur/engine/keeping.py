@@ -12,6 +12,7 @@ from pathlib import Path
 from deleatur.archive.beside import KEY_FILE, Facts, beside, facts, facts_in, stem_of
 from deleatur.archive.copies import read_back
 from deleatur.archive.media import disks_of
+from deleatur.archive.sheet import sheet
 from deleatur.documents.gates import CustodyGate, KeptCopy
 from deleatur.documents.job import Custody
 from deleatur.documents.journal import Archived
@@ -21,7 +22,7 @@ from deleatur.engine.reading import read_plain
 from deleatur.errors import Invalid, Refused
 from deleatur.judge.custody import SeenCopy
 from deleatur.trust.custody import CopyRead, challenge_of, copy_in, receipt_in, require_opened
-from deleatur.trust.keys import SigningKey, public_pem, verifies
+from deleatur.trust.keys import SigningKey, load_public, public_pem, verifies
 
 MAX_BESIDE = 1 << 20  # bytes of one file beside an archive, or of one envelope
 MAX_ENVELOPES = 10_000  # of one kind
@@ -53,6 +54,25 @@ def vouched(folder: Path, file: str, agent: PublicKey) -> Facts | None:
         except FileNotFoundError:
             return None
     return facts_in(files, file, lambda signature, message: verifies(agent, signature, message))
+
+
+def sheet_of(archive: Path) -> bytes:
+    """Return the page to be printed of an archive, from what lies beside it; the agent's key lies there too.
+
+    Raises:
+        Refused: the archive is not what its facts say, or they are not signed by the key beside them.
+    """
+    try:
+        pem = read_plain(archive.with_name(KEY_FILE), MAX_BESIDE)
+        told = vouched(archive.parent, archive.name, load_public(archive.with_name(KEY_FILE)))
+        found = read_back(archive)
+    except FileNotFoundError as error:
+        raise Refused(
+            f"{Path(error.filename).name} is not there; a sheet is made where a copy lies"
+        ) from None
+    if told is None or (found.sha256, found.size) != (told.sha256, told.size):
+        raise Refused(f"{archive.name} is not what the agent signed beside it; take another copy")
+    return sheet(told, pem).encode()
 
 
 def put(path: Path, content: bytes) -> None:

@@ -82,6 +82,16 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
                 sites=len({copy.site for copy in gate.copies}),
                 receipts=counts.get("receipts", 0),
             )
+            for moved in gate.transfers:
+                yield claim(
+                    "gate-custody-transfer",
+                    at=at,
+                    record=moved.id,
+                    law=moved.law,
+                    to=moved.to,
+                    until=moved.until,
+                    digest=moved.digest,
+                )
         case RecordGate():
             yield claim("gate-records", at=at, digest=passed.digest, records=len(gate.records))
         case StaffGate():

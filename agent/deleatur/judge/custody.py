@@ -47,7 +47,7 @@ def custody_gate(
         keys: of the custodians, by name.
         agent: the key of the agent, which may not sign for a custodian.
         packs: all policies that are asked.
-        transfers: the decisions that were read.
+        transfers: what the records that were read allow.
         needed: laws that the data map names for what is archived.
 
     Raises:
@@ -93,6 +93,13 @@ def _elsewhere(
         for demand in kept_elsewhere(law, place, packs):
             by = ", ".join(demand.packs)
             yield f"copy {copy}: {demand.value} ({by}); attach an approved [[custody.transfer]]"
+
+
+def ended(gate: CustodyGate, day: str) -> Iterator[str]:
+    """Name each transfer that may not be relied on any more on `day` (YYYY-MM-DD)."""
+    for transfer in gate.transfers:
+        if day > transfer.until:
+            yield f"the transfer {transfer.id} ended on {transfer.until}; decide it anew, and plan again"
 
 
 def copies_missing(

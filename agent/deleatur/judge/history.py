@@ -15,6 +15,7 @@ from deleatur.documents.job import parts_of, tables_of
 from deleatur.documents.place import ArchivePart, Step
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused, Residue
+from deleatur.judge.custody import ended
 from deleatur.judge.evidence import verdict
 from deleatur.judge.risk import holds
 from deleatur.judge.staff import digest_of, keys_of, operator_fault
@@ -116,7 +117,9 @@ class History:
             return
         if isinstance(gate, StaffGate):
             self.reasons += self._operator_faults(gate, event.digest, at[:10])
-        elif not isinstance(gate, HoldGate | CustodyGate) and event.digest != gate.digest:
+        elif isinstance(gate, CustodyGate):
+            self.reasons += ended(gate, at[:10])
+        elif not isinstance(gate, HoldGate) and event.digest != gate.digest:
             self.reasons.append(f"{event.gate}: another one than planned let the job through")
         if (before := self.passed.get(event.gate)) and _fewer(before[0], event):
             self.reasons.append(f"{event.gate}: rests on less than it did before")

@@ -103,6 +103,11 @@ CLAIMS = {
         " no two of them on one medium, each read back whole; every custodian had signed a receipt which "
         "shows that it was opened (receipts: {receipts})."
     ),
+    "gate-custody-transfer": (
+        "At {at} the record of a transfer {record} (digest {digest}) let records of {law} lie under {to} "
+        "until {until}; the plan that names it was approved as legal, it and business. Whether the law lets "
+        "them is not said here."
+    ),
     "gate-records": (
         "What others destroyed is attested, not verified: at {at} its records were there, signed by all "
         "their parties (records: {records}, digest of their list: {digest})."

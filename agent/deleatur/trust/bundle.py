@@ -246,6 +246,9 @@ def _require_rested(folder: UntrustedFolder, parts: _Parts, names: Sequence[str]
                     archived = {e.package: e for e in events if isinstance(e, Archived)}
                     issuers = certificate.certificate.issuers
                     agents = [PublicKey(name=key.name, spki=key.spki) for key in issuers]
+                    records = {folder.measure(n).sha256 for n in names if n.startswith("transfers/")}
+                    if gone := [t.id for t in gate.transfers if t.digest not in records]:
+                        raise Invalid(f"the record of the transfer {gone[0]} is not in the bundle")
                     _require_kept(gate, [*archived.values()], agents, envelopes)
 
 

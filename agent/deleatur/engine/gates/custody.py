@@ -10,21 +10,21 @@ from msgspec.structs import replace
 
 from deleatur.documents.codec import read_limited
 from deleatur.documents.gates import Allowed, CustodyGate
-from deleatur.documents.job import Custody, Job
+from deleatur.documents.job import Custody, Job, Transfer
 from deleatur.documents.journal import Archived, Passed
 from deleatur.documents.place import PublicKey
 from deleatur.documents.plan import Plan
+from deleatur.documents.transfer import MAX_TRANSFER, decode_transfer
 from deleatur.engine.gates.context import Context
 from deleatur.engine.keeping import received, seen_copies
 from deleatur.engine.mapping import read_map
 from deleatur.engine.packs import read_policy, shipped
+from deleatur.engine.reading import decoding
 from deleatur.errors import Refused
-from deleatur.judge.custody import SeenCopy, copies_missing, custody_gate, receipts_missing
+from deleatur.judge.custody import SeenCopy, copies_missing, custody_gate, ended, receipts_missing
 from deleatur.judge.jurisdictions import split
 from deleatur.judge.lint import jurisdiction_of
 from deleatur.trust.keys import load_public
-
-MAX_RECORD = 64 << 20  # bytes of the file of a decision
 
 
 def plan_custody(job: Job, custody: Custody, plan: Plan, context: Context) -> CustodyGate:
@@ -39,9 +39,7 @@ def plan_custody(job: Job, custody: Custody, plan: Plan, context: Context) -> Cu
         keys=[_key(context.folder, c.key or "", c.name) for c in custody.custodian],
         agent=context.agent,
         packs=(*shipped(), *(read_policy(context.folder / name) for name in custody.packs)),
-        transfers=[
-            Allowed(law=t.law, to=t.to, digest=_digest(context.folder / t.record)) for t in custody.transfer
-        ],
+        transfers=[_allowed(t, context.folder, f"{context.clock():%Y-%m-%d}") for t in custody.transfer],
         needed=_laws(job, plan, context),
     )
 
@@ -84,6 +82,8 @@ def pass_custody(gate: CustodyGate, context: Context) -> Passed:
     )
     if found.reasons:
         raise Refused(f"archived-unreceived: {'; '.join(found.reasons)}")
+    if reasons := [*ended(gate, f"{context.clock():%Y-%m-%d}")]:
+        raise Refused("; ".join(reasons))
     copies, counted = found.copies, found.receipts
     rests_on = sorted(hashlib.sha256(e).hexdigest() for e in (*(e for _, e in copies), *counted.values()))
     return Passed(
@@ -118,8 +118,27 @@ def _key(folder: Path, file: str, name: str) -> PublicKey:
     return replace(load_public(folder / file), name=name)
 
 
-def _digest(path: Path) -> str:
+def _allowed(transfer: Transfer, folder: Path, day: str) -> Allowed:
+    """Return what the record of a transfer allows on `day`."""
+    path = folder / transfer.record
     try:
-        return hashlib.sha256(read_limited(path, MAX_RECORD)).hexdigest()
+        content = read_limited(path, MAX_TRANSFER)
     except FileNotFoundError:
-        raise Refused(f"the decision {path} is missing; a transfer without one is not approved") from None
+        raise Refused(f"the record {path} is missing; a transfer without one is not approved") from None
+    with decoding(path.name):
+        record = decode_transfer(content)
+    if (record.law, record.to) != (transfer.law, transfer.to):
+        raise Refused(
+            f"{path.name} lets {record.law} lie under {record.to}, not {transfer.law} under {transfer.to}"
+        )
+    if not record.decided <= day <= record.until:
+        raise Refused(
+            f"the transfer {record.id} holds from {record.decided} to {record.until}; decide it anew"
+        )
+    return Allowed(
+        id=record.id,
+        law=record.law,
+        to=record.to,
+        until=record.until,
+        digest=hashlib.sha256(content).hexdigest(),
+    )
