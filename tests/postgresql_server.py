@@ -74,6 +74,10 @@ class RunningServer:
     def start(self) -> None:
         self.control("-l", str(self.sockets / "log"), "start")
 
+    def run_without_checksums(self) -> None:
+        """Start with `ignore_checksum_failure`, so that a test can damage a page."""
+        self.control("-l", str(self.sockets / "log"), "-o", "-c ignore_checksum_failure=on", "start")
+
 
 def as_user(*words: str) -> None:
     subprocess.run(["runuser", "-u", USER, "--", *words], check=True, cwd="/", stdout=subprocess.DEVNULL)

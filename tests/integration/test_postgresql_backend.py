@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import uuid
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,6 +19,7 @@ from msgspec.structs import replace
 
 from deleatur.api import (
     Condition,
+    Failed,
     HeldRows,
     Keystream,
     Refused,
@@ -37,6 +40,8 @@ from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.postgresql import PostgresqlBackend
+from deleatur_plugins.postgresql.integrity import check_tables
+from deleatur_plugins.postgresql.schema import Table
 
 from ..postgresql_server import RunningServer, running_server
 
@@ -765,6 +770,60 @@ def test_a_server_without_prepared_transactions_does_not_swap(
         assert "max_prepared_transactions is 0" in backend.inspect().denials[0].reason
         with pytest.raises(Unsupported):
             next(backend.erase(SWAP, None))
+
+
+# --- integrity
+
+
+def test_tables_are_checked_before_and_after_and_rows_compared_after_a_restart(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(opened(server, database)) as backend:
+        assert "no-integrity-check" in backend.inspect().offers[0].limits
+    server.run("CREATE SCHEMA checks", "CREATE EXTENSION amcheck SCHEMA checks", database=database)
+    checked = []
+
+    def seen(connection: "psycopg.Connection[Any]", tables: list[Table]) -> None:
+        checked.append([table.name for table in tables])
+        check_tables(connection, tables)
+
+    monkeypatch.setattr("deleatur_plugins.postgresql.rewriting.check_tables", seen)
+    with closing(opened(server, database)) as backend:
+        assert "no-integrity-check" not in backend.inspect().offers[0].limits
+        before = list(backend.bystanders())
+        list(backend.erase(REWRITE, None))
+    assert checked == [["person"], ["person"]]
+    server.control("-m", "fast", "restart", "-l", str(server.sockets / "log"))
+    with closing(opened(server, database)) as backend:
+        assert list(backend.bystanders()) == before
+
+
+@pytest.mark.parametrize("part", ["person", "person_pkey"])
+def test_what_is_damaged_already_is_refused_before_anything_changes(
+    server: RunningServer, database: str, part: str
+) -> None:
+    server.run("CREATE EXTENSION amcheck", "VACUUM FREEZE person", "CHECKPOINT", database=database)
+    ((path, rows),) = server.run(
+        f"SELECT pg_relation_filepath('{part}'), count(*) FROM person", database=database
+    )
+    server.control("-m", "fast", "stop")
+    with (server.data / str(path)).open("r+b") as file:
+        file.seek(0 if part == "person" else 8192)
+        page = bytearray(file.read(8192))
+        if part == "person":
+            page[24:28] = struct.pack("<I", 8191 | 1 << 15 | 40 << 17)  # a row that lies beyond its page
+        else:
+            page[24:28], page[28:32] = page[28:32], page[24:28]  # two keys in the wrong order
+        file.seek(0 if part == "person" else 8192)
+        file.write(page)
+    server.run_without_checksums()
+    try:
+        with closing(opened(server, database)) as backend, pytest.raises((Refused, Failed)) as told:
+            next(backend.erase(REWRITE, None))
+        assert ("amcheck finds" if part == "person" else "is damaged (XX002)") in str(told.value)
+        assert server.run("SELECT count(*) FROM person WHERE id > 2", database=database) == [(rows - 2,)]
+    finally:
+        server.control("-m", "fast", "restart", "-l", str(server.sockets / "log"))
 
 
 # --- kills

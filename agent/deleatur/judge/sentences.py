@@ -255,6 +255,12 @@ LIMITS = {
         "Only texts and blobs were searched in raw bytes: a number is stored in too few bytes to be told "
         "from others, so numbers were looked for as rows only.",
     ),
+    "no-integrity-check": Limit(
+        "boundary",
+        "not-probed",
+        "The database has no integrity check of its own installed: the rewritten tables and indexes were not "
+        "checked by it, only the rows that stay were compared.",
+    ),
     "copies-elsewhere": Limit(
         "boundary",
         "not-probed",

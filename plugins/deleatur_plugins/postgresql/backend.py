@@ -35,6 +35,7 @@ from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_
 from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
 from deleatur_plugins.postgresql.holdings import contents_of
+from deleatur_plugins.postgresql.integrity import NOT_CHECKED, has_checks
 from deleatur_plugins.postgresql.rewriting import Rewriting
 from deleatur_plugins.postgresql.schema import Table, read_schema
 from deleatur_plugins.postgresql.server import (
@@ -138,7 +139,9 @@ class PostgresqlBackend(Backend):
         ).fetchone()
         outage = planned_outage(int(size[0]) if size else 0)
         reached = server if isinstance(server, Server) and self._technique() != DELETE else None
-        return (Offer(technique=self._technique(), limits=limits_of(reached), outage=outage),)
+        unchecked = () if reached is None or has_checks(connection) else (NOT_CHECKED,)
+        limits = (*limits_of(reached), *unchecked)
+        return (Offer(technique=self._technique(), limits=limits, outage=outage),)
 
     def _identity(self, connection: "psycopg.Connection[Any]", tables: list[Table] | None) -> Identity:
         """Neither files nor rows are part of it: the rewrite changes both."""

@@ -15,6 +15,7 @@ from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import selected_tables
 from deleatur_plugins.postgresql.cycling import cycle_log
 from deleatur_plugins.postgresql.deleting import delete
+from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.pending import note_blocks, nothing_pending, read_pending
 from deleatur_plugins.postgresql.schema import Table, quoted, read_schema
 from deleatur_plugins.postgresql.server import SWAP, Server
@@ -64,11 +65,13 @@ class Rewriting:
         rows = int(count or 0)
         done = _STAGES.index(stage)
         if done < 1:
+            self._check()
             self._write_down()
             rows, waited = delete(self._connector, self._target, self._secrets)
             yield Cursor(position=f"deleted {rows}", done=rows, outage=waited)
         if done < 2:
             waited = self._rewrite()
+            self._check()
             yield Cursor(position=f"rewritten {rows}", done=rows, outage=waited)
         if done < 3:
             self._clear_statistics()
@@ -79,6 +82,11 @@ class Rewriting:
         if done < 5:
             self._reclaim()
             yield Cursor(f"reclaimed {rows}", rows)
+
+    def _check(self) -> None:
+        """Let the server find damage: what is damaged before would be taken for our doing after."""
+        with self._connector.connected() as connection, translated("checking the tables"):
+            check_tables(connection, [t for t in self._tables(connection) if t.filled])
 
     def _write_down(self) -> None:
         """Before anything changes: where everything lies that a vacuum may give back any moment."""
