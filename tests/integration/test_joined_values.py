@@ -10,6 +10,9 @@ from deleatur.documents.journal import Controlled
 from deleatur.engine.jobs import read_entries, read_plan
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
+from deleatur_plugins.sqlite.connecting import looking
+from deleatur_plugins.sqlite.joined import Joined
+from deleatur_plugins.sqlite.schema import read_schema
 
 JOB = """
 schema = "deleatur/job/v1"
@@ -56,3 +59,36 @@ def test_values_side_by_side_that_spell_an_erased_one(tmp_path: Path, encoding: 
     assert "values-shared" in {e.sentence.id for e in certificate.exceptions}
     raw = (tmp_path / "crm.sqlite").read_bytes()
     assert "71 Maple Avenue".encode(encoding.lower().replace("utf-16", "utf-16-")) not in raw
+
+
+KINDS = (None, 0, 1, -7, 1000, -70_000, 1 << 30, -(1 << 40), 1 << 60, 1.5, "text", "long" * 50, b"blob", b"")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "id INTEGER PRIMARY KEY, {columns}",
+        "{columns}, id TEXT UNIQUE",
+        "{columns}, id TEXT PRIMARY KEY",
+        "{columns}, id TEXT, PRIMARY KEY (id, c3)) WITHOUT ROWID; CREATE TABLE other (x",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
+def test_each_record_and_index_entry_stands_in_the_file_as_it_is_said_to(
+    tmp_path: Path, declared: str, encoding: str
+) -> None:
+    path = tmp_path / "kinds.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA encoding = '{encoding}'")
+        columns = ", ".join(f"c{n}" for n in range(len(KINDS)))
+        database.executescript(f"CREATE TABLE t ({declared.format(columns=columns)})")
+        database.execute("CREATE INDEX i ON t (c10, c2, c11)")
+        for number in (5, 6):
+            marks = ", ".join("?" * len(KINDS))
+            database.execute(f"INSERT INTO t (id, {columns}) VALUES (?, {marks})", (number, *KINDS))
+        database.commit()
+    with looking(path) as connection:
+        told = list(Joined(connection).rows(read_schema(connection).table("t"), ""))
+    raw = path.read_bytes()
+    assert len(told) >= 4
+    assert all(part in raw for part in told)

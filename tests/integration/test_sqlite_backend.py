@@ -265,6 +265,31 @@ def test_a_selection_that_would_find_more_afterwards_is_refused(folder: Path) ->
     )
 
 
+@pytest.mark.parametrize("whose", [7, "7", b"7"])
+@pytest.mark.parametrize("here", [7, "7", b"7", 7.0])
+def test_columns_without_a_type_meet_in_whatever_form_they_hold_a_value(
+    folder: Path, whose: object, here: object
+) -> None:
+    path = folder / "untyped.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript("CREATE TABLE person (id, goes); CREATE TABLE visit (of, what TEXT)")
+        database.executemany("INSERT INTO person VALUES (?, ?)", [(whose, 1), (8, 0), ("1e1", 1)])
+        database.executemany("INSERT INTO visit VALUES (?, ?)", [(here, "theirs"), (8, "x"), (10, "y")])
+        database.commit()
+    leaving = Within(table="person", column="id", where=(GOES,))
+    found = {
+        operator: inspect(
+            target(
+                path,
+                Selection(table="visit", where=(Condition(column="of", operator=operator, within=leaving),)),
+            )
+        ).size
+        for operator in ("within", "not-within")
+    }
+    same = here != 7.0 or whose == 7  # a number with a fraction is no name of anybody
+    assert found == {"within": 1, "not-within": 2} if same else {"within": 0, "not-within": 3}
+
+
 def test_kinds_of_tables_that_cannot_be_selected_are_refused_by_name(folder: Path) -> None:
     path = build(folder / "shop.db")
     with closing(sqlite3.connect(path)) as database:

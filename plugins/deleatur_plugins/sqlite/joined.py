@@ -1,8 +1,9 @@
 """Kept rows as they are stored: values side by side without anything between them.
 
 Where one kept value ends and the next begins, a searched value of an erased row can stand by chance:
-a birthday that ends in 22 before the address 6 Harbor Road reads like 226 Harbor Road. Who searches
-raw bytes must have seen that before the erase, or takes it for residue. Layout of records and index
+a birthday that ends in 22 before the address 6 Harbor Road reads like 226 Harbor Road, and so can the
+length of another value in front of the first. Who searches raw bytes must have seen that before the
+erase, or takes it for residue. Layout of records and index
 entries: https://www.sqlite.org/fileformat2.html §2.1, §2.4, §2.5.
 """
 
@@ -29,23 +30,45 @@ class Joined:
 
     def rows(self, table: Table, condition: str) -> Iterator[bytes]:
         """Yield the record of each row that meets `condition`, and its entry in each index."""
-        stored = [c for c in table.columns if c not in table.computed]
-        for columns in [stored, *self._indexes(table)]:
-            listed = ", ".join(f"t0.{quoted(c)}" for c in columns)
-            number = f", t0.{table.rowid}" if table.rowid else ""
+        number = self._number(table)
+        rest = [c for c in table.columns if c not in table.computed and c not in table.key]
+        record = [f"t0.{quoted(c)}" if c != number else "NULL" for c in (*table.key, *rest)]
+        for asked in (record, *self._indexes(table)):
             for row in self._connection.execute(
-                f"SELECT {listed}{number} FROM {table.sql} AS t0 {condition} ORDER BY {table.order}"
+                f"SELECT {', '.join(asked)} FROM {table.sql} AS t0 {condition} ORDER BY {table.order}"
             ):
-                yield b"".join(map(self._stored, row))
+                # before the first value stand the kinds of all values, §2.1
+                yield b"".join(self._kind(v) for v in row) + b"".join(map(self._stored, row))
+
+    def _number(self, table: Table) -> str:
+        """Return the column that stands for the row's number, which a record does not hold; "" if none."""
+        if not table.rowid:
+            return ""
+        keyed = self._connection.execute(
+            "SELECT name, type FROM pragma_table_xinfo(?) WHERE pk", (table.name,)
+        ).fetchall()
+        return _text(keyed[0][0]) if len(keyed) == 1 and _text(keyed[0][1]).upper() == "INTEGER" else ""
 
     def _indexes(self, table: Table) -> Iterator[list[str]]:
-        """Yield the columns of each index; one on an expression is no more than what stands in the rows."""
-        for (name,) in self._connection.execute("SELECT name FROM pragma_index_list(?)", (table.name,)):
+        """Yield what each index holds of a row; an expression is no more than what stands in the rows."""
+        for name, origin in self._connection.execute(
+            "SELECT name, origin FROM pragma_index_list(?)", (table.name,)
+        ).fetchall():
             told = self._connection.execute(
-                "SELECT name FROM pragma_index_xinfo(?) WHERE key AND cid >= 0", (_text(name),)
-            )
-            if columns := [_text(column) for (column,) in told]:
-                yield columns
+                "SELECT cid, name FROM pragma_index_xinfo(?) WHERE cid >= -1", (_text(name),)
+            ).fetchall()
+            if table.rowid or _text(origin) != "pk":  # else it is the table itself
+                yield [f"t0.{table.rowid if cid < 0 else quoted(_text(c))}" for cid, c in told]
+
+    def _kind(self, value: Any) -> bytes:
+        """Return the number that says of a value what it is and how long, as a varint."""
+        if value is None:
+            return b"\0"
+        if isinstance(value, bytes):  # a text too
+            return _varint(12 + 2 * len(self._stored(value)) + isinstance(value, Text))
+        if isinstance(value, float):
+            return b"\7"
+        return bytes([8 + value]) if value in (0, 1) else bytes([1 + _SIZES.index(len(self._stored(value)))])
 
     def _stored(self, value: Any) -> bytes:
         if value is None:
@@ -64,6 +87,14 @@ class Joined:
 
     def _wide(self, text: bytes) -> bytes:
         return text.decode("utf-8", "replace").encode(self._encoding.lower().replace("utf-16", "utf-16-"))
+
+
+def _varint(number: int) -> bytes:
+    """Return a number seven bits a byte, high ones first, §1.6."""
+    parts = [number & 0x7F]
+    while number := number >> 7:
+        parts.append(number & 0x7F | 0x80)
+    return bytes(reversed(parts))
 
 
 def _text(name: Any) -> str:

@@ -12,12 +12,20 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from deleatur.api import Condition, Refused, Secrets, inner_of, listed_values, refuse_ambiguous
+from deleatur.api import Condition, Refused, Secrets, Within, inner_of, listed_values, refuse_ambiguous
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 
 _EQUAL = {"=": "IN", "!=": "NOT IN"}
 _COMPARED = frozenset({"<", "<=", ">", ">="})
 _NUMBER = re.compile(r"-?[1-9][0-9]{0,18}|0")
+_OTHER_FORMS = (  # as `_forms` gives them for a value of the job
+    ("CAST(value AS TEXT)", "'integer', 'real', 'blob'"),
+    ("CAST(value AS BLOB)", "'text'"),
+    (
+        "CASE WHEN value = CAST(CAST(value AS INTEGER) AS TEXT) THEN CAST(value AS INTEGER) ELSE value END",
+        "'text'",
+    ),
+)
 Bound = str | int | float | bytes
 
 
@@ -66,15 +74,32 @@ class Selector:
         return self._within(column, table, condition, depth, bound)
 
     def _within(self, column: str, table: Table, condition: Condition, depth: int, bound: list[Bound]) -> str:
+        """Compare with the values of another column as SQLite does, and in every form of them."""
         within = inner_of(table.name, condition, depth)
+        word, joint = ("IN", "OR") if condition.operator == "within" else ("NOT IN", "AND")
+        forms = self._forms_of(within, depth)
+        values = self._inner(within, depth, bound)
+        return f"({column} {word} ({values}) {joint} {column} {word} (SELECT value FROM temp.{forms}))"
+
+    def _inner(self, within: Within, depth: int, bound: list[Bound]) -> str:
         inner = self._schema.table(within.table)
         alias = f"t{depth + 1}"
         source = f"{alias}.{self._schema.column(inner, within.column)}"
         # NULL is no value of the set; SQL's NOT IN would otherwise match nothing at all
         clauses = [f"{source} IS NOT NULL"]
         clauses += [self._clause(inner, c, depth + 1, bound) for c in within.where]
-        word = "IN" if condition.operator == "within" else "NOT IN"
-        return f"{column} {word} (SELECT {source} FROM {inner.sql} AS {alias} WHERE {' AND '.join(clauses)})"
+        return f"SELECT {source} FROM {inner.sql} AS {alias} WHERE {' AND '.join(clauses)}"
+
+    def _forms_of(self, within: Within, depth: int) -> str:
+        """Put every form of an inner column's values into a temporary table and return its quoted name."""
+        bound: list[Bound] = []
+        values = self._inner(within, depth, bound)
+        name = self._empty_list()
+        run = self._connection.execute
+        run(f"INSERT INTO temp.{name} {values}", bound)
+        for form, kinds in _OTHER_FORMS:
+            run(f"INSERT INTO temp.{name} SELECT {form} FROM temp.{name} WHERE typeof(value) IN ({kinds})")
+        return name
 
     def _list(self, table: Table, condition: Condition) -> str:
         """Put the values of an `in` into a temporary table (in memory) and return its quoted name."""
@@ -82,12 +107,16 @@ class Selector:
             values: Iterator[Bound] = listed_values(self._secrets, condition.values_from)
         else:
             values = (_bindable(table, condition, v) for v in condition.values or ())
+        name = self._empty_list()
+        forms = ((form,) for value in values for form in _forms(value))
+        self._connection.executemany(f"INSERT INTO temp.{name} VALUES (?)", forms)
+        return name
+
+    def _empty_list(self) -> str:
         name = quoted(f"deleatur_values_{self._lists}")
         self._lists += 1
         self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
         self._connection.execute(f"CREATE TEMP TABLE {name} (value)")
-        forms = ((form,) for value in values for form in _forms(value))
-        self._connection.executemany(f"INSERT INTO temp.{name} VALUES (?)", forms)
         return name
 
 
