@@ -1,8 +1,24 @@
 """Import pyarrow when a job really archives, so that everything else starts without it."""
 
+from functools import cache
 from typing import Any
 
 from deleatur.errors import Unsupported
+
+_KEPT = 31 << 20  # bytes: just below the most that glibc learns from, DEFAULT_MMAP_THRESHOLD_MAX of 64 bits
+
+
+@cache
+def keep_memory() -> None:
+    """Let the allocator keep the memory of one batch for the next, instead of asking for it anew.
+
+    glibc maps a block that is larger than a threshold, and gives it back at once; when such a block is
+    freed, the threshold rises to its size (mallopt(3), M_MMAP_THRESHOLD). No page of this one is touched.
+    Elsewhere it does nothing.
+    """
+    import numpy as np
+
+    np.empty(_KEPT, np.uint8)
 
 
 def arrow() -> Any:

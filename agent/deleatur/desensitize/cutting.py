@@ -5,14 +5,16 @@ the only value known. A row in which more of its values may stand goes by itself
 not certain that its sketch says all. tests/unit/test_redaction.py holds the roads against each other.
 """
 
-import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from deleatur.desensitize.arrow import arrow
+from deleatur.desensitize.cmac import buffers_of
 from deleatur.desensitize.detectors.known import COMPOUND
+from deleatur.desensitize.finding import LONGEST, SHORTEST, Found, Texts, Words, of_bytes, words_of
 from deleatur.desensitize.own import MARK, all_alone, marked, mentions, own_of
 
 if TYPE_CHECKING:
@@ -26,7 +28,11 @@ _CLASSES = (
     ("long", "^[\u4e00-\u9fff]{3,4}$"),
     ("latin", "[A-Za-z]"),
 )
-_NO_CLASS, _LATIN = len(_CLASSES), frozenset({"latin"})
+_LATIN_CLASS, _NO_CLASS, _LATIN = len(_CLASSES) - 1, len(_CLASSES), frozenset({"latin"})
+_HAN_BYTES = 3  # of a Chinese character
+_COMPOUND = [name.encode() for name in COMPOUND]
+_NAMES = 1 << 17  # remembered
+_NO_PART = (b"", 0)
 
 
 class Cuts(NamedTuple):
@@ -57,36 +63,81 @@ def without_own(texts: Any, drawn: Any, known: Sequence[Any], single: "Truth") -
     """Cut own names out of `drawn`, the sketches of `texts`; rows that are `single` already stay so."""
     from pyarrow import compute as pc
 
-    pa = arrow()
-    if not known:
-        return Cuts(drawn.dictionary_encode(), np.flatnonzero(single))
     left = truth(pc.is_valid(texts)) & ~single & _named(known, len(texts))
-    done, classes = np.full(len(texts), None, object), np.full(len(texts), _NO_CLASS)
-    for number, (script, pattern) in enumerate(_CLASSES if len(known) == 1 else ()):
-        rows = np.flatnonzero(truth(pc.match_substring_regex(known[0], pattern)) & left)
-        some = pa.array(rows)
-        names, sketches = known[0].take(some).to_pylist(), drawn.take(some).to_pylist()
-        if script == "latin":
-            done[rows] = _latin(sketches, names)
-            rest = rows[_open(done[rows])]
-            some = pa.array(rest)
-            done[rest] = _latin_in_texts(
-                *(column.take(some).to_pylist() for column in (texts, drawn, known[0]))
-            )
-        else:
-            done[rows] = _chinese(sketches, names)
-        left[rows] = _open(done[rows])
-        classes[rows] = np.where(left[rows], _NO_CLASS, number)
-    rows = np.flatnonzero(left)
-    done[rows] = [
-        _one(texts[row].as_py(), drawn[row].as_py(), values_at(known, row)) for row in rows.tolist()
+    classes = np.full(len(texts), _NO_CLASS)
+    if len(known) == 1 and left.any():
+        for number, (_, pattern) in enumerate(_CLASSES):
+            classes[left & truth(pc.match_substring_regex(known[0], pattern))] = number
+        drawn, clear = _at_once(texts, drawn, known[0], classes)
+        classes[~clear] = _NO_CLASS
+        left &= ~clear
+    rows = np.flatnonzero(left | single)
+    one = [
+        None if single[row] else _one(texts[row].as_py(), drawn[row].as_py(), values_at(known, row))
+        for row in rows.tolist()
     ]
-    single = single.copy()
-    single[rows] = _open(done[rows])
-    rest = np.flatnonzero(_open(done))
-    done[rest] = drawn.take(pa.array(rest)).to_pylist()
-    encoded = pa.array(done, pa.string()).dictionary_encode()
-    return Cuts(encoded, np.flatnonzero(single | _beside(encoded, classes)))
+    encoded = replaced(drawn, rows, one).dictionary_encode()
+    beside = _beside(encoded, classes)
+    beside[rows] |= np.array([text is None for text in one], bool)
+    return Cuts(encoded, np.flatnonzero(beside))
+
+
+def _at_once(texts: Any, drawn: Any, names: Any, classes: "Places") -> tuple[Any, "Truth"]:
+    """Cut the names of the classes out of sketches; say in which rows no more of them can be in the text.
+
+    The other rows keep their sketches.
+    """
+    if not len(buffers_of(texts)[0]):
+        return drawn, np.zeros(len(texts), bool)
+    text, words = Texts.of(texts), words_of(names)
+    latin, han = classes == _LATIN_CLASS, classes < _LATIN_CLASS
+    found = text.find(words.only(latin | han))
+    clear = (latin | han) & words.fit() & ~text.overlapping(found, words)
+    clear &= ~_more_in_chinese(text, words.only(han), found)
+    if latin.any():
+        strings, some = (array.filter(arrow().array(latin)) for array in (texts, names))
+        clear[latin] &= ~_more_in_latin(Texts.of(strings), some, text.count(found)[latin])
+    sketches = Texts.of(drawn)
+    clear[found.rows[~sketches.same(text, found, words)]] = False
+    return sketches.cut(found.only(clear[found.rows]), words, MARK.encode()), clear
+
+
+def _more_in_chinese(text: Texts, words: Words, found: Found) -> "Truth":
+    """Say where more of a Chinese name may be: the given name, its first character before a space."""
+    given = text.count(text.find(words.without(_HAN_BYTES)))
+    more = (given > text.count(found)) & (words.lengths > 2 * _HAN_BYTES)
+    more |= text.before_space(words) | words.begin(_COMPOUND)
+    return more
+
+
+def _more_in_latin(text: Texts, names: Any, cuts: "Places") -> "Truth":
+    """Say where more of a name in Latin letters may be than its cuts: a part of it, in any case."""
+    encoded = names.dictionary_encode()
+    parts = [_parts(name) for name in encoded.dictionary.to_pylist()]
+    which, counts = encoded.indices.to_numpy(), np.array([len(some) for some in parts])
+    more: Truth = text.beyond() | (counts[which] == 0)
+    lowered, rows = text.lowered(), np.arange(len(which))
+    for number in range(counts.max()):
+        some = counts[which[rows]] > number
+        if 2 * some.sum() <= some.size:
+            lowered, rows = lowered.only(some), rows[some]
+        each = [part[number] if number < len(part) else _NO_PART for part in parts]
+        inside = np.array([count for _, count in each])[which[rows]]
+        places = lowered.find(of_bytes([part for part, _ in each], which[rows]))
+        more[rows] |= lowered.count(places) != cuts[rows] * inside
+    return more
+
+
+@lru_cache(_NAMES)
+def _parts(name: str) -> tuple[tuple[bytes, int], ...]:
+    """Return the parts of a name in Latin letters, and how often each is in it; none if one is not sure."""
+    own = own_of((name,))
+    parts = [part.encode() for part in own.parts]
+    fit = all(SHORTEST <= len(part) <= LONGEST for part in parts)
+    if own.names != (name,) or own.scripts != _LATIN or not fit:
+        return ()
+    low = name.lower().encode()
+    return tuple((part, sum(low.startswith(part, place) for place in range(len(low)))) for part in parts)
 
 
 def _beside(encoded: Any, classes: "Places") -> "Truth":
@@ -114,67 +165,6 @@ def _named(known: Sequence[Any], rows: int) -> "Truth":
     for column in known:
         named |= truth(pc.not_equal(column, ""))
     return named
-
-
-def _open(done: "npt.NDArray[np.object_]") -> "Truth":
-    """Say which rows have no result yet."""
-    return np.array([text is None for text in done], bool)
-
-
-def _chinese(drawn: list[str], names: list[str]) -> list[str | None]:
-    """Cut Chinese names out of sketches, which have the Chinese characters and spaces of their texts.
-
-    None where more of the name may be there: the given name, or its surname before a space.
-    """
-    return [
-        shown
-        if (name[0] not in (shown := text.replace(name, MARK)) or not re.search(rf"{name[0]}\s", shown))
-        and (len(name) == 2 or name[1:] not in shown)
-        and name[:2] not in COMPOUND
-        else None
-        for text, name in zip(drawn, names, strict=True)
-    ]
-
-
-def _latin(drawn: list[str], names: list[str]) -> list[str | None]:
-    """Cut names in Latin letters out of sketches without mail, which have the letters of their texts."""
-    parts = _parts(names)
-    lowered: dict[str, str] = {}
-    shown: list[str | None] = []
-    for sketch, name in zip(drawn, names, strict=True):
-        likewise = sketch.replace(name, MARK)
-        low = lowered.get(likewise)
-        if low is None:
-            low = lowered[likewise] = likewise.lower()
-        if "@" in low:
-            shown.append(None)
-            continue
-        for part in parts[name]:
-            if part in low:
-                shown.append(None)
-                break
-        else:
-            shown.append(likewise)
-    return shown
-
-
-def _latin_in_texts(texts: list[str], drawn: list[str], names: list[str]) -> list[str | None]:
-    """Cut names in Latin letters out of sketches; None where more of the name is in the text."""
-    parts = _parts(names)
-    shown: list[str | None] = []
-    for text, sketch, name in zip(texts, drawn, names, strict=True):
-        left, likewise = text.replace(name, MARK), sketch.replace(name, MARK)
-        low = left.lower()
-        clear = len(likewise) == len(left) and not any(part in low for part in parts[name])
-        shown.append(likewise if clear else None)
-    return shown
-
-
-def _parts(names: list[str]) -> dict[str, tuple[str, ...]]:
-    """Return the parts of each name; of one that is no name in Latin letters, a part of every text."""
-    owns = {name: own_of((name,)) for name in set(names)}
-    sure = {name for name, own in owns.items() if own.names == (name,) and own.scripts == _LATIN}
-    return {name: own.parts if name in sure else ("",) for name, own in owns.items()}
 
 
 def _one(text: str, drawn: str, values: tuple[str, ...]) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deleatur.desensitize import values
-from deleatur.desensitize.arrow import arrow, kind_of
+from deleatur.desensitize.arrow import arrow, keep_memory, kind_of
 from deleatur.documents.detection import Detector
 from deleatur.documents.job import Rule
 from deleatur.documents.rules import OPTIONS
@@ -86,6 +86,7 @@ def apply_rules(
             by table column, never by value.
     """
     check_rules(table.column_names, columns)
+    keep_memory()
     kept = [name for name in table.column_names if columns[name].rule != "drop"]
     return arrow().table({name: _apply(name, table, columns[name], key, detectors) for name in kept})
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PAD = 24  # bytes of nothing around the texts, so that a neighbour can be asked for everywhere
 _GROUPS = 4  # groups of digits in a number
 _MAIL_LONGEST, _MAIL_DIGITS = 20, 8  # of a local part: a longer one may hold a key or a telephone number
+_BEFORE_IBAN = 40  # bytes, with a digit in which something else may begin that goes on into it
 _AFTER_IBAN = 1 << 4 | 1 << 8  # groups of 4, 4, 4 and 2 digits, or of 4, 4 and 2, and so many characters
 _CREDIT = 18  # letters and digits of a credit code, which may begin before a number and end behind it
 
@@ -212,6 +213,14 @@ class _Drawing:
         free[rows] = ~_completes([byte[rows] for byte in near[1:]], needs[rows])
         return free
 
+    def _first_digits(self, heads: "Places", within: int) -> "Truth":
+        """Say before which groups no other of the same text ends within so many bytes."""
+        starts = self._starts[heads]
+        before = np.where(heads > 0, self._ends[heads - 1], 0)
+        begins = self._offsets[np.searchsorted(self._offsets, starts, side="right") - 1]
+        first: Truth = (before <= begins) | (before < starts - within)
+        return first
+
     def days_in_chinese(self) -> None:
         """Draw days alike that are written as 1990年3月7日."""
         if self._starts.size < 3:
@@ -266,6 +275,7 @@ class _Drawing:
             free = self._left_free(starts[heads] - 2) & self._right_free(
                 tails, np.full(heads.size, _AFTER_IBAN)
             )
+            free &= self._first_digits(heads, _BEFORE_IBAN)
             places = starts[heads[free]][:, None] + sound.columns_of(layout)
             good, drawn = sound.iban(content[places] - np.uint8(48))
             content[places[good]] = drawn[good] + np.uint8(48)
