@@ -67,6 +67,7 @@ PLAN = Plan(
         step(3, "b", "overwrite", "keystream"),
         step(4, "b", "remove", "absence"),
     ),
+    free_space=(),
     gates=(),
     software=Software(agent="deleatur", version="1", python="3", record_digest=HEX),
 )

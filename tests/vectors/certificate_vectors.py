@@ -43,7 +43,7 @@ def _statements(body: bytes) -> Made:
     id_ = b'"certificateId":"certificate-0001"'
     for name, kind, where, comment, changed in (
         ("bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + body),
-        ("not-json", "syntax", "character 4781", "cut in the middle", body[:4781]),
+        ("not-json", "syntax", "character 4729", "cut in the middle", body[:4729]),
         (
             "key-twice",
             "duplicate-key",

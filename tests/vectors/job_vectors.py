@@ -113,6 +113,12 @@ record = "transfer-2026-3.toml"
 """,
     )
 )
+SPACE = b"""
+[[free_space]]
+id = "data-disk"
+folder = "/srv"
+margin = 0
+"""
 MAPPED = b"""
 [datamap]
 file = "datamap.toml"
@@ -153,6 +159,7 @@ def job_good() -> Made:
     records = swap(FILES, b"[[target]]", b'records = ["processors"]\n[[target]]')
     yield "job/good-records", vector_text(good | {"comment": "others destroyed theirs before"}, records)
     yield "job/good-staff", vector_text(good | {"comment": "who runs it is trained"}, FILES + STAFF)
+    yield "job/good-free-space", vector_text(good | {"comment": "and the free blocks"}, JOB + SPACE)
     yield "job/good-mapped", vector_text(good | {"comment": "it rests on a data map"}, FILES + MAPPED)
     for name, condition, comment in (
         (
@@ -311,6 +318,21 @@ def _job_rules(where: str) -> Made:
     yield bad("job/role-twice", "repeated", "$.policy.roles[1].role", "one role, two approvals?", twice)
     roles = swap(JOB, b"approvals = 2", b'approvals = 2\nroles = ["finance", "legal"]')
     yield "job/good-roles", vector_text({"decoder": "job", "expect": "ok", "comment": "by role"}, roles)
+    yield bad(
+        "job/one-approval-for-free-space",
+        "approvals",
+        "$.policy.approvals",
+        "it writes to a whole disk",
+        FILES + SPACE,
+    )
+    yield bad("job/free-space-twice", "repeated", "$.free_space[1].id", "which margin?", JOB + SPACE + SPACE)
+    yield bad(
+        "job/free-space-without-margin",
+        "missing-key",
+        "$.free_space[0]",
+        "a full disk stops other programs: nobody decides that in silence",
+        swap(JOB + SPACE, b"margin = 0\n", b""),
+    )
     yield bad("job/one-approval-for-rows", "approvals", "$.policy.approvals", "files only", one)
     for name, condition, place in (
         ("value-missing", b'{ column = "A", operator = "=" }', ""),

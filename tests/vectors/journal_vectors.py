@@ -13,6 +13,8 @@ from deleatur.documents.journal import (
     Entry,
     Erased,
     Erasing,
+    Filled,
+    Filling,
     Passed,
     Preflighted,
     Started,
@@ -40,6 +42,21 @@ EVENTS: tuple[AnyEvent, ...] = (
     Compared(step="s1", mode="full", population=4, read=4, size=64, mismatches=0, unreadable=0, surfaces=()),
     Stopped(exit_code=6, error="Transient"),
     Passed(gate="datamap", digest="5" * 64, counts=(("owners", 2),)),
+    Filling(fill="data-disk"),
+    Filled(
+        fill="data-disk",
+        written=4096,
+        left=0,
+        control=1,
+        control_equal=0,
+        population=1,
+        read=1,
+        size=4096,
+        mismatches=0,
+        reserved=8192,
+        reserved_left=0,
+        files_left=0,
+    ),
 )
 
 
@@ -56,7 +73,7 @@ def chain(events: tuple[AnyEvent, ...]) -> list[bytes]:
 
 def journal() -> Made:
     lines = chain(EVENTS)
-    yield _journal_good("whole", lines, b"", "nine entries")
+    yield _journal_good("whole", lines, b"", "eleven entries")
     yield _journal_good("empty", [], b"", "nothing happened yet")
     yield _journal_good("torn-tail", lines[:3], lines[3][:40], "a crash in the middle of the fourth line")
     yield _journal_good(

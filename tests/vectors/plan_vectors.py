@@ -23,10 +23,10 @@ from deleatur.documents.gates import (
     StaffGate,
     WithoutNotice,
 )
-from deleatur.documents.job import Condition, Policy, Recipients, Selection, Target, Verification
+from deleatur.documents.job import Condition, FreeSpace, Policy, Recipients, Selection, Target, Verification
 from deleatur.documents.ledger import LetterDigest
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
-from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
+from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.testing.vectors import vector_text
 
 KEYS = (PublicKey(name="key-a", spki="AAAA"), PublicKey(name="key-b", spki="BBBB"))
@@ -82,11 +82,23 @@ PLAN = Plan(
             pattern=Pattern(kind="aes-256-ctr", key="5" * 64),
         ),
     ),
+    free_space=(),
     gates=(),
     software=Software(agent="deleatur", version="0.1.0", python="3.11.7", record_digest="6" * 64),
 )
 
 
+FILL = PlannedFill(
+    id="data-disk",
+    asked=FreeSpace(id="data-disk", folder="/srv", margin=0),
+    identity=Identity(
+        kind="file-system", fields=(("type", "ext4"), ("uuid", "00-01"), ("mount-point", "/srv"))
+    ),
+    size=4096,
+    limits=("flash",),
+    targets=("shop",),
+    pattern=Pattern(kind="aes-256-ctr", key="8" * 64),
+)
 GATE = MapGate(
     file="/srv/datamap.toml",
     digest="7" * 64,
@@ -210,7 +222,43 @@ def _gates() -> Made:
     yield bad("plan/gate-twice", "repeated", "$.gates[1].kind", "which one counts?", twice)
 
 
+def _free_space() -> Made:
+    text = encode_json(replace(PLAN, free_space=(FILL,)))
+    header = {"decoder": "plan", "expect": "ok", "comment": "and the free space of its disk"}
+    yield "plan/good-free-space", vector_text(header, text)
+    for name, old, new, kind, place, comment in (
+        (
+            "other-id",
+            b'"asked":{"id":"data-disk"',
+            b'"asked":{"id":"other"',
+            "contradiction",
+            "$.free_space[0].asked.id",
+            "which one was asked for?",
+        ),
+        (
+            "of-no-target",
+            b'"targets":["shop"]',
+            b'"targets":["shed"]',
+            "contradiction",
+            "$.free_space[0].targets",
+            "whose limits would it lift?",
+        ),
+        (
+            "without-type",
+            b'["type","ext4"]',
+            b'["kind","ext4"]',
+            "missing-key",
+            "$.free_space[0].identity",
+            "nobody knows what it reaches",
+        ),
+    ):
+        yield bad(f"plan/free-space-{name}", kind, place, comment, swap(text, old, new))
+    twice = encode_json(replace(PLAN, free_space=(FILL, FILL)))
+    yield bad("plan/free-space-twice", "repeated", "$.free_space[1].id", "which one counts?", twice)
+
+
 def plan() -> Made:
+    yield from _free_space()
     yield from _gates()
     text = encode_json(PLAN)
     unasked = (RoleKeys(role="legal", keys=(PLAN.approvers[0].spki,)),)

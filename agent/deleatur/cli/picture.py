@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deleatur.cli.output import console, printable, size
-from deleatur.cli.wording import gate_in_words, limit_text, risk_in_words, selected
+from deleatur.cli.wording import fill_in_words, gate_in_words, limit_text, risk_in_words, selected
 from deleatur.documents.certificate import Certificate, ReidentificationRisk
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.engine.jobs import Approved
@@ -45,11 +45,13 @@ def show_plan(approved: Approved, to: TextIO) -> None:
         f"approvals  {plan.policy.approvals} of {len(plan.approvers)} keys that may approve"
         f"{f', a key of its own for each of: {named_roles}' if named_roles else ''}"
     )
-    limits = dict.fromkeys(limit_text(limit) for t in plan.targets for limit in t.limits)
+    named = [*(t.limits for t in plan.targets), *(f.limits for f in plan.free_space)]
+    limits = dict.fromkeys(limit_text(limit) for names in named for limit in names)
     tail = [Text(), Text("cannot be covered:")] if limits else []
     tail += [Text(f"  · {printable(limit)}") for limit in limits]
     tail += [Text(), Text("digest of this plan:"), Text(f"sha256:{approved.digest}", style="bold")]
     rests = [_marked(f"rests on   {_safe(gate_in_words(gate))}") for gate in plan.gates]
+    rests += [_marked(f"fills      {_safe(fill_in_words(fill))}") for fill in plan.free_space]
     if plan.custody is not None and plan.custody.without_copies is not None:
         rests.append(_marked(f"no copies  of the archive: {_safe(plan.custody.without_copies)}"))
     picture = Group(head, *rests, *(line for target in plan.targets for line in _planned(target)), *tail)
@@ -177,6 +179,14 @@ def _outcomes(certificate: Certificate) -> Group:
             )
         )
         lines += [Text(f"  {printable(c.text)}") for c in outcome.claims]
+    for space in certificate.free_space:
+        lines.append(
+            _marked(
+                f"\n[bold]■ free space[/]      {_safe(space.id)}: {size(space.written)} of "
+                f"{_safe(space.file_system)} overwritten and read back, {size(space.left)} left"
+            )
+        )
+        lines += [Text(f"  {printable(c.text)}") for c in space.claims]
     return Group(*lines)
 
 

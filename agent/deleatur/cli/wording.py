@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from deleatur.cli.output import size
 from deleatur.documents.gates import (
     AnyGate,
     CustodyGate,
@@ -17,7 +18,10 @@ from deleatur.documents.gates import (
     WithoutNotice,
 )
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, RiskLimit, Selection
+from deleatur.documents.plan import PlannedFill
 from deleatur.judge.sentences import LIMITS
+
+ASSUMED_RATE = 100_000_000  # bytes a second, for the time that a plan announces; a hard disk's
 
 
 def selected(rows: Selection | HeldRows | ArchivedTable) -> str:
@@ -87,6 +91,20 @@ def gate_in_words(gate: AnyGate) -> str:
 
 def _runs(member: Member) -> str:
     return "" if member.trained_until is None else f", operator until {member.trained_until}"
+
+
+def fill_in_words(fill: PlannedFill) -> str:
+    """Return what a fill writes, how long that takes, and what it means for other programs, as one line."""
+    kind = dict(fill.identity.fields)["type"]
+    seconds = 2 * fill.size // ASSUMED_RATE
+    others = f"{size(fill.asked.margin)} stay free for other programs, and are not reached"
+    if not fill.asked.margin:
+        others = "at the end the file system is full for a moment: other programs cannot write then"
+    lies = f"; on it: {', '.join(fill.targets)}" if fill.targets else ""
+    return (
+        f"{size(fill.size)} of {kind} at {dict(fill.identity.fields)['mount-point']}, written and read back: "
+        f"about {seconds} s at {size(ASSUMED_RATE)}/s; {others}{lies}"
+    )
 
 
 def limit_text(name: str) -> str:

@@ -212,6 +212,29 @@ class Sentence(Part, frozen=True):
     text: str
 
 
+class FilledSpace(Part, frozen=True):
+    """The free space of a file system, overwritten and read back on its block device."""
+
+    id: Name
+    file_system: str
+    identity_digest: Digest  # of its identity text
+    target_ids: tuple[Name, ...]  # that lie on it, as far as they could be read
+    planned: Count  # bytes
+    margin: Count  # bytes left to other programs
+    written: Count  # bytes
+    left: Count  # bytes that no file could get
+    control: Count  # places that the comparison saw differ before
+    population: Count
+    sampled: Count  # places read back
+    bytes_read: Count
+    mismatches: Count
+    bound: Bound | None  # None: every place was read
+    reserved_written: Count  # bytes that files had reserved and never written
+    reserved_left: Count  # of files in use
+    claims: tuple[Sentence, ...]
+    at: Time
+
+
 class ReidentificationRisk(Part, frozen=True):
     """How far the archived rows of a table still single somebody out."""
 
@@ -342,6 +365,7 @@ class Certificate(Part, frozen=True):
     conditions: tuple[Condition, ...]
     targets: tuple[CertifiedTarget, ...]
     method: tuple[Method, ...]
+    free_space: tuple[FilledSpace, ...]
     inventory: tuple[Inventory, ...]
     verification: tuple[TargetVerification, ...]
     archives: tuple[ArchiveReference, ...]

@@ -238,6 +238,14 @@ class Staff(Frozen, frozen=True):
     operator: Literal["named", "trained"]  # trained: on the very day
 
 
+class FreeSpace(Frozen, frozen=True):
+    """A file system whose free blocks are overwritten when all targets are erased."""
+
+    id: Name
+    folder: Text  # any folder on it; reserved blocks of the files below are written too
+    margin: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]  # bytes left to other programs, and so out of reach
+
+
 class Mapped(Frozen, frozen=True):
     """The data map that the job rests on. Files are relative to the job's directory."""
 
@@ -306,6 +314,7 @@ class Job(Frozen, frozen=True):
     target: Annotated[tuple[Target, ...], Meta(min_length=1, max_length=1000)]
     policy: Policy = Policy()
     verification: Verification = Verification()
+    free_space: Annotated[tuple[FreeSpace, ...], Meta(max_length=64)] = ()
     custody: Custody | None = None
     staff: Staff | None = None
     datamap: Mapped | None = None

@@ -167,6 +167,29 @@ class Compared(Event, frozen=True, tag="compared"):
     surfaces: tuple[SurfaceScan, ...]  # the residue scan of the files before they lose their names
 
 
+class Filling(Event, frozen=True, tag="filling"):
+    """The free space of a file system is about to be overwritten. Written before the first change."""
+
+    fill: Name
+
+
+class Filled(Event, frozen=True, tag="filled"):
+    """The free space was overwritten and, before it was given back, read back on the block device."""
+
+    fill: Name
+    written: Count  # bytes
+    left: Count  # bytes that were free then and neither overwritten nor part of the margin
+    control: Count  # places read on the device before they were overwritten
+    control_equal: Count  # of these, places that held the keystream already: the comparison sees nothing
+    population: Count  # places that were overwritten
+    read: Count  # places read back
+    size: Count  # bytes read back
+    mismatches: Count
+    reserved: Count  # bytes that files had reserved and never written: written now
+    reserved_left: Count  # bytes of such blocks in files that were in use
+    files_left: Count  # those files
+
+
 class Verified(Event, frozen=True, tag="verified"):
     """Everything that could be looked at after the erase has been looked at."""
 
@@ -218,6 +241,8 @@ AnyEvent = (
     | Advanced
     | Erased
     | Compared
+    | Filling
+    | Filled
     | Verified
     | KeyErased
     | Certified

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from deleatur.documents.gates import AnyGate
-from deleatur.documents.job import ArchivedTable, Custody, Policy, Target, Verification
+from deleatur.documents.job import ArchivedTable, Custody, FreeSpace, Policy, Target, Verification
 from deleatur.documents.place import (
     Count,
     Digest,
@@ -17,6 +17,7 @@ from deleatur.documents.place import (
     KeyedDigest,
     Moment,
     Name,
+    Pattern,
     PublicKey,
     Role,
     Sampling,
@@ -62,6 +63,18 @@ class PlannedTarget(Frozen, frozen=True):
     outage: Count = 0  # milliseconds: for how long at most others wait at one stretch; the backend keeps it
 
 
+class PlannedFill(Frozen, frozen=True):
+    """A file system whose free blocks are overwritten when all steps are done, as it was seen."""
+
+    id: Name
+    asked: FreeSpace  # with an absolute folder
+    identity: Identity
+    size: Count  # bytes that were free, the reserve included, without the margin
+    limits: tuple[str, ...]
+    targets: tuple[Name, ...]  # that lie, as far as they can be read, on planned file systems only
+    pattern: Pattern
+
+
 class Software(Frozen, frozen=True):
     """What made the plan."""
 
@@ -90,6 +103,7 @@ class Plan(Frozen, frozen=True):
     custody: Custody | None
     targets: tuple[PlannedTarget, ...]
     steps: tuple[Step, ...]
+    free_space: tuple[PlannedFill, ...]  # overwritten after all steps
     gates: tuple[AnyGate, ...]  # what must be so before anything changes, in the order of asking
     software: Software
 

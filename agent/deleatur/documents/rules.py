@@ -108,6 +108,10 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     if job.policy.approvals == 1 and not all(_scheme(t.url) in SINGLE_APPROVAL_SCHEMES for t in job.target):
         what = "one approval is enough for files and single devices only, so ask for two"
         yield Fault("approvals", "$.policy.approvals", what)
+    yield from twice((f.id for f in job.free_space), "$.free_space", "id")
+    if job.policy.approvals == 1 and job.free_space:
+        what = "a fill writes to a whole file system, so ask for two approvals"
+        yield Fault("approvals", "$.policy.approvals", what)
     yield from _told(job)
     for key in ("confidence", "max_bad_fraction"):
         if float(getattr(job.verification, key)) == 0:
@@ -134,6 +138,15 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
             yield Fault("contradiction", where, "no target of the plan has this id and this technique")
         if step.compare == "keystream" and step.pattern is None:
             yield Fault("missing-key", where, "a step that is compared with a keystream needs a pattern")
+    yield from twice((f.id for f in plan.free_space), "$.free_space", "id")
+    for n, fill in enumerate(plan.free_space):
+        if fill.id != fill.asked.id:
+            yield Fault("contradiction", f"$.free_space[{n}].asked.id", "not the id of the planned fill")
+        if "type" not in dict(fill.identity.fields):
+            yield Fault("missing-key", f"$.free_space[{n}].identity", "a file system has a type")
+        for strange in sorted({*fill.targets} - techniques.keys()):
+            what = f"no target of the plan is called {strange}"
+            yield Fault("contradiction", f"$.free_space[{n}].targets", what)
     yield from twice((g.name for g in plan.gates), "$.gates", "kind")
     for n, gate in enumerate(plan.gates):
         yield from _gate(gate, techniques.keys(), f"$.gates[{n}]")

@@ -20,6 +20,7 @@ from deleatur.documents.journal import Entry, read_chain
 from deleatur.documents.plan import Plan, PublicKey, RoleKeys, Software
 from deleatur.engine.chronicle import Clock
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.filling import look_at
 from deleatur.engine.gates import Context, plan_gates
 from deleatur.engine.gates.holds import require_gate
 from deleatur.engine.holding import HoldSources
@@ -150,6 +151,7 @@ def plan_job(
             software=_software(),
             created_at=seconds(clock),
             entropy=secrets.token_bytes(32),
+            spaces=look_at(job.free_space, {s.target.id: s.inspection for s in seen}, directory.path),
         )
         opener = Opener(registry, directory, key, bytes_per_second=None)
         around = Context(

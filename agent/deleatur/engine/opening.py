@@ -122,7 +122,7 @@ class Opener:
     ) -> None:
         self._registry = registry
         self._directory = directory
-        self._bytes_per_second = bytes_per_second
+        self.bytes_per_second = bytes_per_second
         self.key = key
 
     @contextmanager
@@ -165,7 +165,7 @@ class Opener:
     def _decorated(self, backend: Backend) -> Backend:
         """Put around every backend what concerns them all."""
         patient = retrying(backend, ATTEMPTS, DELAY)
-        return patient if self._bytes_per_second is None else throttled(patient, self._bytes_per_second)
+        return patient if self.bytes_per_second is None else throttled(patient, self.bytes_per_second)
 
 
 def same_identity(backend: Backend, planned: PlannedTarget) -> Inspection | None:

@@ -15,16 +15,19 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from deleatur.archive.package import check_archive, write_archive
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
 from deleatur.documents.gates import Member
 from deleatur.documents.job import Custody, parts_of, tables_of
 from deleatur.documents.place import Cursor, Locator, Step
-from deleatur.documents.plan import Plan, PlannedTarget
+from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.engine import looking
 from deleatur.engine.chronicle import Chronicle, Clock
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.filling import check_space, fill_space
 from deleatur.engine.gates import Context, close_gate, pass_gate
 from deleatur.engine.gates.holds import HoldWatch
 from deleatur.engine.holding import HoldSources
@@ -173,6 +176,8 @@ class Walk:
                 self._erase(step, after)
             case f.Compare(step):
                 self._compare(step)
+            case f.Fill(fill, run):
+                self._fill(fill, run)
             case f.Verify(target):
                 self._verify(target)
             case f.Report():
@@ -183,6 +188,8 @@ class Walk:
                 self._certify()
 
     def _preflight(self, target: PlannedTarget) -> None:
+        for fill in self.plan.free_space:
+            check_space(fill)
         begun = self.progress.begun(self.plan, target.id)
         with self.crew.opener.fresh(target) as (_, look):
             if not begun:
@@ -331,10 +338,20 @@ class Walk:
     def _compare(self, step: Step) -> None:
         target = self.targets[step.target]
         wanted = self.plan.verification
+        if self.plan.free_space:  # older copies may lie in free blocks until those are overwritten
+            wanted = replace(wanted, device=False)
         compared, self.found = looking.compare(
             self.crew.opener, target, step, wanted, self.spool, self.crew.progress
         )
         self._note(compared)
+
+    def _fill(self, fill: PlannedFill, run: int) -> None:
+        self._check_archives()
+        self._ask()
+        check_space(fill)
+        self._note(j.Filling(fill=fill.id))
+        rate = self.crew.opener.bytes_per_second
+        self._note(fill_space(fill, self.plan.verification, run, self.crew.progress, rate))
 
     def _verify(self, target: PlannedTarget) -> None:
         controlled = self.progress.controlled[target.id]
@@ -348,7 +365,9 @@ class Walk:
 
     def _report(self) -> None:
         """Write what was found and where, and end the run: residue never gets a certificate."""
-        found = [e.event for e in self.chronicle.entries if isinstance(e.event, j.Compared | j.Verified)]
+        found = [
+            e.event for e in self.chronicle.entries if isinstance(e.event, j.Compared | j.Filled | j.Verified)
+        ]
         path = self.directory.path / f"residue-{len(self.chronicle.entries)}.json"
         report = {
             "schema": "deleatur/residue/v1",

@@ -17,6 +17,8 @@ def missing_in(plan: Plan, job: Job) -> Iterator[str]:
     for key in ("reason", "authority", "requested_by", "policy", "verification", "custody"):
         if getattr(plan, key) != getattr(job, key):
             yield key
+    if [(f.id, f.asked.margin) for f in plan.free_space] != [(f.id, f.margin) for f in job.free_space]:
+        yield "free_space"
     yield from (f"the gate {name}" for name in _gates(job) if name not in {g.name for g in plan.gates})
     if [t.id for t in plan.targets] != [t.id for t in job.target]:
         yield "target"

@@ -13,6 +13,7 @@ from deleatur.documents.place import Surface
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused
 from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exceptional
+from deleatur.judge.free_space import LIFTED
 from deleatur.judge.history import StepHistory, TargetHistory
 from deleatur.judge.sampling import proven, proven_of_many
 from deleatur.judge.sentences import claim, limit, limit_sentence
@@ -22,10 +23,12 @@ from deleatur.sanitize.techniques import technique
 class Finding:
     """One target, judged by rule."""
 
-    def __init__(self, plan: Plan, told: TargetHistory) -> None:
+    def __init__(self, plan: Plan, told: TargetHistory, *, filled: bool) -> None:
+        """Judge a target; `filled`: the free space of all its file systems was reached afterwards."""
         if told.controlled is None or told.verified is None:
             raise Refused(f"no certificate: {told.planned.id} was not looked at")
         self.planned = told.planned
+        self.filled = filled
         self.told = told
         self.wanted = plan.verification
         self.gates = [gate for gate in plan.gates if isinstance(gate, MapGate)]
@@ -45,7 +48,8 @@ class Finding:
     def _limits(self) -> Iterator[c.Sentence]:
         """Yield everything that the evidence of this target does not reach."""
         for name in self.planned.limits:
-            yield limit_sentence(name)
+            if not (self.filled and name in LIFTED):
+                yield limit_sentence(name)
         if self.verified.verdict != "CLEAN":
             yield limit_sentence("not-conclusive", reason=plain(self.verified.reason) or "no reason given")
         if self.controlled.values and not self.verified.values:

@@ -12,7 +12,7 @@ from deleatur.documents import journal as j
 from deleatur.documents.gates import AnyGate
 from deleatur.documents.job import parts_of
 from deleatur.documents.place import Cursor, Step
-from deleatur.documents.plan import Plan, PlannedTarget
+from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 
 
 @dataclass
@@ -37,6 +37,8 @@ class Progress:
     archived: dict[str, j.Archived] = field(default_factory=dict)  # by package
     controlled: dict[str, j.Controlled] = field(default_factory=dict)
     steps: dict[str, StepProgress] = field(default_factory=dict)
+    fills: dict[str, int] = field(default_factory=dict)  # how often each was begun
+    filled: dict[str, j.Filled] = field(default_factory=dict)
     verified: dict[str, j.Verified] = field(default_factory=dict)
     key_erased: bool = False
     certified: j.Certified | None = None
@@ -70,7 +72,6 @@ def fold(entries: Iterable[j.Entry]) -> Progress:
 
 def advance(progress: Progress, event: j.AnyEvent) -> None:
     """Take one more event into account."""
-    steps = progress.steps
     match event:
         case j.Started():
             _begin(progress)
@@ -85,8 +86,24 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             progress.key_erased = False
         case j.Controlled():
             progress.controlled[event.target] = event
+        case j.Erasing() | j.Advanced() | j.Erased() | j.Compared():
+            _step(progress, event)
+        case j.Filling() | j.Filled() | j.Reported():
+            _fill(progress, event)
+        case j.Verified():
+            progress.verified[event.target] = event
+        case j.KeyErased():
+            progress.key_erased = True
+        case j.Certified():
+            progress.certified = event
+
+
+def _step(progress: Progress, event: j.Erasing | j.Advanced | j.Erased | j.Compared) -> None:
+    steps = progress.steps
+    match event:
         case j.Erasing():
             steps.setdefault(event.step, StepProgress()).begun = True
+            progress.filled.clear()  # what this step gives back lies in free blocks again
         case j.Advanced():
             steps[event.step].cursor = Cursor(position=event.position, done=event.done)
             steps[event.step].outage = max(steps[event.step].outage, event.outage)
@@ -94,12 +111,17 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             steps[event.step].erased = event
         case j.Compared():
             steps[event.step].compared = event
-        case j.Verified():
-            progress.verified[event.target] = event
-        case j.KeyErased():
-            progress.key_erased = True
-        case j.Certified():
-            progress.certified = event
+
+
+def _fill(progress: Progress, event: j.Filling | j.Filled | j.Reported) -> None:
+    match event:
+        case j.Filling():
+            progress.fills[event.fill] = progress.fills.get(event.fill, 0) + 1
+            progress.filled.pop(event.fill, None)
+        case j.Filled():
+            progress.filled[event.fill] = event
+        case j.Reported():
+            progress.filled.clear()  # what was found may lie in free blocks: the next run fills them again
 
 
 def _begin(progress: Progress) -> None:
@@ -168,6 +190,14 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Fill:
+    """Overwrite the free space of a file system, for the `run`th time, and read it back."""
+
+    fill: PlannedFill
+    run: int
+
+
+@dataclass(frozen=True)
 class Verify:
     """Look everywhere once more."""
 
@@ -197,6 +227,7 @@ Action: TypeAlias = (
     | Control
     | Erase
     | Compare
+    | Fill
     | Verify
     | Report
     | EraseKey
@@ -208,7 +239,9 @@ def next_action(plan: Plan, progress: Progress) -> Action | None:
     """Return the first thing that has no entry; None when the job is certified."""
     if progress.certified is not None:
         return None
-    return _before(plan, progress) or _steps(plan, progress) or _after(plan, progress)
+    return (
+        _before(plan, progress) or _steps(plan, progress) or _fills(plan, progress) or _after(plan, progress)
+    )
 
 
 def _before(plan: Plan, progress: Progress) -> Action | None:
@@ -247,6 +280,16 @@ def _steps(plan: Plan, progress: Progress) -> Action | None:
                 return Compare(step)
             if not clean(state.compared):
                 return Report()
+    return None
+
+
+def _fills(plan: Plan, progress: Progress) -> Action | None:
+    for fill in plan.free_space:
+        filled = progress.filled.get(fill.id)
+        if filled is None:
+            return Fill(fill, progress.fills.get(fill.id, 0) + 1)
+        if filled.mismatches:
+            return Report()
     return None
 
 

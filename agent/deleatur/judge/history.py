@@ -13,10 +13,11 @@ from deleatur.documents import journal as j
 from deleatur.documents.gates import AnyGate, CustodyGate, HoldGate, StaffGate
 from deleatur.documents.job import parts_of, tables_of
 from deleatur.documents.place import ArchivePart, Step
-from deleatur.documents.plan import Plan, PlannedTarget
+from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.errors import Refused, Residue
 from deleatur.judge.custody import ended
 from deleatur.judge.evidence import verdict
+from deleatur.judge.free_space import doubts
 from deleatur.judge.risk import holds
 from deleatur.judge.staff import digest_of, keys_of, operator_fault
 
@@ -31,6 +32,15 @@ class StepHistory:
     done: int = 0
     compared: j.Compared | None = None
     compared_at: str = ""
+
+
+@dataclass
+class FillHistory:
+    """One fill as the journal has it."""
+
+    fill: PlannedFill
+    filled: j.Filled | None = None
+    at: str = ""
 
 
 @dataclass
@@ -57,6 +67,7 @@ class History:
 
     targets: dict[str, TargetHistory]
     gates: dict[str, AnyGate]
+    fills: dict[str, FillHistory] = field(default_factory=dict)
     passed: dict[str, tuple[j.Passed, str]] = field(default_factory=dict)  # the last time of each, and when
     selftests: int = 0
     key_erased_at: str = ""  # of the archives' tokens
@@ -86,13 +97,20 @@ class History:
                 self._erase(event, entry.at)
             case j.Compared():
                 self._compare(event, entry.at)
+            case j.Filling() | j.Filled():
+                self._fill(event, entry.at)
             case j.Verified():
                 self._verify(event, entry.at)
+            case j.Reported() | j.KeyErased() | j.Certified() | j.Stopped():
+                self._end(event, entry.at)
+
+    def _end(self, event: j.Reported | j.KeyErased | j.Certified | j.Stopped, at: str) -> None:
+        match event:
             case j.Reported():
                 for target in self.targets.values():
                     target.earlier_finding = True
             case j.KeyErased():
-                self.key_erased_at = entry.at
+                self.key_erased_at = at
             case j.Certified():
                 self.reasons.append("the journal says that there is a certificate already")
             case j.Stopped():
@@ -163,11 +181,25 @@ class History:
         if closed := sorted(self.gates.keys() - self._open):
             self.reasons.append(f"{event.step}: ran past a closed gate: {', '.join(closed)}")
         target.verified = step.compared = None
+        for told in self.fills.values():
+            told.filled = None
         if not isinstance(event, j.Erasing) and not step.began_at:
             self.reasons.append(f"{event.step}: ran without saying so first")
         step.began_at = step.began_at or at
         step.ended_at, step.done = ("", 0) if not isinstance(event, j.Erased) else (at, event.done)
         self.first_destructive = self.first_destructive or at
+        self.last_destructive = at
+
+    def _fill(self, event: j.Filling | j.Filled, at: str) -> None:
+        told = self.fills.get(event.fill)
+        if told is None:
+            self.reasons.append(f"the journal speaks of a fill {event.fill} that the plan does not have")
+            return
+        if not self._unheld or self.gates.keys() - self._open:
+            self.reasons.append(f"{event.fill}: ran without asking for holds, or past a closed gate")
+        told.filled, told.at = (event, at) if isinstance(event, j.Filled) else (None, "")
+        for target in self.targets.values():
+            target.verified = None
         self.last_destructive = at
 
     def _compare(self, event: j.Compared, at: str) -> None:
@@ -217,6 +249,7 @@ def history(plan: Plan, plan_digest: str, entries: Sequence[j.Entry]) -> History
             for t in plan.targets
         },
         gates={gate.name: gate for gate in plan.gates},
+        fills={fill.id: FillHistory(fill) for fill in plan.free_space},
     )
     if not entries or not isinstance(entries[0].event, j.Started):
         told.reasons.append("the journal does not begin with a start")
@@ -227,6 +260,10 @@ def history(plan: Plan, plan_digest: str, entries: Sequence[j.Entry]) -> History
     for target in told.targets.values():
         _require_clean(target)
         told.reasons += _missing(target, plan)
+    for found in told.fills.values():
+        if found.filled is not None and found.filled.mismatches:
+            raise Residue(f"{found.fill.id}: the free space did not read back as it was overwritten; resume")
+        told.reasons += doubts(found.fill, found.filled, plan.verification)
     if any(t.planned.target.archive for t in told.targets.values()) and not told.key_erased_at:
         told.reasons.append("the key of the archives' tokens was not erased after the last archive")
     if told.reasons:

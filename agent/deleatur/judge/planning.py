@@ -12,6 +12,7 @@ from deleatur.documents.place import Inspection, Offer, Pattern, Sampling, Step
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.errors import Refused, Unsupported
 from deleatur.judge.approvers import unfilled
+from deleatur.judge.free_space import SeenSpace, planned_fill, reasons_against
 from deleatur.judge.sampling import sample_size
 from deleatur.judge.sentences import limit_sentence
 from deleatur.sanitize.techniques import technique
@@ -45,6 +46,7 @@ def planning(
     software: Software,
     created_at: str,
     entropy: bytes,
+    spaces: Sequence[SeenSpace] = (),
 ) -> Plan:
     """Return the plan for `job`, to which the engine adds the gates that stand open.
 
@@ -54,6 +56,7 @@ def planning(
         Unsupported: a technique that no target here allows.
     """
     reasons = [*_too_few_approvers(job, authors), *(r for s in seen for r in _blockers(s)), *_overlaps(seen)]
+    reasons += reasons_against(spaces)
     if reasons:
         raise Refused("; ".join(reasons))
     targets = tuple(_target(job, s, entropy) for s in seen)
@@ -74,6 +77,7 @@ def planning(
         custody=job.custody,
         targets=targets,
         steps=_steps(targets, entropy),
+        free_space=tuple(planned_fill(s, _draw(entropy, f"fill {s.asked.id}")) for s in spaces),
         gates=(),
         software=software,
     )

@@ -85,6 +85,21 @@ CLAIMS = {
         "{cut_off} were over, and what belongs to those who wrote back was held (people: {replied}). That a "
         "letter was taken over or delivered does not show that it was read."
     ),
+    "space-filled": (
+        "By {at} the free blocks of the file system were overwritten (bytes: {written}); all of them were "
+        "read back on its block device and held exactly what was written (places: {read}, bytes: {size}). "
+        "The same comparison saw other bytes there before (places: {control})."
+    ),
+    "space-filled-sampled": (
+        "By {at} the free blocks of the file system were overwritten (bytes: {written}); a sample of {read} "
+        "of {population} places was read back on its block device and held exactly what was written: with "
+        "confidence {confidence}, a fraction of less than {fraction} of all places did not. The same "
+        "comparison saw other bytes there before (places: {control})."
+    ),
+    "reserved-written": (
+        "Before {at} blocks that files had reserved and never written were overwritten with zeros, or given "
+        "back (bytes: {size})."
+    ),
     "token-key-erased": (
         "At {at} the key of the archive's tokens was overwritten where it lay and removed: no file of this"
         " job gives the token of a known value any more. Whoever copied the key before still has it."
@@ -187,6 +202,34 @@ LIMITS = {
         "not-reached",
         "The file system keeps its last free blocks for the administrator: those that the target gave back "
         "into that part were not overwritten.",
+    ),
+    "freed-blocks": Limit(
+        "cap",
+        "not-reached",
+        "The target gave back blocks that nobody can name, and they were not overwritten: they lie in the "
+        "free space of its file systems.",
+    ),
+    "space-left": Limit(
+        "exception",
+        "not-reached",
+        "Free blocks that the file system gave to no file were not overwritten (bytes: {count}).",
+    ),
+    "space-margin": Limit(
+        "exception",
+        "not-reached",
+        "Free space was left to other programs, as the plan says, and not overwritten (bytes: {count}).",
+    ),
+    "reserved-in-use": Limit(
+        "exception",
+        "not-reached",
+        "Blocks that files had reserved and never written were not overwritten: the files were in use "
+        "(files: {files}, bytes: {count}).",
+    ),
+    "file-system-records": Limit(
+        "boundary",
+        "not-probed",
+        "A fill reaches free blocks: neither the unused space inside files nor blocks that held the file "
+        "system's own records while it ran.",
     ),
     "symlink-text": Limit(
         "exception",

@@ -19,6 +19,7 @@ from deleatur.judge.approvers import filled, unfilled
 from deleatur.judge.conditions import alone, boundaries_of, condition, exceptions_of
 from deleatur.judge.finding import Finding, plain
 from deleatur.judge.fingerprint import key_id
+from deleatur.judge.free_space import boundaries_of_fill, exceptions_of_fill, filled_space, lifted
 from deleatur.judge.history import History, TargetHistory, history
 from deleatur.judge.sentences import claim, limit_sentence
 from deleatur.judge.staff import digest_of, people_of, persons, staff_of
@@ -65,14 +66,19 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
     _require_approvals(plan, told, issue)
     _require_operator(plan, told, issue)
     files = {t.id: f"targets/t{number}.txt" for number, t in enumerate(plan.targets, 1)}
-    findings = [Finding(plan, told.targets[t.id]) for t in plan.targets]
+    filled = {f.id: told.fills[f.id] for f in plan.free_space}
+    reached = lifted(plan, {name: f.filled for name, f in filled.items() if f.filled is not None})
+    findings = [Finding(plan, told.targets[t.id], filled=t.id in reached) for t in plan.targets]
     subjects = [
         *(c.Subject(name=files[t.id], digest=_identity_digest(t)) for t in plan.targets),
         c.Subject(name="plan.json", digest=c.Digest(sha256=plan_digest)),
         c.Subject(name="evidence.sha256", digest=c.Digest(sha256=issue.evidence_digest)),
     ]
     outcomes = tuple(finding.outcome() for finding in findings)
-    beside = tuple(exceptions_of(plan.gates))
+    beside = (
+        *exceptions_of(plan.gates),
+        *(e for f in filled.values() if f.filled for e in exceptions_of_fill(f.fill, f.filled)),
+    )
     predicate = c.Certificate(
         schema_version="deleatur/certificate/v1",
         certificate_id=issue.certificate_id,
@@ -86,6 +92,9 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
         conditions=tuple(condition(g, *told.passed[g.name]) for g in plan.gates),
         targets=tuple(_target(t, files[t.id]) for t in plan.targets),
         method=tuple(m for t in plan.targets for m in _methods(told.targets[t.id])),
+        free_space=tuple(
+            filled_space(f.fill, f.filled, plan.verification, f.at) for f in filled.values() if f.filled
+        ),
         inventory=tuple(finding.inventory() for finding in findings),
         verification=tuple(finding.verification() for finding in findings),
         archives=tuple(
@@ -98,6 +107,7 @@ def statement(plan: Plan, plan_bytes: bytes, entries: Sequence[Entry], issue: Is
             dict.fromkeys(
                 [
                     *(s for finding in findings for s in finding.boundaries()),
+                    *boundaries_of_fill(plan.free_space),
                     *boundaries_of(plan.gates),
                     *alone(plan),
                 ]

@@ -112,6 +112,10 @@ class Extent:
         return bool(self.flags & flag)
 
 
+# An extent with one of these has no address on the block device, or other bytes there than the file has.
+NOT_ADDRESSES = Extent.UNKNOWN | Extent.DELALLOC | Extent.INLINE | Extent.TAIL | Extent.ENCODED
+
+
 def filesystem_of(path: str | Path | int) -> FileSystem:
     """Describe the file system that holds `path` (a path, or an open descriptor).
 

@@ -21,6 +21,7 @@ from deleatur.documents.job import (
     ArchivedTable,
     Custodian,
     Custody,
+    FreeSpace,
     Policy,
     Rule,
     Selection,
@@ -31,7 +32,7 @@ from deleatur.documents.job import (
     tables_of,
 )
 from deleatur.documents.place import ArchivePart, Identity, Pattern, Sampling, Step, Surface, Unit
-from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
+from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.judge.fingerprint import key_id
 from deleatur.trust.approval import approve
 from deleatur.trust.keys import SigningKey
@@ -125,6 +126,38 @@ def a_map() -> MapGate:
     )
 
 
+def a_fill(kind: str = "ext4", margin: int = 0) -> PlannedFill:
+    """Return a planned fill of the file system on which the rows of `some_rows` lie."""
+    fields = (("type", kind), ("uuid", "00-01"), ("mount-point", "/srv"))
+    return PlannedFill(
+        id="disk",
+        asked=FreeSpace(id="disk", folder="/srv", margin=margin),
+        identity=Identity(kind="file-system", fields=fields),
+        size=1 << 20,
+        limits=(),
+        targets=("crm",),
+        pattern=Pattern(kind="aes-256-ctr", key="08" * 32),
+    )
+
+
+def a_filling(fill: PlannedFill) -> j.Filled:
+    """Return what the journal says of a fill that reached everything."""
+    return j.Filled(
+        fill=fill.id,
+        written=1 << 20,
+        left=0,
+        control=1,
+        control_equal=0,
+        population=1,
+        read=1,
+        size=1 << 20,
+        mismatches=0,
+        reserved=0,
+        reserved_left=0,
+        files_left=0,
+    )
+
+
 @dataclass(frozen=True)
 class FinishedJob:
     """The documents of a job of which every step is done and verified."""
@@ -160,10 +193,12 @@ def finished(
     device: bool = False,
     gates: tuple[AnyGate, ...] = (),
     roles: tuple[RoleKeys, ...] = (),
+    fills: tuple[PlannedFill, ...] = (),
 ) -> FinishedJob:
     """Return a job that erased `targets` without a fault; a file and some rows if none is named."""
     planned = targets or (a_file(), some_rows())
     plan = _plan(planned, policy or Policy(), approvers, Verification(device=device), gates, roles)
+    plan = msgspec.structs.replace(plan, free_space=fills)
     digest = hashlib.sha256(encode_json(plan)).hexdigest()
     approvals = {
         f"{key.public.name}.dsse.json": approve(encode_json(plan), key, "2026-03-01T09:00:00Z")
@@ -190,6 +225,8 @@ def finished(
     events += [_controlled(target, device=device) for target in planned]
     for step in plan.steps:
         events += _steps(step, next(target for target in planned if target.id == step.target))
+    for fill in fills:
+        events += [j.Filling(fill=fill.id), a_filling(fill)]
     events += [_verified(target, device=device) for target in planned]
     if any(target.target.archive for target in planned):
         events.append(j.KeyErased(key="tokens"))
@@ -267,6 +304,7 @@ def _plan(
         ),
         targets=tuple(targets),
         steps=tuple(steps),
+        free_space=(),
         gates=gates,
         software=Software(agent="deleatur", version="0.1.0", python="3.11.7", record_digest="29" * 32),
     )
