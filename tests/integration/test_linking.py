@@ -141,6 +141,27 @@ def test_what_is_shredded_is_not_shredded_again(world: World) -> None:
         assert list(links.shred(STREAM)) == []
 
 
+def test_a_later_file_with_the_same_number_is_not_the_old_one(world: World) -> None:
+    file = world.files[0]
+    with LinkShredder(world.journal) as links:
+        (held,) = links.hold([file])
+        file.unlink()
+        list(links.shred(STREAM))
+    lines = world.journal.read_bytes().splitlines(keepends=True)
+    world.journal.write_bytes(b"".join(lines[:-1]))  # killed before it was noted that the second name is gone
+    later = [file.with_name(f"later-{n}") for n in range(20)]
+    for name in later:
+        name.write_bytes(world.keep)
+    (same,) = [name for name in later if name.stat().st_ino == held.inode]
+    same.rename(file)
+    with LinkShredder(world.journal) as links:
+        assert [name.state for name in links.pending] == ["overwritten"]
+        assert links.in_use() == ()
+        assert list(links.shred(STREAM)) == []
+        links.finish()
+    assert file.read_bytes() == world.keep
+
+
 def test_a_file_that_stays_in_use_is_never_overwritten(world: World) -> None:
     before = world.files[0].read_bytes()
     with LinkShredder(world.journal) as links:

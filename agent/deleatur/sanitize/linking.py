@@ -108,7 +108,7 @@ class LinkShredder:
 
     def in_use(self) -> tuple[HeldName, ...]:
         """Return the files that still stand where the program has them: they were not given up."""
-        return tuple(name for name in self.pending if _stands(name.path, name))
+        return tuple(name for name in self.pending if not _given_up(name))
 
     def release(self, names: Iterable[HeldName]) -> None:
         """Take our second names away from files that stay in use.
@@ -117,7 +117,7 @@ class LinkShredder:
             Refused: a file is not in use any more, so that its blocks would be given back as they are.
         """
         for name in names:
-            if not _stands(name.path, name):
+            if _given_up(name):
                 raise Refused(f"{name.unit} was given up meanwhile; shred it")
             name.second.unlink(missing_ok=True)
             _flush(name.second.parent)
@@ -134,7 +134,7 @@ class LinkShredder:
             Refused: one has another name, or this user cannot see who has it open.
             Failed: a second name vanished before the file was overwritten, or the file was cut.
         """
-        given_up = [name for name in self.pending if not _stands(name.path, name)]
+        given_up = [name for name in self.pending if _given_up(name)]
         waiting = [name for name in given_up if name.state != "overwritten" and self._is_there(name)]
         if patience is not None:
             _wait_until_closed(waiting, patience)
@@ -267,6 +267,14 @@ def _parsed(line: bytes) -> tuple[str, HeldName] | None:
         size=int(size),
         state=state,
     )
+
+
+def _given_up(name: HeldName) -> bool:
+    """Say whether the program has the file no more.
+
+    One that was overwritten never comes back: what stands there with its number is a later file.
+    """
+    return name.state == "overwritten" or not _stands(name.path, name)
 
 
 def _stands(path: Path, name: HeldName) -> bool:
