@@ -76,6 +76,14 @@ TECHNIQUES: dict[str, Technique] = {
             source="MariaDB documentation: InnoDB Data Scrubbing; residues measured by the project",
         ),
         Technique(
+            id="resave-and-shred",
+            title="delete, let the server write its snapshot and log anew, overwrite the old ones in place",
+            category="clear",
+            scope="logical",
+            actions=(Action(name="resave", compare="absence"),),
+            source="Redis documentation: BGSAVE, BGREWRITEAOF; residues measured by the project",
+        ),
+        Technique(
             id="delete-rows",
             title="delete the rows through the server and reach for nothing below it",
             category="logical-delete",
