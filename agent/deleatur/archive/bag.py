@@ -69,13 +69,15 @@ def read_bag(file: Readable) -> tuple[str, dict[str, bytes]]:
     return _walk(file, members.__setitem__)[0], members
 
 
-def check_bag(file: Readable) -> dict[str, bytes]:
+def check_bag(file: Readable, take: Callable[[str, bytes], None] = lambda *_: None) -> dict[str, bytes]:
     """Read a bag through, one member at a time in memory, check both manifests, and return its tag files.
+
+    `take` is given each member's path and content as it is read, before the manifests were checked.
 
     Raises:
         Failed: as `read_bag` does.
     """
-    return _walk(file, lambda *_: None)[1]
+    return _walk(file, take)[1]
 
 
 def _walk(file: Readable, take: Callable[[str, bytes], None]) -> tuple[str, dict[str, bytes]]:

@@ -1,8 +1,8 @@
 """Find any of millions of values inside texts, knowing only keyed fingerprints of them.
 
-A value is kept as its first bytes, its length and 64 bits of AES-CMAC: some 30 bytes each, however
-long it is, and the values themselves are not in memory. A wrong find needs equal first bytes and an
-equal tag: 1 in 2^64 for each comparison.
+A value is kept once as its first bytes, its length and 64 bits of AES-CMAC: 10 to 30 bytes, however
+long it is and however often it comes; the values themselves are not in memory. A wrong find needs equal
+first bytes and an equal tag: 1 in 2^64 for each comparison.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deleatur.archive.distinct import Distinct
 from deleatur.desensitize.cmac import Cmac, buffers_of, by_length, gather
 
 if TYPE_CHECKING:
@@ -41,10 +42,12 @@ class Hit:
 class Fingerprints:
     """Values that must not be found, and values that may."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, allowed: Distinct | None = None) -> None:
+        """`allowed` may be shared with others that have the same key."""
         self._mac = Cmac(key)
-        self._seen: list[list[npt.NDArray[Any]]] = [[], [], [], []]  # tags, heads, lengths, owners
-        self._allowed: list[Words] = []
+        self._sought = Distinct(np.uint64, np.uint16)  # tags, owners
+        self._heads = {width: Distinct(np.uint64, np.int32, keys=2) for width in (SHORTEST, _LONG)}
+        self._allowed = Distinct(np.uint64) if allowed is None else allowed
         self._parts: list[_Heads] = []
         self._tags = np.zeros(0, np.uint64)
         self._owners = np.zeros(0, np.uint16)
@@ -58,48 +61,30 @@ class Fingerprints:
         chosen, first = np.unique(tags[rows], return_index=True)
         places = np.flatnonzero(rows)[first]
         content, offsets = buffers_of(values)
-        lengths = np.diff(offsets)[places]
-        heads = np.zeros(places.size, np.uint64)
+        lengths = np.diff(offsets)[places].astype(np.int32)
+        self._sought.add(chosen, np.full(places.size, owner, np.uint16))
         for width, some in ((SHORTEST, lengths < _LONG), (_LONG, lengths >= _LONG)):
             if some.any():
-                heads[some] = _heads(gather(content, offsets[:-1][places[some]], width), width)
-        owners = np.full(places.size, owner, np.uint16)
-        parts: tuple[npt.NDArray[Any], ...] = (chosen, heads, lengths.astype(np.int32), owners)
-        for column, part in zip(self._seen, parts, strict=True):
-            column.append(part)
+                heads = _heads(gather(content, offsets[:-1][places[some]], width), width)
+                self._heads[width].add(heads, lengths[some])
 
     def allow(self, tags: "Words") -> None:
         """Remember that these values stand somewhere by right."""
-        self._allowed.append(np.unique(tags))
+        self._allowed.add(tags)
 
     def settle(self) -> tuple[int, int]:
         """Make ready for searching; return how many values are sought and how many are allowed instead."""
-        allowed = np.unique(_joined(self._allowed, np.uint64))
-        tags = _joined(self._seen[0], np.uint64)
-        order = np.argsort(tags)
-        tags = tags[order]
-        new = np.ones(tags.size, bool)
-        new[1:] = tags[1:] != tags[:-1]
-        by_right = np.zeros(tags.size, bool)
-        if allowed.size:
-            at = np.searchsorted(allowed, tags)
-            at[at == allowed.size] = 0
-            by_right = (allowed[at] == tags) & new
-            del at
-        sought = new & ~by_right
-        self._tags, order = tags[sought], order[sought]
-        del tags
-        heads = _joined(self._seen[1], np.uint64)[order]
-        lengths = _joined(self._seen[2], np.int32)[order]
-        self._owners = _joined(self._seen[3], np.uint16)[order]
-        del order
-        long = lengths >= _LONG
-        self._parts = [
-            _Heads(heads[rows], lengths[rows], width)
-            for rows, width in ((~long, SHORTEST), (long, _LONG))
-            if rows.any()
-        ]
-        return int(sought.sum()), int(by_right.sum())
+        known = len(self._sought)
+        tags, owners, end = np.empty(known, np.uint64), np.empty(known, np.uint16), 0
+        for (some, whose), (allowed,) in zip(self._sought.drain(), self._allowed.shards(), strict=True):
+            sought = ~np.isin(some, allowed, assume_unique=True)
+            begin, end = end, end + int(sought.sum())
+            tags[begin:end], owners[begin:end] = some[sought], whose[sought]
+        self._tags, self._owners = tags[:end], owners[:end]
+        self._allowed = Distinct(np.uint64)
+        # heads of what is allowed stay: they cost a look at the tag, which decides
+        self._parts = [_Heads(heads, width) for width, heads in self._heads.items() if end and len(heads)]
+        return end, known - end
 
     def find(self, values: Any) -> Iterator[Hit]:
         """Yield every place of an Arrow array of text or bytes where a sought value stands."""
@@ -127,18 +112,17 @@ class Fingerprints:
 class _Heads:
     """The first bytes of many values, and the lengths that follow from each."""
 
-    def __init__(self, heads: "Words", lengths: "npt.NDArray[np.int32]", width: int) -> None:
-        order = np.lexsort((lengths, heads))
-        heads, lengths = heads[order], lengths[order]
-        del order
-        new = np.ones(heads.size, bool)
-        new[1:] = (heads[1:] != heads[:-1]) | (lengths[1:] != lengths[:-1])
-        self._lengths = lengths[new]
-        heads = heads[new]
+    def __init__(self, known: Distinct, width: int) -> None:
+        heads, lengths = np.empty(len(known), np.uint64), np.empty(len(known), np.int32)
+        end = 0
+        for some, long in known.drain():
+            begin, end = end, end + some.size
+            heads[begin:end], lengths[begin:end] = some, long
         new = np.ones(heads.size, bool)
         new[1:] = heads[1:] != heads[:-1]
+        self._lengths = lengths
         self._heads = heads[new]
-        self._first = np.append(np.flatnonzero(new), heads.size)
+        self._first = np.append(np.flatnonzero(new), heads.size).astype(np.uint32)
         self._width = width
         self._shift = np.uint64(64 - min(26, max(16, self._heads.size.bit_length() + 4)))
         self._filter = np.zeros(1 << (64 - int(self._shift)), bool)
@@ -164,7 +148,7 @@ class _Heads:
         self, starts: "Places", at: "Places", offsets: "Places"
     ) -> Iterator[tuple["Places", "Places"]]:
         room = offsets[np.searchsorted(offsets, starts, side="right")] - starts
-        counts = self._first[at + 1] - self._first[at]
+        counts = (self._first[at + 1] - self._first[at]).astype(np.int64)
         for some in np.array_split(np.arange(starts.size), int(counts.sum()) // _EXPANDED + 1):
             which = np.repeat(some, counts[some])
             within = np.arange(which.size) - np.repeat(np.cumsum(counts[some]) - counts[some], counts[some])
@@ -182,25 +166,13 @@ def _sliding(content: "npt.NDArray[np.uint8]", width: int) -> "Words":
 
 
 def _heads(rows: "npt.NDArray[np.uint8]", width: int) -> "Words":
-    """Return one word for the first bytes of each row: six as they are, more of them mixed."""
+    """Return one word, spread evenly, for the first bytes of each row: of six one each, more are mixed."""
     head = np.zeros(len(rows), np.uint64)
-    for column in range(width):
-        if column == SHORTEST:
-            head *= _MIX
-            head ^= head >> np.uint64(29)
-        if column < SHORTEST:
-            head = head << np.uint64(8) | rows[:, column]
-        else:
-            head = (head ^ rows[:, column]) * _MIX
+    for column in range(SHORTEST):
+        head = head << np.uint64(8) | rows[:, column]
+    head *= _MIX
+    if width > SHORTEST:
+        head ^= head >> np.uint64(29)
+    for column in range(SHORTEST, width):
+        head = (head ^ rows[:, column]) * _MIX
     return head
-
-
-def _joined(parts: list["npt.NDArray[Any]"], type_: Any) -> "npt.NDArray[Any]":
-    """Join the parts and forget them one by one: at this size two copies are one too many."""
-    whole = np.empty(sum(part.size for part in parts), type_)
-    end = whole.size
-    while parts:
-        part = parts.pop()
-        whole[end - part.size : end] = part
-        end -= part.size
-    return whole

@@ -14,6 +14,7 @@ import numpy as np
 
 from deleatur.archive import shapes, spellings
 from deleatur.archive.days import check_days
+from deleatur.archive.distinct import Distinct
 from deleatur.archive.fingerprints import SHORTEST, Fingerprints, Hit
 from deleatur.desensitize.arrow import arrow, kind_of
 from deleatur.desensitize.columns import text_of, whole
@@ -36,7 +37,8 @@ _LONE_DIGITS = 9  # digits; fewer, inside a longer run of digits, are a coincide
 _DIGITS = re.compile(rb"[0-9]+")
 _ISO_DATE = r"^[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])(?:[T ][0-9].*)?$"
 _LIKE_A_DATE = (
-    r"[0-9０-９]{1,4} ?[-/.年－／．][0-9０-９]{1,2} ?[-/.月－／．][0-9０-９]{1,4}|^\s*[0-9０-９]{8}\s*$"
+    r"[0-9０-９]{1,4} ?[-/.年－／．][0-9０-９]{1,2} ?[-/.月－／．][0-9０-９]{1,4}"
+    r"|^\s*[0-9０-９]{4}(?:[0０][1-9１-９]|[1１][0-2０-２])[0-3０-３][0-9０-９]\s*$"
 )
 _TELLING = re.compile(r"(?:[0-9][^A-Za-z]*){6}|@|\w[._]\w|\S\s+\S|[\u4e00-\u9fff]{2}|[0-9A-Za-z+/=]{32}")
 _COUNT = re.compile(r"(?<=: )[0-9]+(?=[,\s}\]]|$)")  # in JSON
@@ -80,11 +82,12 @@ class LeakSearch:
         detectors: Sequence[Detector] = (),
     ) -> None:
         self._rules = rules
-        self._known = Fingerprints(derived(key, "leak-scan", None))
-        self._texts = Fingerprints(derived(key, "leak-scan", None))  # redacted: sought where texts are kept
+        allowed, own = Distinct(np.uint64), derived(key, "leak-scan", None)
+        self._known = Fingerprints(own, allowed)
+        self._texts = Fingerprints(own, allowed)  # redacted: sought where texts are kept
         self._places: list[str] = []
-        self._short: list[Words] = []
-        self._dates: list[Words] = []
+        self._short = Distinct(np.uint64)
+        self._dates = Distinct(np.uint64)
         self._learnt: dict[str, int] = {}
         self._met: dict[str, int] = {}
         self._counts = (0, 0)
@@ -103,9 +106,8 @@ class LeakSearch:
             if self._rules[table][column].rule == "keep":
                 other = spellings.folded(values)
                 told = self._known.tags(other)[other.is_valid().to_numpy(zero_copy_only=False)]
-                for sought in (self._known, self._texts):
-                    sought.allow(tags[valid])
-                    sought.allow(told)
+                self._known.allow(tags[valid])  # which is what the other one allows too
+                self._known.allow(told)
             else:
                 sought = self._texts if self._rules[table][column].rule == "redact" else self._known
                 self._protect(sought, f"{table}.{column}", values, tags, valid)
@@ -114,9 +116,6 @@ class LeakSearch:
         """End the learning."""
         known, texts = self._known.settle(), self._texts.settle()
         self._counts = known[0] + texts[0], known[1] + texts[1]
-        self._short, self._dates = (
-            [np.unique(np.concatenate(p))] if p else [] for p in (self._short, self._dates)
-        )
 
     def compare(self, readings: dict[str, int]) -> None:
         """Enter what was learnt into `readings`, and ask that other parts of the archive learnt the same.
@@ -163,8 +162,8 @@ class LeakSearch:
             raise Failed("archive: the records changed while they were read; stop what writes, and run again")
         return LeakScan(
             needles=self._counts[0],
-            short=sum(map(len, self._short)),
-            dates=sum(map(len, self._dates)),
+            short=len(self._short),
+            dates=len(self._dates),
             kept=self._counts[1],
             searched=self._searched,
             redacted=self._redacted,
@@ -183,8 +182,8 @@ class LeakSearch:
 
         short = pc.binary_length(values).fill_null(0).to_numpy(zero_copy_only=False) < SHORTEST
         dates = _dates(values) & ~short
-        self._short.append(np.unique(tags[valid & short]))
-        self._dates.append(np.unique(tags[valid & dates]))
+        self._short.add(tags[valid & short])
+        self._dates.add(tags[valid & dates])
         self._forbid(sought, place, values, valid & ~short & ~dates, tags)
         other = spellings.folded(values)
         long = pc.binary_length(other).fill_null(0).to_numpy(zero_copy_only=False) >= SHORTEST

@@ -14,8 +14,8 @@ import msgspec
 
 from deleatur.archive import tables as forms
 from deleatur.archive.age import identity_of, pyrage, recipient_of
-from deleatur.archive.bag import read_bag
-from deleatur.archive.opening import CHALLENGE
+from deleatur.archive.bag import check_bag, read_bag
+from deleatur.archive.opening import CHALLENGE, drain, unsealed
 from deleatur.archive.readme import readme
 from deleatur.archive.seal import contents_of, digest_of, seal
 from deleatur.archive.writing import DescribedTable, Description, Writing
@@ -39,6 +39,14 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     info: dict[str, str]  # bag-info.txt
     tables: dict[str, Any]  # pyarrow tables by name
     members: dict[str, bytes]  # every file of the bag by path
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """One table of a package: how many rows it has, and the first of them."""
+
+    table: str
+    rows: int
+    first: Any  # a pyarrow table
 
 
 def write_archive(
@@ -145,6 +153,32 @@ def open_archive(path: Path, identity: str) -> Opened:
     return Opened(bag=bag, info={k: v for k, _, v in lines}, tables=tables, members=members)
 
 
+def glance(path: Path, identity: str, count: int) -> list[Glance]:
+    """Decrypt a package as a stream, check its manifests, and return the first rows of each table.
+
+    One file of the package is in memory at a time, however large the whole is.
+
+    Raises:
+        Refused, Failed, Malformed: as `open_archive` does.
+    """
+    members: dict[str, Any] = {}
+
+    def take(member: str, content: bytes) -> None:
+        if member == "data/schema.json":
+            members[member] = content
+        elif member.endswith("/part-00001.parquet"):
+            part = forms.from_parquet(content)
+            members[member] = part.take(list(range(min(count, part.num_rows))))
+
+    with unsealed(path, identity_of(identity)) as plain:
+        check_bag(plain, take)
+        drain(plain)
+    return [
+        Glance(table=t.table, rows=t.rows, first=_member(members, (*t.parquet, "")[0]))
+        for t in _described(members)
+    ]
+
+
 def _recipients(custody: Custody) -> list[Any]:
     """Refuse before any record is read what would be refused when it is sealed."""
     try:
@@ -179,7 +213,7 @@ def _described(members: Mapping[str, bytes]) -> tuple[DescribedTable, ...]:
     return decode_json(_member(members, "schema.json"), Description).tables
 
 
-def _member(members: Mapping[str, bytes], path: str) -> bytes:
+def _member(members: Mapping[str, Any], path: str) -> Any:
     try:
         return members[f"data/{path}"]
     except KeyError:

@@ -8,7 +8,7 @@ them it becomes bytes. So records are read twice: once for the types, once for t
 import datetime
 import decimal
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from deleatur.desensitize.arrow import arrow
@@ -35,21 +35,25 @@ def parts(name: str, records: Iterator[dict[str, Any]]) -> Iterator[dict[str, li
     Raises:
         Failed: the backend yielded records of different shape.
     """
-    columns: dict[str, list[Any]] = {}
-    number = size = 0
+    names: dict[str, None] = {}
+    rows: list[tuple[Any, ...]] = []
+    size = 0
     for number, record in enumerate(records, start=1):
-        columns = columns or {column: [] for column in record}
-        if record.keys() != columns.keys():
+        names = names or dict.fromkeys(record)
+        if record.keys() != names.keys():
             raise Failed(f"table {name}: record {number} has other columns than the first")
-        for column, value in record.items():
-            columns[column].append(value)
-            if isinstance(value, str | bytes):
-                size += len(value)
-        if size >= PART_BYTES or number % PART_ROWS == 0:
-            yield columns
-            columns, size = {column: [] for column in columns}, 0
-    if any(columns.values()):
-        yield columns
+        row = tuple([record[column] for column in names])
+        rows.append(row)
+        size += sum([len(value) for value in row if isinstance(value, str | bytes)])
+        if size >= PART_BYTES or len(rows) == PART_ROWS:
+            yield _columns(names, rows)
+            rows, size = [], 0
+    if rows:
+        yield _columns(names, rows)
+
+
+def _columns(names: Iterable[str], rows: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
 class Types:
@@ -111,14 +115,23 @@ def bytes_of(values: list[Any], table: str, column: str) -> Any:
     try:
         if kinds <= {str}:
             return pa.array(values, pa.string())
-        if kinds == {int} and all(-(2**63) <= v < 2**63 for v in values if v is not None):
-            return pa.array(values, pa.int64()).cast(pa.string())
+        if kinds == {int} and (whole := _whole(values)) is not None:
+            return whole.cast(pa.string())
         coded = [None if v is None else v if isinstance(v, bytes) else _text(v).encode() for v in values]
     except _FormlessError as error:
         raise Refused(f"table {table}, column {column}: {error}") from None
     except UnicodeEncodeError:
         raise Refused(f"table {table}, column {column}: text that is not Unicode; repair it first") from None
     return pa.array(coded, pa.binary())
+
+
+def _whole(values: list[Any]) -> Any:
+    """Return integers as an Arrow array, None if one of them has more than 64 bits."""
+    pa = arrow()
+    try:
+        return pa.array(values, pa.int64())
+    except (OverflowError, pa.ArrowInvalid):
+        return None
 
 
 class _FormlessError(ValueError):
@@ -147,8 +160,9 @@ class _Column:
         present = {type(value) for value in values} - {type(None)}
         self._kinds |= present
         if int in present:
-            sizes = (v if v >= 0 else -v - 1 for v in values if type(v) is int)
-            self._widest = max(self._widest, *sizes)
+            numbers = [v for v in values if type(v) is int]
+            largest = max(numbers)
+            self._widest = max(self._widest, largest, -min(numbers) - 1)
         if decimal.Decimal in present:
             for value in values:
                 self._see_decimal(value)
@@ -158,7 +172,7 @@ class _Column:
 
     def array(self, values: list[Any]) -> Any:
         type_ = self._type()
-        if type_ in {arrow().string(), arrow().binary()}:
+        if type_ in {arrow().string(), arrow().binary()} and self._kinds != {str}:
             wide = type_ == arrow().binary()
             values = [v if v is None or isinstance(v, bytes) else _coded(v, wide) for v in values]
         return arrow().array(values, type=type_)

@@ -12,12 +12,12 @@ from deleatur.cli.output import as_json_option, emit, say
 from deleatur.errors import Refused
 
 if TYPE_CHECKING:
-    from deleatur.archive.package import Opened
     from deleatur.engine.settings import Settings
     from deleatur.testing.shop import Canary, Shop
 
 BAR = 40  # characters
 MAP = "datamap.toml"
+_SHOWN = 3  # rows of each archived table
 
 
 @click.command("demo")
@@ -209,16 +209,14 @@ def _show_counts(title: str, before: Counter[str], after: Counter[str]) -> None:
 
 
 def _show_archive(path: Path, identity: str) -> None:
-    from deleatur.archive.package import open_archive
+    from deleatur.archive.package import glance
     from deleatur.cli.output import table
 
-    opened: Opened = open_archive(path, identity)
-    for name, rows in opened.tables.items():
+    for seen in glance(path, identity, _SHOWN):
         say()
-        say(f"{path.name}: {name}, {rows.num_rows} rows, the first three")
-        heads = rows.column_names
-        shown = [[_cell(row[h]) for h in heads] for row in rows.slice(0, 3).to_pylist()]
-        table(shown, heads)
+        say(f"{path.name}: {seen.table}, {seen.rows} rows, the first three")
+        heads = seen.first.column_names
+        table([[_cell(row[h]) for h in heads] for row in seen.first.to_pylist()], heads)
 
 
 def _cell(value: object) -> str:

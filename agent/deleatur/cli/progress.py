@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deleatur.cli.output import console, note, size
-from deleatur.engine.looking import Progress
+from deleatur.engine.progress import Progress
 
 EVERY = 5.0  # seconds between two plain lines of one phase
-_COUNTED = {"rewrite": "rows", "notify": "letters"}  # what phases count; all others count bytes
+_COUNTED = {  # what phases count; all others count bytes
+    "rewrite": "rows",
+    "learn": "rows",
+    "archive": "rows",
+    "sample": "values",
+    "verify": "values",
+    "notify": "letters",
+}
 
 
 @contextmanager

@@ -25,7 +25,6 @@ from deleatur.engine.gates import Context, plan_gates
 from deleatur.engine.gates.holds import require_gate
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
-from deleatur.engine.looking import Progress
 from deleatur.engine.opening import (
     Opener,
     Registry,
@@ -35,6 +34,7 @@ from deleatur.engine.opening import (
     secrets_for,
     values_digest,
 )
+from deleatur.engine.progress import Progress
 from deleatur.engine.reading import decoding, read_journal
 from deleatur.engine.registry import record_digest, scheme_of
 from deleatur.engine.walk import Crew, Walk

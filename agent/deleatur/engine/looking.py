@@ -3,8 +3,10 @@
 What is found goes into events; the verdicts are pure functions of `deleatur.judge.evidence`.
 """
 
+import os
+import stat
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,6 +16,7 @@ from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verifi
 from deleatur.documents.place import Inspection, Locator, Step, Surface
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.opening import Opener
+from deleatur.engine.progress import Progress, told
 from deleatur.engine.spool import Spool
 from deleatur.errors import Failed, Refused
 from deleatur.judge.evidence import verdict
@@ -24,7 +27,6 @@ from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Place, Scanner
 
 EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file system splits
-Progress = Callable[[str, str, int, int], None]  # phase, target, done, total
 
 
 def scanned_surfaces(planned: PlannedTarget, wanted: Verification) -> tuple[Surface, ...]:
@@ -154,17 +156,31 @@ class Findings:
     places: tuple[Place, ...] = ()  # where the first hits lie
 
 
+def size_of(surfaces: tuple[Surface, ...]) -> int:
+    """Return how many bytes there are to scan, 0 if that cannot be told beforehand."""
+    total = 0
+    for path in (path for surface in surfaces for path in surface.paths):
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(status.st_mode):
+            return 0
+        total += status.st_size
+    return total
+
+
 def scan_all(
     needles: NeedleSet, surfaces: tuple[Surface, ...], planned: PlannedTarget, progress: Progress
 ) -> Findings:
     """Scan every surface, in order."""
     scanner = Scanner(needles)
-    read = 0
+    read, total = 0, size_of(surfaces)
 
     def advance(size: int) -> None:
         nonlocal read
         read += size
-        progress("scan", planned.id, read, 0)
+        progress("scan", planned.id, read, total)
 
     found = [scanner.scan_surface(surface, advance) for surface in surfaces]
     return Findings(
@@ -183,7 +199,8 @@ def control(
             raise Refused(f"{planned.id}: is gone before the erase began")
         check_units(planned, look)
         kept = keep_digest(backend, opener.key)
-        drawn = list(draw_sample(backend, planned, wanted.needles))
+        places = draw_sample(backend, planned, wanted.needles)
+        drawn = list(told(places, progress, "sample", planned.id, wanted.needles))
         check_literals(planned, drawn)
         spool.append(planned.id, drawn)
         spool.seal(planned.id)
@@ -260,7 +277,7 @@ def verify(
 ) -> tuple[Verified, Findings]:
     """Look at everything once more, through fresh handles, twice: before and after the scan."""
     sample = recall(spool, planned)
-    first = _read_through(opener, planned, sample)
+    first = _read_through(opener, planned, sample, progress)
     _check_kept(planned, controlled, first)
     found = Findings()
     values = 0
@@ -271,7 +288,7 @@ def verify(
             raise Failed(f"{planned.id}: the sampled values are not those of the control; there is no proof")
         values = needles.values
         found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
-    second = _read_through(opener, planned, sample)
+    second = _read_through(opener, planned, sample, progress)
     _check_kept(planned, controlled, second)
     present = max(first.present, second.present)
     remaining = max(first.remaining, second.remaining)
@@ -320,11 +337,14 @@ def _check_kept(planned: PlannedTarget, controlled: Controlled, reading: Reading
         )
 
 
-def _read_through(opener: Opener, planned: PlannedTarget, sample: Sample | None) -> Reading:
+def _read_through(
+    opener: Opener, planned: PlannedTarget, sample: Sample | None, progress: Progress
+) -> Reading:
     places = sample.places if sample is not None else []
     with opener.fresh(planned) as (backend, look):
         if look is None:
             return Reading(absent=len(places), present=0, remaining=0, kept="")
-        present = sum(backend.probe(p) is not None for p in places)
+        each = told(places, progress, "verify", planned.id, len(places))
+        present = sum(backend.probe(p) is not None for p in each)
         left = len(look.units) + sum(1 for _ in backend.sample(1, b""))
         return Reading(len(places) - present, present, left, keep_digest(backend, opener.key))

@@ -22,7 +22,7 @@ from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
 from deleatur.documents.gates import Member
 from deleatur.documents.job import Custody, parts_of, tables_of
-from deleatur.documents.place import Cursor, Locator, Step
+from deleatur.documents.place import ArchivePart, Cursor, Locator, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.engine import looking
 from deleatur.engine.chronicle import Chronicle, Clock
@@ -34,6 +34,7 @@ from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.keeping import vouched, write_beside
 from deleatur.engine.opening import Opener, identity_digest, make_token_key
+from deleatur.engine.progress import Progress, ToldTables
 from deleatur.engine.selftest import selftest
 from deleatur.engine.spool import Spool, destroy_file
 from deleatur.errors import DeleaturError, Failed, Interrupted, Invalid, Refused, Residue
@@ -53,7 +54,7 @@ class Crew:
     keys: Sequence[SigningKey]  # that sign the certificate, the agent's first
     approved_by: tuple[str, ...]  # key ids of the approvals that count, checked by the caller
     clock: Clock
-    progress: looking.Progress
+    progress: Progress
     holds: HoldSources
     people: tuple[Member, ...] = ()  # who is who
 
@@ -215,7 +216,7 @@ class Walk:
                 write_archive(
                     self.directory.archive,
                     target,
-                    tables,
+                    self._told(target, part).around(tables),
                     self.plan.custody,
                     job=self.plan.job,
                     plan_digest=self.plan_digest,
@@ -232,6 +233,10 @@ class Walk:
             ]
         for archived in written:
             self._note_archive(archived, self.plan.custody)
+
+    def _told(self, target: PlannedTarget, part: ArchivePart) -> ToldTables:
+        names = [table.table for table in tables_of(target.target, part)]
+        return ToldTables(self.crew.progress, target, j.package_of(target.id, part), names)
 
     def _note_archive(self, archived: j.Archived, custody: Custody) -> None:
         wanted = {a.table for a in tables_of(self.targets[archived.target].target, archived.part)}

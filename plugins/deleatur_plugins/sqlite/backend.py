@@ -8,8 +8,10 @@ rows go by `rewrite-and-shred`, the whole database by `overwrite-and-remove`, ne
 
 import hashlib
 import heapq
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 from deleatur.api import (
@@ -75,7 +77,7 @@ class SqliteBackend(Backend):
                 refuse_unknown(content.schema)
                 content.check_archive()
                 identity = self._identity_of_rows(content, system.uuid)
-                units, held, rows = content.units(), tuple(content.held), content.rows
+                units, held, rows = content.units(), content.held, content.rows
             now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads
             offer = Offer(technique=ROWS, limits=limits_of(files, system, now, whole=False))
             return Inspection(
@@ -137,20 +139,15 @@ class SqliteBackend(Backend):
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
         """Name selected texts and blobs by table, row number and column; a row without any by itself."""
-        places = self._places()
-        if count is None:
-            yield from places
-        else:
-            yield from heapq.nsmallest(count, places, key=lambda place: _rank(seed, place))
-
-    def _places(self) -> Iterator[Locator]:
         if not self._target.select:
             with Files(self._path) as files:
-                yield from Whole(files, self._secrets["digest-key"]).places()
+                places = Whole(files, self._secrets["digest-key"]).places()
+                lot = partial(_rank, seed)
+                yield from places if count is None else heapq.nsmallest(count, places, key=lot)
             return
         with self._content() as content:
-            for table, row, column in content.places():
-                yield Locator(unit=f"{_TABLE}{table.name}", item=f"{row}/{column}")
+            for table, row, column in _listed(content) if count is None else _drawn(content, count, seed):
+                yield Locator(unit=f"{_TABLE}{table}", item=f"{row}/{column}")
 
     def probe(self, place: Locator) -> bytes | None:
         """Return a stored value, texts in UTF-8; None when SQLite finds no such row or a NULL in it."""
@@ -221,6 +218,40 @@ class SqliteBackend(Backend):
         """Open the database for reading and evaluate the target's selection."""
         with looking(self._path) as connection:
             yield Content(connection, read_schema(connection), self._target, self._secrets)
+
+
+def _listed(content: Content) -> Iterator[tuple[str, int, str]]:
+    """Yield every place."""
+    for table, row, columns in content.places():
+        for column in columns:
+            yield table.name, row, column
+
+
+def _drawn(content: Content, count: int, seed: bytes) -> list[tuple[str, int, str]]:
+    """Return the `count` places with the lowest numbers that the seed draws; only these are kept."""
+    keyed = hashlib.blake2b(key=seed[:64])
+    lots: list[tuple[int, str, int, str]] = []
+    worst = 1 << 64 if count else 0
+    for table, row, columns in content.places():
+        drawn = keyed.copy()
+        drawn.update(f"{table.name} {row}".encode("utf-8", "surrogateescape"))
+        numbers = _numbers(drawn, len(columns))
+        if min(numbers) < worst:
+            named = zip(numbers, columns, strict=True)
+            lots += [(number, table.name, row, column) for number, column in named if number < worst]
+            if len(lots) > 2 * count:
+                lots = sorted(lots)[:count]
+                worst = lots[-1][0]
+    return [lot[1:] for lot in sorted(lots)[:count]]
+
+
+def _numbers(drawn: hashlib.blake2b, count: int) -> tuple[int, ...]:
+    """Return so many numbers of 64 bits from a digest, and from what follows it."""
+    stream = drawn.digest()
+    while len(stream) < 8 * count:
+        drawn.update(b"on")
+        stream += drawn.digest()
+    return struct.unpack_from(f">{count}Q", stream)
 
 
 def _rank(seed: bytes, place: Locator) -> bytes:

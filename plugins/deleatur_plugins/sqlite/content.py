@@ -7,10 +7,12 @@ in one way, with the bytes of each text contiguous; only keyed digests of it are
 # ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are bound
 
 import hashlib
+import marshal
 import sqlite3
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import compress
 from typing import Any
 
 from deleatur.api import Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
@@ -19,6 +21,8 @@ from deleatur_plugins.sqlite.joined import Joined
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 from deleatur_plugins.sqlite.selecting import Selector
 
+_LETTERS: dict[type, bytes] = {type(None): b"n", Text: b"t", bytes: b"b", int: b"i", float: b"r"}
+_PLAIN = 2  # the form of marshal without references between values: the same row, the same bytes
 _HOUSEKEEPING = ("sqlite_sequence",)  # SQLite's own rows that must stay as they are
 
 
@@ -43,11 +47,17 @@ class Content:
         self._secrets = secrets
         self._selector = Selector(connection, schema, secrets)
         self._tables = 0
-        self.held: list[Unit] = []
-        self.choices = self._choose()
+        self._held: list[Unit] = []
 
-    def _choose(self) -> tuple[Choice, ...]:
-        """Evaluate every selection, then every hold, and subtract."""
+    @property
+    def held(self) -> tuple[Unit, ...]:
+        """The rows that are selected and stay, one unit for each hold that has any."""
+        _ = self.choices  # which finds them
+        return tuple(self._held)
+
+    @cached_property
+    def choices(self) -> tuple[Choice, ...]:
+        """Every selection minus every hold, evaluated together when first asked for."""
         picked: dict[str, tuple[Table, str]] = {}
         for selection in self._target.select:
             table = self.schema.table(selection.table)
@@ -78,7 +88,7 @@ class Content:
             )
             if rows := self._count(numbers):
                 unit = f"hold {name} table {table.name}"
-                self.held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, numbers)))
+                self._held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, numbers)))
         else:
             raise Refused(
                 f"hold {name!r} names {table.name!r}, from which nothing is selected, so it holds nothing; "
@@ -132,8 +142,8 @@ class Content:
             if c.rows
         )
 
-    def places(self) -> Iterator[tuple[Table, int, str]]:
-        """Yield table, row number and column of every selected text or blob that is not empty.
+    def places(self) -> Iterator[tuple[Table, int, list[str]]]:
+        """Yield table, number and columns of every selected row: its texts and blobs that are not empty.
 
         A row without any stands for itself, with "" for the column.
         """
@@ -148,9 +158,7 @@ class Content:
                 f"SELECT t0.{table.rowid}, {lengths} FROM {table.sql} AS t0 "
                 f"WHERE t0.{table.rowid} IN (SELECT id FROM temp.{choice.numbers}) ORDER BY t0.{table.rowid}"
             ):
-                filled = [c for c, length in zip(stored, row[1:], strict=True) if length]
-                for column in filled or [""]:
-                    yield table, int(row[0]), column
+                yield table, row[0], list(compress(stored, row[1:])) or [""]
 
     def records(self, table_name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values.
@@ -168,7 +176,11 @@ class Content:
                 f"SELECT {columns} FROM {table.sql} AS t0 WHERE {query.clause} ORDER BY {table.order}",
                 query.bound,
             ):
-                yield {c: _python(table, c, v) for c, v in zip(table.columns, row, strict=True)}
+                try:
+                    values = [v.decode() if type(v) is Text else v for v in row]
+                except UnicodeDecodeError:
+                    raise _no_text(table, row) from None
+                yield dict(zip(table.columns, values, strict=True))
 
     def check_archive(self) -> None:
         """See that the archive names only what is there, and that it forgets no column.
@@ -241,26 +253,19 @@ def refuse_unknown(schema: Schema) -> None:
 
 
 def encoded(row: tuple[Any, ...]) -> bytes:
-    """Encode a row in the one way: a letter for the type, eight bytes of length, the bytes."""
-    return b"".join(_encoded(value) for value in row)
+    """Encode a row in the one way: a letter for each type, then each value with its length before it."""
+    return _letters(tuple(map(type, row))) + marshal.dumps(row, _PLAIN)
 
 
-def _encoded(value: Any) -> bytes:
-    if value is None:
-        return b"n"
-    if isinstance(value, Text):
-        return b"t" + len(value).to_bytes(8, "big") + value
-    if isinstance(value, bytes):
-        return b"b" + len(value).to_bytes(8, "big") + value
-    if isinstance(value, int):
-        return b"i" + value.to_bytes(8, "big", signed=True)
-    return b"r" + struct.pack(">d", value)
+@cache
+def _letters(types: tuple[type, ...]) -> bytes:
+    """Return the types of a row: a TEXT and a BLOB of the same bytes are not the same row."""
+    return b"".join(_LETTERS[one] for one in types)
 
 
-def _python(table: Table, column: str, value: Any) -> Any:
-    if not isinstance(value, Text):
-        return value
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Refused(f"{table.name}.{column} holds text that is not UTF-8; it cannot be archived") from None
+def _no_text(table: Table, row: tuple[Any, ...]) -> Refused:
+    """Name the column whose text is none."""
+    for column, value in zip(table.columns, row, strict=True):
+        if isinstance(value, Text) and value.decode(errors="ignore").encode() != value:
+            return Refused(f"{table.name}.{column} holds text that is not UTF-8; it cannot be archived")
+    return Refused(f"{table.name} holds text that is not UTF-8; it cannot be archived")

@@ -22,7 +22,9 @@ from deleatur_plugins.sqlite.schema import Schema, quoted, read_schema
 _FULL, _INCREMENTAL = 1, 2  # PRAGMA auto_vacuum
 # Triggers may use full-text tables only in a trusted schema; functions that act outside of the
 # database are not there to be called: no extension is loaded, no function of ours is registered.
-_WORKING = ("locking_mode=EXCLUSIVE", "journal_mode=MEMORY", "secure_delete=OFF", "trusted_schema=ON")
+# Nothing is ever rolled back in the copy: what fails is shredded and copied anew. A journal would hold
+# every page of it, in memory.
+_WORKING = ("locking_mode=EXCLUSIVE", "journal_mode=OFF", "secure_delete=OFF", "trusted_schema=ON")
 _SETTINGS = ("application_id", "user_version", "encoding", "page_size", "auto_vacuum")
 Violations = frozenset[tuple[object, ...]]
 
@@ -183,7 +185,7 @@ def _compare_with_plan(content: Content, secrets: Secrets) -> None:
     if approved is None:
         return
     tree = json.loads(approved)
-    for key, name, now in (("units", "selected", content.units()), ("held", "held", tuple(content.held))):
+    for key, name, now in (("units", "selected", content.units()), ("held", "held", content.held)):
         if {_triple(u) for u in now} != {(u["name"], u["size"], u["digest"]) for u in tree[key]}:
             raise Refused(f"the {name} rows changed since the plan; plan again")
 

@@ -9,22 +9,24 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from smtplib import SMTP
 
 from deleatur.documents import ledger as b
 from deleatur.documents.ledger import Channel, Language
 from deleatur.engine.directory import sync_directory
-from deleatur.engine.looking import Progress
 from deleatur.engine.notices.desk import Desk
 from deleatur.engine.notices.folder import Ledger, replace_file
 from deleatur.engine.notices.letters import Letters
-from deleatur.engine.notices.recipients import Recipient
+from deleatur.engine.notices.recipients import Recipient, Waiting
 from deleatur.engine.notices.sending import REFERENCE, Outcome, Pace, Server, hand_over, message_of
+from deleatur.engine.progress import Progress
 from deleatur.errors import Refused, Transient
 from deleatur.judge.letters import language_of
 from deleatur.trust.keys import SigningKey
 
+_Group = tuple[Channel, Language]
 _BREAKS = 3  # connections that break one after another before a run gives up
 
 
@@ -50,23 +52,29 @@ def send_letters(
     letters = Letters(desk.notice, desk.path)
     desk.require_time()
     with desk.ledger(key, letters) as ledger:
-        waiting = _waiting(desk, ledger, ("email",))
+        waiting = _waiting(desk, ledger, ("email",)).values()
+        total = sum(map(len, waiting))
         post = _Post(desk, ledger, letters, server, sender)
         pace = Pace(rate)
         try:
-            for number, person in enumerate(waiting, 1):
+            for number, person in enumerate(chain.from_iterable(waiting), 1):
                 pace.wait()
                 post.send(person)
-                progress("notify", "email", number, len(waiting))
+                progress("notify", "email", number, total)
         finally:
             post.close()
     return post.outcomes
 
 
-def _waiting(desk: Desk, ledger: Ledger, channels: Sequence[Channel]) -> list[Recipient]:
-    """Return who is to be written to by one of these channels now."""
-    standing = ledger.standing
-    return [p for p in desk.people() if standing.next_channel(p.digest, p.channels) in channels]
+def _waiting(desk: Desk, ledger: Ledger, channels: Sequence[Channel]) -> dict[_Group, Waiting]:
+    """Return who is to be written to by one of these channels now; the stores are read before any letter."""
+    groups: dict[_Group, Waiting] = {}
+    for person in desk.people():
+        channel = ledger.standing.next_channel(person.digest, person.channels)
+        if channel is not None and channel in channels:
+            person.language = language = language_of(person.language, desk.notice.letter)
+            groups.setdefault((channel, language), Waiting()).append(person)
+    return groups
 
 
 class _Post:
@@ -153,14 +161,10 @@ def write_letters(desk: Desk, key: SigningKey, folder: Path, progress: Progress)
     written = []
     with desk.ledger(key, letters) as ledger:
         _settle(folder, ledger.standing.entries)
-        groups: dict[tuple[Channel, Language], list[Recipient]] = {}
-        for person in _waiting(desk, ledger, ("phone", "postal", "app")):
-            channel = ledger.standing.next_channel(person.digest, person.channels)
-            if channel is not None:
-                language = language_of(person.language, desk.notice.letter)
-                groups.setdefault((channel, language), []).append(person)
-        for (channel, language), people in sorted(groups.items()):
-            for part in _parts(people):
+        groups = _waiting(desk, ledger, ("phone", "postal", "app"))
+        for channel, language in sorted(groups):
+            people, done = groups.pop((channel, language)), 0
+            for part in people.some(b.MOST_SUBJECTS):
                 path = folder / f"letters-{ledger.standing.entries:08}-{channel}-{language}.csv"
                 if path.exists():
                     raise Refused(f"{path} stands already, of another notice; name another folder")
@@ -171,7 +175,8 @@ def write_letters(desk: Desk, key: SigningKey, folder: Path, progress: Progress)
                 unfinished.rename(path)
                 sync_directory(folder)
                 written.append((path, len(part)))
-                progress("notify", channel, len(part), len(people))
+                done += len(part)
+                progress("notify", channel, done, len(people))
     return written
 
 
@@ -188,11 +193,6 @@ def _settle(folder: Path, entries: int) -> None:
         else:
             unfinished.unlink()
     sync_directory(folder)
-
-
-def _parts(people: list[Recipient]) -> list[list[Recipient]]:
-    size = b.MOST_SUBJECTS
-    return [people[start : start + size] for start in range(0, len(people), size)]
 
 
 def _table(people: Sequence[Recipient], channel: Channel, letters: Letters, language: Language) -> bytes:
