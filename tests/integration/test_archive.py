@@ -24,6 +24,7 @@ from deleatur.archive import bag as bags
 from deleatur.archive import check_archive, new_identity, open_archive, records, seal, write_archive
 from deleatur.archive.age import recipient_of
 from deleatur.archive.bag import Bag
+from deleatur.archive.package import glance
 from deleatur.documents.job import ArchivedTable, Custody, Rule, Target
 from deleatur.documents.journal import Archived
 from deleatur.documents.place import Identity, Sampling
@@ -286,6 +287,25 @@ def test_records_pass_in_parts_and_come_back_as_one_table(
     parts = [opened.members[f"data/tables/t/part-{n:05d}.parquet"] for n in (1, 2, 3)]
     assert hashlib.sha256(b"".join(parts)).hexdigest() == archived.tables[0].sha256
     assert archived.tables[0].rows == 11
+
+
+def test_a_glance_shows_the_first_rows_of_each_table_without_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "PART_ROWS", 4)
+    tables: dict[str, list[dict[str, Any]]] = {"t": [{"id": n} for n in range(11)], "王": [{"id": 7}]}
+    archived = write(tmp_path, tables, {name: {"id": Rule(rule="keep")} for name in tables})
+    seen = glance(tmp_path / archived.file, IDENTITY, 3)
+    assert [(g.table, g.rows, g.first["id"].to_pylist()) for g in seen] == [
+        ("t", 11, [0, 1, 2]),
+        ("王", 1, [7]),
+    ]
+    with pytest.raises(Refused, match="another identity"):
+        glance(tmp_path / archived.file, new_identity()[0], 3)
+    whole = (tmp_path / archived.file).read_bytes()
+    (tmp_path / archived.file).write_bytes(whole[:-1])
+    with pytest.raises((Refused, Failed)):
+        glance(tmp_path / archived.file, IDENTITY, 3)
 
 
 def test_a_leak_in_the_last_part_of_the_last_table_leaves_nothing(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from deleatur.documents.plan import PlannedTarget
+from deleatur.documents.place import Unit
 
 Progress = Callable[[str, str, int, int], None]  # phase, target, done, total (0: not known)
 T = TypeVar("T")
@@ -25,12 +25,10 @@ def told(items: Iterable[T], progress: Progress, phase: str, target: str, total:
 class ToldTables:
     """The tables that one package archives: read once to learn what must not be in it, then to write it."""
 
-    def __init__(
-        self, progress: Progress, planned: PlannedTarget, package: str, names: Iterable[str]
-    ) -> None:
+    def __init__(self, progress: Progress, units: Iterable[Unit], package: str, names: Iterable[str]) -> None:
         self._progress = progress
         self._package = package
-        rows = {unit.name.removeprefix("table "): unit.size for unit in planned.units}
+        rows = {unit.name.removeprefix("table "): unit.size for unit in units}
         known = [rows.get(name, 0) for name in names]
         self._total = sum(known) if all(known) else 0  # of those that are erased, so nearly of those kept
         self._done: Counter[str] = Counter()

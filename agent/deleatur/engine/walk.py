@@ -236,7 +236,7 @@ class Walk:
 
     def _told(self, target: PlannedTarget, part: ArchivePart) -> ToldTables:
         names = [table.table for table in tables_of(target.target, part)]
-        return ToldTables(self.crew.progress, target, j.package_of(target.id, part), names)
+        return ToldTables(self.crew.progress, target.units, j.package_of(target.id, part), names)
 
     def _note_archive(self, archived: j.Archived, custody: Custody) -> None:
         wanted = {a.table for a in tables_of(self.targets[archived.target].target, archived.part)}
