@@ -51,10 +51,11 @@ CREATE INDEX messages_by_customer ON messages (customer_id, sent_at);
 """
 _NUMBER_INVOICES = """
 UPDATE invoices SET number = numbered.number FROM (
-  SELECT id, 'INV-' || substr(issued_on, 1, 4) || '-' || printf('%05d', row_number() OVER (
+  SELECT id, 'INV-' || substr(issued_on, 1, 4) || '-' || printf('%0*d', ?, row_number() OVER (
     PARTITION BY substr(issued_on, 1, 4) ORDER BY issued_on, id)) AS number FROM invoices) AS numbered
 WHERE numbered.id = invoices.id
 """  # by date, as accounting does: a number that is archived must not tell the order or the customer
+_DIGITS, _DIGITS_OF_MANY = 5, 7  # of an invoice's number in its year: more than of any customer's number
 _PRODUCTS = (
     ("紫砂茶壶 Teapot", 4900),
     ("Wanderrucksack 35 l", 8900),
@@ -128,7 +129,7 @@ def write_crm(
             for table, insert in _INSERTS.items():
                 connection.executemany(insert, rows[table])
         connection.executescript(_INDEXES)
-        connection.execute(_NUMBER_INVOICES)
+        connection.execute(_NUMBER_INVOICES, (_DIGITS_OF_MANY if large else _DIGITS,))
         connection.execute("INSERT INTO messages_index (messages_index) VALUES ('rebuild')")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA secure_delete = OFF")
