@@ -14,7 +14,7 @@ from deleatur.documents.job import FreeSpace, Verification
 from deleatur.documents.journal import Filled
 from deleatur.documents.place import Identity, Inspection
 from deleatur.documents.plan import PlannedFill
-from deleatur.engine.looking import Progress
+from deleatur.engine.progress import Progress
 from deleatur.errors import Failed, Refused
 from deleatur.judge.free_space import SeenSpace, chosen_places
 from deleatur.sanitize.filesystem import FileSystem, filesystem_of
