@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,15 @@ from deleatur.api import (
     blocks_of,
     reclaim,
 )
+from deleatur.documents.datamap import DataMap
+from deleatur.documents.declared import Declaration
 from deleatur.documents.journal import AnyEvent
 from deleatur.engine.chronicle import Chronicle
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.discovery import Request, discover
 from deleatur.errors import Residue
 from deleatur.testing.trial import steps_of
-from deleatur.testing.workbench import Workbench
+from deleatur.testing.workbench import PIN, Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.postgresql import PostgresqlBackend
 from deleatur_plugins.postgresql.integrity import check_tables
@@ -199,6 +203,29 @@ def test_large_objects_that_rows_point_to_are_named(server: RunningServer, datab
         "2 rows of 'person' that would go point by 'photo' to large objects, which would stay; "
         "lo_unlink them first"
     )
+
+
+def test_a_copy_that_the_server_feeds_stands_in_the_map_as_not_read(
+    server: RunningServer, database: str
+) -> None:
+    def mapped() -> DataMap:
+        request = Request(
+            urls=(server.url(database),),
+            as_of=date(2026, 11, 22),
+            made_at="2026-11-22T00:00:00Z",
+            declaration=Declaration(schema="deleatur/declared/v1"),
+        )
+        return discover(request, lambda _: (PostgresqlBackend, PIN))
+
+    assert mapped().place[0].unread == ()
+    server.run("SELECT pg_create_physical_replication_slot('second_site', true)")
+    try:
+        found = mapped()
+    finally:
+        server.run("SELECT pg_drop_replication_slot('second_site')")
+    (unread,) = found.place[0].unread
+    assert unread.unit == "replication slot second_site"
+    assert "declare that as a place with a copy" in unread.reason
 
 
 def test_rows_that_refer_to_those_that_go_are_counted(server: RunningServer, database: str) -> None:

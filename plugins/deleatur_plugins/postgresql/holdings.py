@@ -20,6 +20,17 @@ _ACCESS = """
     FROM pg_roles WHERE rolcanlogin AND (rolsuper OR rolreplication OR rolbypassrls) ORDER BY rolname"""
 
 
+# Copies that the server itself feeds: each stands in the map as not read, until a person has said what it is.
+_COPIES = """
+    SELECT 'replication slot ' || slot_name FROM pg_replication_slots
+    UNION SELECT 'standby or copy ' || application_name FROM pg_stat_replication
+    UNION SELECT 'archive of the log' WHERE current_setting('archive_mode') <> 'off'
+    UNION SELECT 'subscription ' || subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
+      WHERE d.datname = current_database()
+    ORDER BY 1"""
+_COPIED = "rows stand in another store too; declare that as a place with a copy, or say why it holds none"
+
+
 def contents_of(connector: Connector, target: Target, identity: Identity) -> Contents:
     """Describe the database; its tables are read as they are asked for."""
     with connector.connected() as connection:
@@ -48,6 +59,8 @@ def _holdings(connector: Connector, target: Target) -> Iterator[Holding]:
                 yield NotRead(unit=f"table {name}", reason="this user may not read all of it")
             else:
                 yield _table(content, schema, table)
+        for (name,) in connection.execute(_COPIES):
+            yield NotRead(unit=name, reason=_COPIED)
         objects = connection.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
         if objects and objects[0]:
             yield NotRead(unit=f"{objects[0]} large objects", reason="large objects have no columns to read")
