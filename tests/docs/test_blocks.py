@@ -65,7 +65,9 @@ def completed(fragment: str) -> str:
 
 
 def is_job(block: str) -> bool:
-    return "deleatur/job/v1" in block or bool(re.match(r"\[\[?(target|policy|verification|custody)\b", block))
+    return "deleatur/job/v1" in block or bool(
+        re.match(r"\[\[?(target|policy|verification|custody|paper)\b", block)
+    )
 
 
 def is_settings(block: str) -> bool:
@@ -194,6 +196,8 @@ def test_every_job_of_the_how_to_can_be_planned_and_its_archive_run(
             r"age1[0-9a-z]+", RECIPIENT, here.replace("file:///srv/shop/", f"file://{shop}/"), count=1
         ).replace(RECONCILIATION, APART)
         directory = bench.job(here, f"job-{number}")
+        (directory.path / "papers").mkdir()
+        (directory.path / "papers" / "impact.pdf").write_bytes(b"%PDF-1.7")
         (directory.path / "requests.txt").write_text("customer-7@example.org\ncustomer-8@example.org\n")
         planned.append((directory, bench.plan(directory).plan))
     assert len(planned) >= 10

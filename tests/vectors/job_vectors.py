@@ -126,6 +126,17 @@ packs = ["house.toml"]
 laws = ["DE"]
 leaves = ["tape-2019"]
 """
+PAPERS = b"""
+[[paper]]
+id = "impact-2026"
+kind = "assessment"
+file = "impact.pdf"
+
+[[paper]]
+id = "consents"
+kind = "consent"
+file = "consents.csv"
+"""
 STAFF = b"""
 [staff]
 operator = "trained"
@@ -160,6 +171,7 @@ def job_good() -> Made:
     yield "job/good-records", vector_text(good | {"comment": "others destroyed theirs before"}, records)
     yield "job/good-staff", vector_text(good | {"comment": "who runs it is trained"}, FILES + STAFF)
     yield "job/good-free-space", vector_text(good | {"comment": "and the free blocks"}, JOB + SPACE)
+    yield "job/good-papers", vector_text(good | {"comment": "an assessment and consents"}, FILES + PAPERS)
     yield "job/good-mapped", vector_text(good | {"comment": "it rests on a data map"}, FILES + MAPPED)
     for name, condition, comment in (
         (
@@ -292,6 +304,10 @@ def _job_form(where: str) -> Made:
     yield bad("job/empty-targets", "bad-value", "$.target", "nothing to erase", none + b"target = []\n")
     text = swap(JOB, b'operator = "="', b'operator = "like"')
     yield bad("job/operator-unknown", "bad-value", f"{where}.operator", "not on the list", text)
+    text = swap(FILES + PAPERS, b'kind = "consent"', b'kind = "rumour"')
+    yield bad("job/paper-unknown", "bad-value", "$.paper[1].kind", "no such paper", text)
+    text = swap(FILES + PAPERS, b'id = "consents"', b'id = "impact-2026"')
+    yield bad("job/paper-twice", "repeated", "$.paper[1].id", "which one?", text)
     text = swap(FILES + STAFF, b'operator = "trained"', b'operator = "anybody"')
     yield bad("job/operator-anybody", "bad-value", "$.staff.operator", "leave [staff] out instead", text)
     text = swap(FILES + STAFF, b'operator = "trained"', b"")

@@ -11,6 +11,7 @@ from deleatur.documents.gates import (
     HoldGate,
     KeptCopy,
     KnownHold,
+    KnownPaper,
     KnownRecord,
     KnownRegister,
     LeftCopy,
@@ -18,6 +19,7 @@ from deleatur.documents.gates import (
     Member,
     NoticeGate,
     NotVerified,
+    PaperGate,
     ReadFile,
     RecordGate,
     StaffGate,
@@ -151,6 +153,10 @@ ATTESTED = RecordGate(
         ),
     ),
 )
+PAPERS = PaperGate(
+    digest="7c" * 32,
+    papers=(KnownPaper(id="consents", kind="consent", file="consents.csv", digest="7d" * 32),),
+)
 STAFF = StaffGate(
     operator="trained",
     people=(
@@ -283,6 +289,8 @@ def plan() -> Made:
     yield "plan/good-gate-holds", vector_text(header, encode_json(replace(PLAN, gates=(GATE, FOLLOWS, HELD))))
     header = {"decoder": "plan", "expect": "ok", "comment": "records of what others destroyed before"}
     yield "plan/good-gate-records", vector_text(header, encode_json(replace(PLAN, gates=(ATTESTED,))))
+    papers = encode_json(replace(PLAN, gates=(PAPERS,)))
+    yield "plan/good-gate-papers", vector_text(header | {"comment": "papers that nobody here reads"}, papers)
     staff = encode_json(replace(PLAN, gates=(STAFF,)))
     yield "plan/good-gate-staff", vector_text(header | {"comment": "who is who"}, staff)
     same = swap(staff, b'"keys":["BBBB"]', b'"keys":["CCCC"]')

@@ -13,6 +13,7 @@ from deleatur.documents.gates import (
     MapGate,
     Member,
     NoticeGate,
+    PaperGate,
     RecordGate,
     StaffGate,
     WithoutNotice,
@@ -83,6 +84,9 @@ def gate_in_words(gate: AnyGate) -> str:
             )
         case RecordGate():
             return "; ".join(map(_attested, gate.records))
+        case PaperGate():
+            named = ", ".join(f"{p.kind} {p.id} (sha256:{p.digest[:16]}…)" for p in gate.papers)
+            return f"papers, which nobody here reads: {named}"
         case StaffGate():
             who = ", ".join(f"{m.name} ({len(m.keys)} keys{_runs(m)})" for m in gate.people)
             trained = " and is trained on the day" if gate.operator == "trained" else ""

@@ -199,6 +199,22 @@ class RecordGate(Gate, frozen=True, tag="records"):
     records: tuple[KnownRecord, ...]
 
 
+class KnownPaper(Frozen, frozen=True):
+    """A paper as it lay there when the plan was made."""
+
+    id: Name
+    kind: Literal["consent", "assessment", "contract", "opinion", "decision"]
+    file: Text  # relative to the job's directory
+    digest: Digest  # sha256 hex
+
+
+class PaperGate(Gate, frozen=True, tag="papers"):
+    """Consents, assessments and the like that the job rests on; nobody here reads what they say."""
+
+    digest: Digest  # sha256 hex of the list of the papers
+    papers: tuple[KnownPaper, ...]
+
+
 class Member(Frozen, frozen=True):
     """Somebody, by a pseudonym, and all keys that are theirs."""
 
@@ -217,4 +233,14 @@ class StaffGate(Gate, frozen=True, tag="staff"):
     people: tuple[Member, ...]
 
 
-AnyGate = MapGate | HoldGate | FollowGate | NoticeGate | WithoutNotice | CustodyGate | RecordGate | StaffGate
+AnyGate = (
+    MapGate
+    | HoldGate
+    | FollowGate
+    | NoticeGate
+    | WithoutNotice
+    | CustodyGate
+    | RecordGate
+    | StaffGate
+    | PaperGate
+)

@@ -268,6 +268,14 @@ class Letter(Frozen, frozen=True):
     template: Text | None = None  # a file of the operator's own, relative to the job's directory
 
 
+class Paper(Frozen, frozen=True):
+    """A file that the job rests on and that nobody here reads, relative to the job's directory."""
+
+    id: Name
+    kind: Literal["consent", "assessment", "contract", "opinion", "decision"]
+    file: Text
+
+
 class Recipients(Frozen, frozen=True):
     """A table that says who is told, and the columns that say where."""
 
@@ -321,4 +329,5 @@ class Job(Frozen, frozen=True):
     notice: Notice | None = None
     without_notice: Text | None = None  # why nobody is told: printed in the certificate
     follows: Text | None = None  # directory of a finished job, whose held rows this one goes on with
+    paper: tuple[Paper, ...] = ()  # consents, assessments: approvers see that they are there
     records: tuple[Name, ...] = ()  # folders in records/: what others destroyed before

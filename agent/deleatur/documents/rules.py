@@ -93,6 +93,8 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     yield from twice(job.policy.roles, "$.policy.roles", "role")
     yield from twice((t.url for t in job.target), "$.target", "url")
     yield from twice(job.records, "$.records")
+    yield from twice((paper.id for paper in job.paper), "$.paper", "id")
+    yield from twice((paper.file for paper in job.paper), "$.paper", "file")
     for n, target in enumerate(job.target):
         yield from _target(target, f"$.target[{n}]")
     if any(t.archive for t in job.target) and job.custody is None:

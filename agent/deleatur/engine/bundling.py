@@ -8,11 +8,13 @@ from deleatur.documents.codec import MAX_PLAN
 from deleatur.documents.datamap import MAX_DATAMAP
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.gates import (
+    AnyGate,
     CustodyGate,
     FollowGate,
     HoldGate,
     MapGate,
     NoticeGate,
+    PaperGate,
     RecordGate,
     StaffGate,
     WithoutNotice,
@@ -69,25 +71,34 @@ def _add_job(sources: dict[str, Path], directory: JobDirectory) -> None:
     if hashlib.sha256(content).hexdigest() != plan.job_digest:
         raise Refused("job.toml is not the job that was planned; put that one back")
     for gate in plan.gates:
-        match gate:
-            case MapGate():
-                _add_map(sources, gate)
-            case HoldGate():
-                for policy in gate.policies:
-                    _add_same(sources, "policy", Path(policy.file), policy.digest)
-            case FollowGate():
-                _add_same(sources, "follows", Path(gate.file), gate.digest)
-            case NoticeGate():
-                _add_ledger(sources, gate)
-            case CustodyGate():
-                _add(sources, directory.custody.name, directory.custody)
-            case RecordGate() | WithoutNotice() | StaffGate():
-                continue  # records lie with the others under records/; the plan itself says the rest
+        _add_gate(sources, gate, directory)
     for transfer in job.custody.transfer if job.custody is not None else ():
         path = directory.path / transfer.record
         _add(sources, f"transfers/{path.name}", path)
     for name in job.datamap.packs if job.datamap is not None else ():
         _add(sources, f"policy/{Path(name).name}", directory.path / name)
+
+
+def _add_gate(sources: dict[str, Path], gate: AnyGate, directory: JobDirectory) -> None:
+    """Add what one gate rested on."""
+    match gate:
+        case MapGate():
+            _add_map(sources, gate)
+        case HoldGate():
+            for policy in gate.policies:
+                _add_same(sources, "policy", Path(policy.file), policy.digest)
+        case FollowGate():
+            _add_same(sources, "follows", Path(gate.file), gate.digest)
+        case NoticeGate():
+            _add_ledger(sources, gate)
+        case CustodyGate():
+            _add(sources, directory.custody.name, directory.custody)
+        case PaperGate():
+            for paper in gate.papers:
+                name = f"papers/{paper.id}/{Path(paper.file).name}"
+                _add(sources, name, directory.path / paper.file)
+        case RecordGate() | WithoutNotice() | StaffGate():
+            return  # records lie with the others under records/; the plan itself says the rest
 
 
 def _add_map(sources: dict[str, Path], gate: MapGate) -> None:

@@ -35,6 +35,7 @@ def _gates(job: Job) -> Iterator[str]:
         "follows": job.follows,
         "custody": job.custody is not None and job.custody.copy,
         "records": job.records,
+        "papers": job.paper,
         "staff": job.staff,
     }
     return (name for name, part in asked.items() if part)

@@ -10,6 +10,7 @@ from deleatur.documents.gates import (
     HoldGate,
     MapGate,
     NoticeGate,
+    PaperGate,
     RecordGate,
     StaffGate,
     WithoutNotice,
@@ -94,6 +95,8 @@ def _claims(gate: AnyGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
                 )
         case RecordGate():
             yield claim("gate-records", at=at, digest=passed.digest, records=len(gate.records))
+        case PaperGate():
+            yield claim("gate-papers", at=at, digest=passed.digest, papers=len(gate.papers))
         case StaffGate():
             yield from _of_staff(gate, passed, at)
 

@@ -127,6 +127,10 @@ CLAIMS = {
         "What others destroyed is attested, not verified: at {at} its records were there, signed by all "
         "their parties (records: {records}, digest of their list: {digest})."
     ),
+    "gate-papers": (
+        "At {at} the papers that the plan names lay there as they did when it was approved (papers: "
+        "{papers}, digest of their list: {digest}). What they say nobody read here."
+    ),
     "gate-staff": (
         "At {at} the job was run by {operator}, who had not approved it; approvals by keys of one person "
         "counted once. Who holds which key is as the settings of the agent say it (people: {people}), and "

@@ -24,7 +24,7 @@ from deleatur.documents.attested import (
 from deleatur.documents.certificate import STATEMENT_TYPE, Digest, Subject
 from deleatur.documents.codec import MAX_PLAN, encode_json
 from deleatur.documents.decode import decode_plan
-from deleatur.documents.gates import CustodyGate, MapGate, NoticeGate, RecordGate
+from deleatur.documents.gates import CustodyGate, MapGate, NoticeGate, PaperGate, RecordGate
 from deleatur.documents.journal import Archived
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Invalid, Malformed, Refused
@@ -239,6 +239,10 @@ def _require_rested(folder: UntrustedFolder, parts: _Parts, names: Sequence[str]
                             raise Invalid(
                                 f"the record {known.id} that the job rested on is not in the bundle"
                             )
+                case PaperGate():
+                    papers = {folder.measure(n).sha256 for n in names if n.startswith("papers/")}
+                    if absent := [f"{p.kind} {p.id}" for p in gate.papers if p.digest not in papers]:
+                        raise Invalid(f"the {absent[0]} that the job rested on is not in the bundle")
                 case CustodyGate():
                     envelopes = [folder.read(n, MAX_SMALL) for n in names if n.startswith("custody/")]
                     journal = folder.read("certificate/journal.jsonl", MAX_JOURNAL)

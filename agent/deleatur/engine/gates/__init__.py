@@ -12,6 +12,7 @@ from deleatur.documents.gates import (
     HoldGate,
     MapGate,
     NoticeGate,
+    PaperGate,
     RecordGate,
     StaffGate,
     WithoutNotice,
@@ -25,6 +26,7 @@ from deleatur.engine.gates.datamap import pass_map, plan_map
 from deleatur.engine.gates.follows import pass_follows, plan_follows
 from deleatur.engine.gates.holds import pass_holds
 from deleatur.engine.gates.notice import pass_notice, pass_without_notice, plan_notice, plan_without_notice
+from deleatur.engine.gates.papers import pass_papers, plan_papers
 from deleatur.engine.gates.records import pass_records, plan_records
 from deleatur.engine.gates.staff import pass_staff, plan_staff
 from deleatur.engine.notices.folder import NoticeFolder, close_notice
@@ -49,6 +51,8 @@ def plan_gates(job: Job, plan: Plan, context: Context) -> tuple[AnyGate, ...]:
         gates.append(plan_follows(job.follows, context))
     if job.custody is not None and job.custody.copy:
         gates.append(plan_custody(job, job.custody, plan, context))
+    if job.paper:
+        gates.append(plan_papers(job, context.folder))
     if job.records:
         gates.append(plan_records(job, context.folder))
     return tuple(gates)
@@ -75,6 +79,8 @@ def pass_gate(gate: AnyGate, context: Context) -> Passed:
             return pass_custody(gate, context)
         case RecordGate():
             return pass_records(gate, context.folder)
+        case PaperGate():
+            return pass_papers(gate, context.folder)
         case StaffGate():
             return pass_staff(gate, context)
 
