@@ -13,7 +13,7 @@ from deleatur.documents.gates import Member, StaffGate
 from deleatur.documents.journal import Entry, Passed, line_of
 from deleatur.documents.plan import RoleKeys
 from deleatur.engine.directory import JobDirectory
-from deleatur.engine.jobs import read_entries, read_plan
+from deleatur.engine.jobs import now, read_entries, read_plan
 from deleatur.engine.settings import load_settings
 from deleatur.engine.setup import add_approver_public, make_settings
 from deleatur.errors import Malformed, Refused
@@ -286,10 +286,10 @@ def test_settings_say_who_is_who_and_keep_it(tmp_path: Path) -> None:
     )
     (tmp_path / "deleatur.toml").write_text(f"{text}\n{own}")
     before = load_settings(tmp_path / "deleatur.toml")
-    assert before.people() == (member("alice", ALICE, SECOND, until="2027-01-31"),)
+    assert before.people(now) == (member("alice", ALICE, SECOND, until="2027-01-31"),)
     add_approver_public(tmp_path, tmp_path / "bob.pub")
     after = load_settings(tmp_path / "deleatur.toml")
-    assert after.people() == before.people()
+    assert after.people(now) == before.people(now)
     assert after.agent.docket == before.agent.docket != type(before.agent.docket)()
     (tmp_path / "deleatur.toml").write_text(text + "\n[[person]]\nname = 'x'\nkeys = []\n")
     with pytest.raises(Malformed, match="person"):

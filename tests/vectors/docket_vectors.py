@@ -8,12 +8,14 @@ from deleatur.documents.docket import (
     AnyAct,
     Begun,
     Closed,
+    Granted,
     Line,
     Matter,
     MatterKind,
     Opened,
     Rechecked,
     Remedied,
+    Reviewed,
 )
 from deleatur.testing.finished import known_key
 from deleatur.testing.vectors import vector_text
@@ -44,6 +46,8 @@ FINDING = _matter("f-1", "finding", "2026-12-01")
 LATER = _matter("c-1", "complaint", since="2027-01-01T00:00:00.000Z")
 SOUND = Rechecked(matter="f-1", sound=True, evidence="0" * 64)
 CLOSED = Closed(matter="f-1", how="remedied")
+ACCESS = _matter("g-1", "grant")
+GIVEN = Granted(matter="g-1")
 WHOLE: tuple[tuple[AnyAct, SigningKey], ...] = (
     (BEGUN, LEGAL),
     (FINDING, LEGAL),
@@ -109,16 +113,25 @@ def _lines() -> Made:
         yield f"docket/{name}", _broken("line 4", comment, broken)
     yield "docket/dropped", _broken("line 2", "a line was dropped", [whole[0], *whole[2:]])
     yield "docket/swapped", _broken("line 3", "two lines changed places", [*whole[:2], whole[3], whole[2]])
+    access = _chain(((BEGUN, LEGAL), (ACCESS, LEGAL), (GIVEN, AUDIT), (Reviewed(matter="g-1"), AUDIT)))
+    yield "docket/good-grant", _good("docket", b"".join(access), "access, asked for, given, reviewed")
+    asked = [access[0], access[1]]
+    yield (
+        "docket/granted-to-oneself",
+        _broken("line 3", "who asks does not give", [*asked, _raw(asked, GIVEN)]),
+    )
+    late = _raw(access[:3], Reviewed(matter="g-1"), AUDIT, "2027-02-23T09:00:00.000Z")
+    yield "docket/reviewed-too-late", _broken("line 4", "it lapsed a day before", [*access[:3], late])
     odd = _matter("f-1", "approval", "2026-12-01")
-    day = [whole[0], _raw(whole[0], odd)]
+    day = [whole[0], _raw(whole[:1], odd)]
     yield "docket/approval-with-a-day", _broken("line 2", "only a finding has a day", day)
 
 
-def _raw(first: bytes, act: AnyAct) -> bytes:
+def _raw(before: list[bytes], act: AnyAct, key: SigningKey = LEGAL, at: str = FIRST) -> bytes:
     """Sign a line that we would not sign."""
-    read = read_docket(first, KEYS)
-    line = Line(n=1, at=FIRST, previous=read.head, by=LEGAL.public, act=act)
-    return seal(encode_json(line), DOCKET_TYPE, [LEGAL])
+    read = read_docket(b"".join(before), KEYS)
+    line = Line(n=len(before), at=at, previous=read.head, by=key.public, act=act)
+    return seal(encode_json(line), DOCKET_TYPE, [key])
 
 
 def _chain(acts: tuple[tuple[AnyAct, SigningKey], ...]) -> list[bytes]:

@@ -28,7 +28,7 @@ def command(jobs: Path, settings: Path | None, passphrase_file: Path | None, as_
     known = load_settings(settings)
     planner = signing_key(known.agent_key, passphrase_file)
     agent = Agent(
-        known.registry, planner, known.approvers(), now, known.holds(), known.roles(), known.people()
+        known.registry, planner, known.approvers(), now, known.holds(), known.roles(), known.people(now)
     )
     turns = list(cycle(jobs, agent))
     if as_json:

@@ -99,7 +99,7 @@ def command(folder: Path, customers: int, as_json: bool) -> None:
         clock=now,
         holds=known.holds(),
         roles=known.roles(),
-        people=known.people(),
+        people=known.people(now),
     )
     if not as_json:
         show_plan(approved, sys.stdout)

@@ -1,4 +1,4 @@
-"""`deleatur docket`: requests, complaints and findings, who does them by when, and what was missed."""
+"""`deleatur docket`: requests, complaints, findings and grants: who, by when, and what was missed."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def begin(key: Path, settings: Path | None, passphrase_file: Path | None) -> Non
 
 @command.command("open")
 @click.argument("name", metavar="ID")
-@click.option("--kind", required=True, type=click.Choice(["approval", "complaint", "finding"]))
+@click.option("--kind", required=True, type=click.Choice(["approval", "complaint", "finding", "grant"]))
 @click.option("--about", required=True, help="The job, the audit, the number of the case; no person's name.")
 @click.option("--owner", required=True, help="Pseudonym of who does it.")
 @click.option("--superior", required=True, help="Pseudonym of who is told when it is late.")
@@ -117,6 +117,36 @@ def recheck(name: str, **given: Any) -> None:
     _add(Rechecked(matter=name, sound=given["found"] == "sound", evidence=evidence), given)
 
 
+@command.command("grant")
+@click.argument("name", metavar="ID")
+@_signed
+def grant(name: str, **given: Any) -> None:
+    """Give the access ID that somebody with another key asked for."""
+    from deleatur.documents.docket import Granted
+
+    _add(Granted(matter=name), given)
+
+
+@command.command("use")
+@click.argument("name", metavar="ID")
+@_signed
+def use(name: str, **given: Any) -> None:
+    """Say that the access ID was used."""
+    from deleatur.documents.docket import Used
+
+    _add(Used(matter=name), given)
+
+
+@command.command("review")
+@click.argument("name", metavar="ID")
+@_signed
+def review(name: str, **given: Any) -> None:
+    """Say that the access ID is still needed; with another key than asked for it, each quarter."""
+    from deleatur.documents.docket import Reviewed
+
+    _add(Reviewed(matter=name), given)
+
+
 @command.command("close")
 @click.argument("name", metavar="ID")
 @click.option("--how", required=True, help="How it ended; it stands in the docket for ever.")
@@ -132,7 +162,7 @@ def close(name: str, **given: Any) -> None:
 @settings_option
 @as_json_option
 def list_(settings: Path | None, as_json: bool) -> None:
-    """Verify the docket and list its matters; exit code 4 if one is overdue."""
+    """Verify the docket and list its matters; exit code 4 if one is overdue or lapsed."""
     from deleatur.engine.jobs import now
 
     found = docket_of(settings).standings(now)
@@ -145,6 +175,7 @@ def list_(settings: Path | None, as_json: bool) -> None:
                 "owner": one.matter.owner,
                 "closed": one.closed is not None,
                 "overdue": one.overdue,
+                "unused": one.unused,
                 "tell": None if one.closed else one.told,
                 "deadlines": [
                     {
@@ -164,7 +195,7 @@ def list_(settings: Path | None, as_json: bool) -> None:
             (
                 one.matter.id,
                 one.matter.kind,
-                "closed" if one.closed else f"with {one.told}",
+                ("closed" if one.closed else f"with {one.told}") + (", unused" if one.unused else ""),
                 "; ".join(
                     f"{d.term} by {_text(d.due)}{', missed' if d.missed else ''}" for d in one.deadlines
                 ),

@@ -65,7 +65,7 @@ def command(
         clock=now,
         holds=known.holds(),
         roles=known.roles(),
-        people=known.people(),
+        people=known.people(now),
     )
     show_plan(approved, sys.stderr if as_json else sys.stdout)
     confirm(approved.plan.job, approved.digest, None)

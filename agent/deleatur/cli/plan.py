@@ -42,7 +42,7 @@ def command(
         clock=now,
         holds=known.holds(),
         roles=known.roles(),
-        people=known.people(),
+        people=known.people(now),
     )
     if as_json:
         emit({"plan": str(directory.plan), "sha256": approved.digest, "id": approved.plan.id})

@@ -96,7 +96,7 @@ def walk(
             clock=now,
             holds=known.holds(),
             roles=known.roles(),
-            people=known.people(),
+            people=known.people(now),
             progress=progress,
             bytes_per_second=None if rate is None else rate * 1e6,
         )

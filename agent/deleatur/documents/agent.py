@@ -46,6 +46,7 @@ class Person(Frozen, frozen=True):
     name: Name
     keys: Annotated[tuple[str, ...], Meta(min_length=1)]  # public
     trained_until: Day | None = None  # the last day as operator; None: runs nothing
+    access: Name | None = None  # the grant in the docket without which they run nothing
 
 
 class Agent(Frozen, frozen=True):

@@ -1,4 +1,4 @@
-"""The docket: requests, complaints and findings with owner and due time (docs/spec/docket.md).
+"""The docket: requests, complaints, findings and grants with owner and due time (docs/spec/docket.md).
 
 Append-only: one signed act a line, hash-chained as the register of holds is. It names matters by number and
 people by pseudonym; which working days there are stands in `calendar.toml`.
@@ -16,7 +16,7 @@ from deleatur.documents.rules import Fault, personal_text, raise_all, real_date,
 
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 Offset = Annotated[str, Meta(pattern=r"^[+-](0[0-9]|1[0-4]):[0-5][0-9]\Z")]
-MatterKind = Literal["approval", "complaint", "finding"]
+MatterKind = Literal["approval", "complaint", "finding", "grant"]
 
 
 class Calendar(Frozen, frozen=True):
@@ -79,6 +79,24 @@ class Rechecked(Act, frozen=True, tag="rechecked"):
     evidence: Digest  # sha256 hex of the report of the look
 
 
+class Granted(Act, frozen=True, tag="granted"):
+    """Access is given, by another key than the one that asked for it."""
+
+    matter: Name
+
+
+class Used(Act, frozen=True, tag="used"):
+    """Whoever has access has used it."""
+
+    matter: Name
+
+
+class Reviewed(Act, frozen=True, tag="reviewed"):
+    """Another key than the one that asked has looked whether the access is still needed, and it is."""
+
+    matter: Name
+
+
 class Closed(Act, frozen=True, tag="closed"):
     """The matter is done: decided, solved, or remedied and found so."""
 
@@ -86,7 +104,7 @@ class Closed(Act, frozen=True, tag="closed"):
     how: Text
 
 
-AnyAct = Begun | Opened | Answered | Remedied | Rechecked | Closed
+AnyAct = Begun | Opened | Answered | Remedied | Rechecked | Granted | Used | Reviewed | Closed
 
 
 class Line(Frozen, frozen=True):

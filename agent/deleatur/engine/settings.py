@@ -10,6 +10,7 @@ from deleatur.documents.agent import Agent
 from deleatur.documents.codec import MAX_JOB, decode_toml, read_limited
 from deleatur.documents.gates import Member
 from deleatur.documents.plan import PluginPin, PublicKey, RoleKeys
+from deleatur.engine.chronicle import Clock
 from deleatur.engine.docket import DocketFile
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.reading import decoding
@@ -48,13 +49,23 @@ class Settings:
             for role, paths in self.agent.roles.items()
         )
 
-    def people(self) -> tuple[Member, ...]:
-        """Return who is who, for jobs that ask for it."""
+    def people(self, clock: Clock) -> tuple[Member, ...]:
+        """Return who is who, for jobs that ask for it; whose access is not in force now runs nothing.
+
+        Raises:
+            Refused: somebody's access stands in a docket that cannot be read.
+        """
+        asked = {person.access for person in self.agent.person} - {None}
+        docket = self.docket() if asked else None
+        if asked and docket is None:
+            raise Refused("[[person]] names an access, and the settings name no docket; add [docket]")
+        standing = docket.standings(clock) if docket is not None else ()
+        given = {None, *(one.matter.id for one in standing if one.in_force)}
         return tuple(
             Member(
                 name=person.name,
                 keys=tuple(key.spki for key in self._public(person.keys)),
-                trained_until=person.trained_until,
+                trained_until=person.trained_until if person.access in given else None,
             )
             for person in self.agent.person
         )

@@ -15,19 +15,24 @@ from deleatur.documents.docket import (
     Begun,
     Calendar,
     Closed,
+    Granted,
     Line,
     Matter,
     Opened,
     Rechecked,
     Remedied,
+    Reviewed,
+    Used,
 )
 from deleatur.errors import Malformed, Refused
 
 APPROVAL_DAYS: Final = 3  # working days; requirement 74, the habit of one practitioner
 ANSWER: Final = timedelta(hours=2)  # requirement 75, likewise
 SOLVE: Final = timedelta(hours=24)
+QUARTER: Final = timedelta(days=92)  # requirement 61: the longest quarter of a year
+UNUSED: Final = timedelta(days=90)  # likewise
 
-Term = Literal["answer", "close"]
+Term = Literal["answer", "close", "review"]
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,15 @@ class Standing:
     """A matter and how far it is."""
 
     matter: Matter
+    opened_by: str = ""  # SPKI of the key
     answered: datetime | None = None
     remedied_by: str = ""  # SPKI of the key; "": nobody has, or a re-check found otherwise
     rechecked: bool = False
+    granted: datetime | None = None
+    used: datetime | None = None
+    reviewed: datetime | None = None  # when it was granted, or looked at last
     closed: datetime | None = None
+    unused: bool = False  # a grant of which nobody made use for long
     deadlines: tuple[Deadline, ...] = field(default=())
 
     @property
@@ -60,6 +70,11 @@ class Standing:
     def overdue(self) -> bool:
         """Whether something is late and still not done."""
         return any(deadline.missed and deadline.met is None for deadline in self.deadlines)
+
+    @property
+    def in_force(self) -> bool:
+        """Whether this is a grant on which somebody may act now: given, not ended, reviewed in time."""
+        return self.granted is not None and self.closed is None and not self.overdue
 
     @property
     def told(self) -> str:
@@ -104,8 +119,8 @@ def _follow(known: dict[str, Standing], act: AnyAct, spki: str, at: datetime) ->
                 raise Refused(f"there is a matter {matter.id} already; take another id")
             if moment(matter.since) > at:
                 raise Refused(f"{matter.id} came in at {matter.since}, which lies ahead; look at the clock")
-            known[matter.id] = Standing(matter)
-        case Answered() | Remedied() | Rechecked() | Closed():
+            known[matter.id] = Standing(matter, opened_by=spki)
+        case Answered() | Remedied() | Rechecked() | Granted() | Used() | Reviewed() | Closed():
             known[act.matter] = _advanced(_open(known, act.matter), act, spki, at)
 
 
@@ -118,9 +133,14 @@ def _open(known: dict[str, Standing], name: str) -> Standing:
 
 
 def _advanced(
-    stood: Standing, act: Answered | Remedied | Rechecked | Closed, spki: str, at: datetime
+    stood: Standing,
+    act: Answered | Remedied | Rechecked | Granted | Used | Reviewed | Closed,
+    spki: str,
+    at: datetime,
 ) -> Standing:
     name, kind = stood.matter.id, stood.matter.kind
+    if isinstance(act, Granted | Used | Reviewed) and kind == "grant":
+        return _of_grant(stood, act, spki, at)
     match act:
         case Answered() if kind == "complaint" and stood.answered is None:
             return replace(stood, answered=at)
@@ -139,6 +159,21 @@ def _advanced(
     raise Refused(f"{name} is {_article(kind)} as it stands: this cannot follow")
 
 
+def _of_grant(stood: Standing, act: Granted | Used | Reviewed, spki: str, at: datetime) -> Standing:
+    name = stood.matter.id
+    if not isinstance(act, Used) and spki == stood.opened_by:
+        raise Refused(f"who asked for {name} neither grants nor reviews it; another key does")
+    if isinstance(act, Granted):
+        if stood.granted is not None:
+            raise Refused(f"{name} is granted already; review it")
+        return replace(stood, granted=at, reviewed=at)
+    if stood.reviewed is None:
+        raise Refused(f"{name} is not granted yet")
+    if at > stood.reviewed + QUARTER:
+        raise Refused(f"{name} lapsed, for nobody reviewed it in time; ask for it anew")
+    return replace(stood, used=at) if isinstance(act, Used) else replace(stood, reviewed=at)
+
+
 def _article(kind: str) -> str:
     return f"an {kind}" if kind == "approval" else f"a {kind}"
 
@@ -149,7 +184,15 @@ def judged(known: dict[str, Standing], calendar: Calendar, now: datetime) -> tup
     Raises:
         Refused: a deadline lies outside the days of the calendar.
     """
-    return tuple(replace(stood, deadlines=_deadlines(stood, calendar, now)) for stood in known.values())
+    return tuple(
+        replace(stood, deadlines=_deadlines(stood, calendar, now), unused=_unused(stood, now))
+        for stood in known.values()
+    )
+
+
+def _unused(stood: Standing, now: datetime) -> bool:
+    last = stood.used or stood.granted
+    return last is not None and stood.closed is None and now - last > UNUSED
 
 
 def _deadlines(stood: Standing, calendar: Calendar, now: datetime) -> tuple[Deadline, ...]:
@@ -166,6 +209,10 @@ def _deadlines(stood: Standing, calendar: Calendar, now: datetime) -> tuple[Dead
                 by("answer", since + ANSWER, stood.answered),
                 by("close", since + SOLVE, stood.closed),
             )
+        case "grant" if stood.reviewed is not None:
+            return (by("review", stood.reviewed + QUARTER, stood.closed),)
+        case "grant":
+            return ()
         case "finding":
             last = date.fromisoformat(stood.matter.due or "")
             return (by("close", _midnight(last + timedelta(days=1), calendar), stood.closed),)
