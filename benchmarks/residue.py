@@ -1,148 +1,171 @@
-"""Measure what a raw scan still finds after each way of getting rid of files, on a real ext4.
+"""Measure what stays of deleted rows in each database after each way of deleting them, raw, beside ours.
 
-Each way gets a file system of its own on a loop device, with the same files. The scan reads the
-mounted tree and the whole device. Needs root. Prints a table and `RESULT residue FIGURE values ok|short`:
-values of the files that are left after our technique. Short means more than none, or that the scan
-did not see every value before.
+    python -m benchmarks.residue [--quick] [--engine NAME] [--system ext4|xfs]
+
+Each database stands on a loop device of its own, once with ext4 and once with XFS, with one table for
+each way: one half of its customers leaves, the other stays, one by one in turns. Counted are the
+customers of whom a value is still read in any file, or in the raw bytes of the device. After ours the
+rows that stay are compared, the engine checks the table, restarts, and both are done again. Needs root
+and the servers. Prints a table with the time beside the engine's own rewrite, the longest wait of
+others beside the one that was announced, and `RESULT residue FIGURE customers ok|short`: customers of
+whom ours leaves a value. Short means more than none, a row that changed, a table that is not sound, a
+wait longer than announced, or a search that did not see every customer before.
 """
 
 import argparse
 import os
 import secrets
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import msgspec
 
 from benchmarks import result
-from deleatur.documents.place import Surface
-from deleatur.sanitize.keystream import Keystream
-from deleatur.sanitize.needles import NeedleSet
-from deleatur.sanitize.overwrite import overwrite_in_place, remove
-from deleatur.sanitize.scan import Scanner
+from benchmarks._engines import ENGINES, Engine
+from benchmarks._halves import customers, search
+from deleatur.api import Condition, Selection
+from deleatur.testing.trial import steps_of
 
-MIB = 1 << 20
-
-
-def run(*command: str | Path) -> str:
-    """Run a program and return what it prints."""
-    return subprocess.run([*map(str, command)], check=True, capture_output=True, text=True).stdout.strip()
+SYSTEMS = ("ext4", "xfs")
+QUICK, FULL = 1_000, 100_000  # customers that go; as many stay
+OURS = "ours"
 
 
-@contextmanager
-def file_system(size: int) -> Iterator[tuple[Path, Path]]:
-    """Make an ext4 on a loop device, mount it, and take both away again."""
-    with tempfile.TemporaryDirectory() as folder:
-        image, mount = Path(folder) / "image", Path(folder) / "mount"
-        with image.open("wb") as out:
-            out.truncate(size)
-        mount.mkdir()
-        device = Path(run("losetup", "--find", "--show", image))
-        try:
-            run("mkfs.ext4", "-q", "-E", "nodiscard", device)
-            run("mount", device, mount)
-            try:
-                yield mount, device
-            finally:
-                run("umount", mount)
-        finally:
-            run("losetup", "--detach", device)
+@dataclass
+class Line:
+    """One way of deleting on one engine and file system."""
+
+    way: str
+    letter: str
+    seconds: float = 0.0
+    before: int = 0
+    files: int = 0
+    device: int = 0
+    note: str = ""
 
 
-def keep(_: Path) -> None:
-    """Do nothing: the positive control."""
+def plain(engine: Engine, table: str) -> None:
+    """Delete."""
+    engine.delete(table)
 
 
-def unlink(file: Path) -> None:
-    """Remove the name, as `rm` does."""
-    file.unlink()
+def vacuumed(engine: Engine, table: str) -> None:
+    """Delete and vacuum, where the engine knows that beside its rewrite."""
+    engine.delete(table)
+    engine.run(table, "VACUUM {table}")
 
 
-def write_zeros(file: Path) -> None:
-    """Open the file for writing, write zeros, remove it: the blocks that were freed keep their bytes."""
-    size = file.stat().st_size
-    with file.open("wb") as out:
-        out.write(bytes(size))
-        out.flush()
-        os.fsync(out.fileno())
-    file.unlink()
+def rewritten(engine: Engine, table: str) -> None:
+    """Delete and let the engine write the table anew."""
+    engine.delete(table)
+    engine.run(table, engine.rewrite[1])
 
 
-def save_anew(file: Path) -> None:
-    """Save an empty document over it as editors do: a new file, renamed over the old one."""
-    fresh = file.with_name("fresh")
-    fresh.write_bytes(b"")
-    fresh.replace(file)
-    file.unlink()
+def ours(engine: Engine, table: str) -> tuple[int, int]:
+    """Do the technique's step; return the longest wait of others and the announced one, in milliseconds."""
+    leaving = (Condition(column="leaves", operator="=", value=1),)
+    target = msgspec.structs.replace(
+        engine.target(table), select=(Selection(table=table, where=leaving),), technique=engine.technique
+    )
+    (step,) = steps_of(engine.technique, "t")
+    secret = {"digest-key": secrets.token_bytes(32)}
+    with closing(engine.backend.open(target, secret)) as backend:
+        look = backend.inspect()
+        if look.blockers or not look.offers:
+            sys.exit(f"residue: refused: {look.blockers or look.denials}")
+        measured = max(cursor.outage for cursor in backend.erase(step, None))
+    return measured, look.offers[0].outage
 
 
-def technique(file: Path) -> None:
-    """Do what `overwrite-and-remove` does."""
-    fd = os.open(file, os.O_RDWR | os.O_NOFOLLOW)
-    try:
-        for _ in overwrite_in_place(fd, Keystream(secrets.token_hex(32)), file.name):
-            continue
-    finally:
-        os.close(fd)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        remove(folder, file.name, secrets.token_bytes(32))
-    finally:
-        os.close(folder)
+class Bench:
+    """Everything of one run."""
 
+    def __init__(self, going: int) -> None:
+        self.going = going
+        self.wrong: list[str] = []
+        self.left = 0
 
-WAYS: dict[str, Callable[[Path], None]] = {
-    "nothing (control)": keep,
-    "rm": unlink,
-    "save over, rm": save_anew,
-    "write zeros, rm": write_zeros,
-    "overwrite-and-remove": technique,
-}
+    def measure(self, name: str, kind: str) -> None:
+        """Load all tables, then go one way after the other, ours last."""
+        size = (352 if kind == "xfs" else 176) + self.going // 1000 * 12
+        with ENGINES[name](kind, size) as engine:
+            ways: dict[str, Callable[[Engine, str], None]] = {"DELETE": plain}
+            if name == "PostgreSQL":
+                ways["DELETE, VACUUM"] = vacuumed
+            ways[f"DELETE, {engine.rewrite[0]}"] = rewritten
+            lines = [Line(way, letter) for way, letter in zip([*ways, OURS], "ABCD", strict=False)]
+            for line in lines:
+                engine.load(f"way_{line.letter}".lower(), customers(2 * self.going, line.letter))
+            self._look(engine, lines, "before")
+            for line in lines[:-1]:
+                begin = time.monotonic()
+                ways[line.way](engine, f"way_{line.letter}".lower())
+                line.seconds = time.monotonic() - begin
+            self._look(engine, lines[:-1])
+            self._ours(engine, lines[-1], f"{name}, {kind}")
+        for line in lines:
+            if line.before != self.going:
+                self.wrong.append(f"{name}, {kind}, {line.way}: {line.before} customers were seen before")
+            print(
+                f"{name:<11}{kind:<5} {line.way:<22}{line.files:>9}{line.device:>9}{line.seconds:>9.1f}  "
+                f"{line.note}",
+                flush=True,
+            )
+        ratio = lines[-1].seconds / lines[-2].seconds
+        print(f"{name:<11}{kind:<5} ours took {ratio:.1f} times as long as {lines[-2].way}", flush=True)
 
+    def _ours(self, engine: Engine, line: Line, where: str) -> None:
+        table = f"way_{line.letter}".lower()
+        kept = engine.kept(table)
+        begin = time.monotonic()
+        measured, planned = ours(engine, table)
+        line.seconds = time.monotonic() - begin
+        self._look(engine, [line])
+        self.left += line.files + line.device
+        self.expect(measured <= planned, f"{where}: others waited {measured} ms, announced were {planned} ms")
+        self.expect(engine.kept(table) == kept, f"{where}: rows that stay changed")
+        self.expect(engine.sound(table), f"{where}: the table is not sound")
+        engine.restart()
+        self.expect(engine.kept(table) == kept, f"{where}: rows that stay changed with a restart")
+        self.expect(engine.sound(table), f"{where}: the table is not sound after a restart")
+        line.note = f"others waited {measured / 1000:.2f} s, announced {planned / 1000:.1f} s"
 
-def left_after(way: Callable[[Path], None], files: int, lines: int) -> tuple[int, int, int]:
-    """Return how many values are seen in the tree and on the device, and how many names on the device."""
-    values = [[f"customer {n:04d}-{m:04d} Anna Berg".encode() for m in range(lines)] for n in range(files)]
-    titles = [f"contract of Berta Tal {n:04d}".encode() for n in range(files)]
-    scanner = Scanner(NeedleSet.of(value for content in values for value in content))
-    of_names = Scanner(NeedleSet.of(titles))
-    with file_system(32 * MIB + files * lines * 64) as (mount, device):
-        paths = [mount / os.fsdecode(title) for title in titles]
-        for path, content in zip(paths, values, strict=True):
-            path.write_bytes(b"\n".join(content))
-        os.sync()
-        for path in paths:
-            way(path)
-        tree = Surface(name="tree", reach="scannable", paths=(str(mount),))
-        raw = Surface(name="device", reach="scannable", paths=(str(device),))
-        found = [
-            s.scan_surface(on, lambda _: None) for s, on in ((scanner, tree), (scanner, raw), (of_names, raw))
-        ]
-        if any(finding.scan.unreadable for finding in found):
-            sys.exit(f"residue: unreadable: {[finding.unreadable for finding in found]}")
-        return tuple(len(finding.seen) for finding in found)
+    def _look(self, engine: Engine, lines: list[Line], moment: str = "after") -> None:
+        engine.settle()
+        files, device = search(engine.files()), search([engine.image])
+        for line in lines:
+            if moment == "before":
+                line.before = min(files.of(line.letter), device.of(line.letter))
+            else:
+                line.files, line.device = files.of(line.letter), device.of(line.letter)
+
+    def expect(self, holds: bool, otherwise: str) -> None:
+        """Note what does not hold."""
+        if not holds:
+            self.wrong.append(otherwise)
 
 
 def main() -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="20 files of 500 values instead of 200 of 2,000")
-    files, lines = (20, 500) if parser.parse_args().quick else (200, 2_000)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} rows go instead of {FULL:,}")
+    parser.add_argument("--engine", choices=ENGINES, action="append")
+    parser.add_argument("--system", choices=SYSTEMS, action="append")
+    asked = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("residue: loop devices need root; run as root")
-    total = files * lines
-    print(f"{files} files, {total} values in them")
-    print(f"{'after':<24}{'values in tree':>16}{'values on device':>18}{'names on device':>17}")
-    left = {}
-    for name, way in WAYS.items():
-        left[name] = left_after(way, files, lines)
-        tree, device, names = left[name]
-        print(f"{name:<24}{tree:>16}{device:>18}{names:>17}")
-    seen = left["nothing (control)"]
-    figure = sum(left["overwrite-and-remove"][:2])
-    return result("residue", str(figure), "values", good=figure == 0 and seen == (total, total, files))
+    bench = Bench(QUICK if asked.quick else FULL)
+    print(f"{bench.going:,} customers go from each table, {bench.going:,} stay; customers still seen")
+    print(f"{'':<17}{'after':<22}{'files':>9}{'device':>9}{'seconds':>9}")
+    for name in asked.engine or ENGINES:
+        for kind in asked.system or SYSTEMS:
+            bench.measure(name, kind)
+    for wrong in bench.wrong:
+        print(f"does not hold: {wrong}")
+    return result("residue", str(bench.left), "customers", good=not bench.left and not bench.wrong)
 
 
 if __name__ == "__main__":

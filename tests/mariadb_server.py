@@ -83,6 +83,7 @@ long_query_time=0
         )  # fmt: skip
         for _ in range(300):
             if self._answers():
+                self.run("SELECT 1")  # before it is ready, a signal to stop would be the last that it hears
                 return
             assert self._process.poll() is None, (self.folder / "tmp/error.log").read_text()
             time.sleep(0.1)
@@ -132,7 +133,7 @@ long_query_time=0
 
 
 @contextmanager
-def server_on_a_disk() -> Iterator[Server]:
+def server_on_a_disk(kind: str = "ext4", size: int = SIZE) -> Iterator[Server]:
     """Make the disk, install the server, start it; stop and unmount at the end.
 
     In a folder of its own: the server runs as mysql and must get there, and pytest's is for its owner.
@@ -145,9 +146,10 @@ def server_on_a_disk() -> Iterator[Server]:
     server = Server(folder, image)
     server.mount.mkdir(parents=True)
     with image.open("wb") as file:
-        file.truncate(SIZE)
+        file.truncate(size)
     try:
-        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image], check=True)
+        plain = ["-m", "0", "-O", "^has_journal"] if kind == "ext4" else []
+        subprocess.run([f"mkfs.{kind}", "-q", *plain, image], check=True)
         subprocess.run(["mount", "-o", "loop,noatime", image, server.mount], check=True)
         try:
             server.install()
