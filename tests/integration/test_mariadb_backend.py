@@ -391,6 +391,17 @@ def test_without_the_servers_files_only_a_job_that_asks_for_less_runs(
     assert (files.reach, files.reason) == ("out-of-reach", "the server is somebody else's")
 
 
+def test_an_audit_log_is_refused_by_name(server: Server, database: str) -> None:
+    server.run("INSTALL SONAME 'server_audit'", "SET GLOBAL server_audit_logging = ON")
+    try:
+        with closing(opened(server, database)) as backend:
+            (denial,) = backend.inspect().denials
+    finally:
+        server.run("SET GLOBAL server_audit_logging = OFF", "UNINSTALL SONAME 'server_audit'")
+        (server.data / "server_audit.log").unlink()
+    assert denial.reason.startswith("server_audit_logging is ON: its log keeps statements")
+
+
 def test_a_rebuild_that_is_left_out_is_found_out(
     server: Server, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

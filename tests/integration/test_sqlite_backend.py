@@ -290,6 +290,27 @@ def test_columns_without_a_type_meet_in_whatever_form_they_hold_a_value(
     assert found == {"within": 1, "not-within": 2} if same else {"within": 0, "not-within": 3}
 
 
+def test_copies_in_the_folder_are_named_by_their_first_bytes(folder: Path) -> None:
+    path = build(folder / "shop.db", "WAL")
+    wanted = target(path)
+    before = sorted(os.listdir(folder))
+    assert not [s for s in inspect(wanted).surfaces if "copies in the folder" in s.name]
+    named = {"copy.old", "note.txt", "left-wal", "torn"}
+    (folder / "copy.old").write_bytes(path.read_bytes())
+    (folder / "note.txt").write_bytes(path.read_bytes())
+    (folder / "left-wal").write_bytes(bytes.fromhex("377f0682") + b"pages")
+    (folder / "torn").write_bytes(path.read_bytes()[:100])
+    with closing(sqlite3.connect(folder / "other.db")) as database:
+        database.execute("CREATE TABLE weather (day TEXT)")
+    (folder / "empty").touch()
+    (folder / "words.txt").write_bytes(b"SQLite format 4")
+    (surface,) = [s for s in inspect(wanted).surfaces if "copies in the folder" in s.name]
+    inodes = {f"inode-{(folder / name).stat().st_ino}" for name in named}
+    assert set(surface.name.partition(": ")[2].split(", ")) == inodes
+    assert surface.reach == "out-of-reach"
+    assert sorted(os.listdir(folder)) == sorted([*before, *named, "other.db", "empty", "words.txt"])
+
+
 def test_kinds_of_tables_that_cannot_be_selected_are_refused_by_name(folder: Path) -> None:
     path = build(folder / "shop.db")
     with closing(sqlite3.connect(path)) as database:

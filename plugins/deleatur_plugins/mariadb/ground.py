@@ -144,6 +144,11 @@ class Ground:
             reasons.append("the server cannot be told to write its pages out; MariaDB 10.11 or newer can")
         if ";" in self.variable("innodb_data_file_path"):
             reasons.append("the system tablespace has several files, which this version cannot read")
+        if self.variable("server_audit_logging") == "ON":
+            reasons.append(
+                "server_audit_logging is ON: its log keeps statements with their values; switch it off, and "
+                "archive its files or make them a target of their own"
+            )
         if self.variable("log_output") not in ("FILE", "NONE"):
             reasons.append("log_output names tables, whose old pages are not reached; set it to FILE")
         return tuple(Denial(technique=REBUILD, reason=reason) for reason in reasons[:1])
@@ -229,6 +234,12 @@ class Ground:
                 reach="out-of-reach",
                 reason="older versions of rows that were given back earlier; only a scan of the block device "
                 "reaches them",
+            ),
+            Surface(
+                name="temporary files of earlier statements",
+                reach="out-of-reach",
+                reason="the server removed them from its tmpdir when the statements ended; only a scan of "
+                "that block device reaches their blocks",
             ),
             Surface(
                 name="memory of the server",

@@ -37,6 +37,7 @@ from deleatur.api import (
 )
 from deleatur_plugins.sqlite.connecting import looking
 from deleatur_plugins.sqlite.content import Content, refuse_unknown
+from deleatur_plugins.sqlite.copies import copies_beside
 from deleatur_plugins.sqlite.files import Files, path_of
 from deleatur_plugins.sqlite.ground import blockers_of, denial_of, limits_of, surfaces_of
 from deleatur_plugins.sqlite.holdings import contents_of
@@ -79,6 +80,7 @@ class SqliteBackend(Backend):
                 identity = self._identity_of_rows(content, system.uuid)
                 units, held, rows = content.units(), content.held, content.rows
             now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads
+            copies = copies_beside(files, (selection.table for selection in self._target.select))
             offer = Offer(technique=ROWS, limits=limits_of(files, system, now, whole=False))
             return Inspection(
                 identity=identity,
@@ -86,7 +88,7 @@ class SqliteBackend(Backend):
                 units=units,
                 offers=() if denial else (offer,),
                 denials=denial,
-                surfaces=surfaces_of(files, system),
+                surfaces=(*surfaces_of(files, system), *copies),
                 blockers=blockers_of(files, system, now),
                 held=held,
             )
