@@ -182,6 +182,7 @@ class ScannedSurface(Part, frozen=True):
     hits_after: Count
     unreadable_after: Count
     scanners: tuple[str, ...]  # that each searched every byte, before and after
+    decoders: tuple[str, ...]  # of compressed values, expanded and searched before and after
     disputed: Count  # occurrences, before and after, that not every scanner saw
 
 

@@ -116,6 +116,7 @@ class SurfaceScan(Frozen, frozen=True):
     unreadable: Count = 0  # bytes that could not be read
     disputed: Count = 0  # of the hits, those that not every scanner saw
     scanners: tuple[str, ...] = ()  # each searched every byte
+    decoders: tuple[str, ...] = ()  # compressed values that were expanded and searched too
 
 
 class Controlled(Event, frozen=True, tag="controlled"):

@@ -96,6 +96,7 @@ class Surface(Frozen, frozen=True):
     reach: Literal["scannable", "attested", "out-of-reach"]
     paths: tuple[str, ...] = ()  # files, directory trees or block devices that the core reads raw
     reason: str = ""  # why it is not scannable, in words for the certificate
+    decoders: tuple[str, ...] = ()  # by name: of the compressed values that may lie in it
 
 
 class Offer(Frozen, frozen=True):

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import zlib
 from base64 import b64encode
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deleatur.documents.journal import Entry, Unheld, digest_of_line, line_of, read_chain
 from deleatur.errors import Failed, Malformed
+from deleatur.sanitize.decoders import DECODERS
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
@@ -101,6 +103,21 @@ def _scanner_sees() -> bool:
     return seen and not any(scanner.search([form[1:9], b"-" + form[9:-2]]).count for form in forms)
 
 
+def _decoders_see() -> bool:
+    """A value that is compressed as each store does it is expanded: its end is a copy of its beginning."""
+    text = b"Anna Berg lives here. Anna Berg"
+    literal = b"\0Anna Ber\0g lives \x40here. "
+    stored = {
+        "postgresql": b"\x92\0\0\0\x1f\0\0\0" + literal + b"\x06\x16",
+        "redis": b"\xc3\x1a\x1f\x15Anna Berg lives here. \xe0\0\x15",
+        "zlib": zlib.compress(text),
+    }
+    return stored.keys() == DECODERS.keys() and all(
+        any(text == plain for _, plain in carve(b"--" + stored[name] + b"--", 9))
+        for name, carve in DECODERS.items()
+    )
+
+
 def _chain_holds() -> bool:
     """A journal whose middle was changed is refused."""
     first = line_of(Entry(n=0, at="2026-01-01T00:00:00.000Z", previous="00" * 32, event=Unheld(asked=())))
@@ -128,9 +145,10 @@ TESTS: tuple[Callable[[], bool], ...] = (
     _p256,
     _dsse,
     _scanner_sees,
+    _decoders_see,
     _chain_holds,
 )
-COUNT = 10  # a test that was lost in an edit must be noticed
+COUNT = 11  # a test that was lost in an edit must be noticed
 
 
 def selftest() -> int:

@@ -72,7 +72,10 @@ def _doubts(
     missing = {scan.name for scan in controlled.surfaces} - {scan.name for scan in scans}
     if sampled and missing:
         yield f"not scanned after the erase: {', '.join(sorted(missing))}"
+    expanded = {scan.name: {*scan.decoders} for scan in controlled.surfaces}
     for scan in scans:
+        if left := expanded.get(scan.name, set()) - {*scan.decoders}:
+            yield f"not expanded again in {scan.name}: values of {', '.join(sorted(left))}"
         if scan.unreadable:
             yield f"{scan.unreadable} bytes of {scan.name} could not be read"
     yield from _doubts_of_scanners((*controlled.surfaces, *scans) if sampled else ())

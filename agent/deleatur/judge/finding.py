@@ -165,6 +165,7 @@ class Finding:
             hits_after=after.hits,
             unreadable_after=after.unreadable,
             scanners=tuple(name for name in after.scanners if name in before.scanners),
+            decoders=tuple(name for name in after.decoders if name in before.decoders),
             disputed=sum(scan.disputed for scan in (before, *between, after)),
         )
 

@@ -14,9 +14,10 @@ from typing import Self
 
 from deleatur.documents.journal import SurfaceScan
 from deleatur.documents.place import Surface
+from deleatur.sanitize.decoders import Expander
 from deleatur.sanitize.engines import AhoCorasick, Engine, Match, engines_for
 from deleatur.sanitize.needles import NeedleSet
-from deleatur.sanitize.surface import Gap, read_surface
+from deleatur.sanitize.surface import Gap, Piece, read_surface
 
 MAX_PLACES = 100  # places listed for a person; the counts go on
 _SLICE = 1 << 20  # bytes searched at once: bounds the list of matches, at most one a needle and byte
@@ -89,19 +90,34 @@ class Scanner:
         """
         size = lost = 0
         gaps: list[str] = []
+        expander = Expander(surface.decoders)
+
+        def note(gap: Gap) -> None:
+            nonlocal lost
+            lost += gap.size
+            if len(gaps) < MAX_PLACES:
+                gaps.append(f"{gap.where}: {gap.reason}")
+
+        def search_expanded(values: Iterable[Piece | Gap]) -> None:
+            for value in values:
+                if isinstance(value, Gap):
+                    note(value)
+                else:
+                    search.aside(value.where, value.content)
+
         with _Search(self._needles, self.engines) as search:
             for path in surface.paths:
                 for part in read_surface(path, max(self._needles.longest - 1, 0)):
                     if isinstance(part, Gap):
-                        lost += part.size
-                        if len(gaps) < MAX_PLACES:
-                            gaps.append(f"{part.where}: {part.reason}")
+                        note(part)
                         continue
                     if not search.goes_on(part.where, part.offset):
                         search.begin(part.where, part.offset)
                     search.feed(part.content)
+                    search_expanded(expander.feed(part))
                     size += len(part.content)
                     progress(len(part.content))
+                search_expanded(expander.end())
             hits = search.hits()
         return SurfaceFinding(
             scan=SurfaceScan(
@@ -112,6 +128,7 @@ class Scanner:
                 unreadable=lost,
                 disputed=hits.disputed,
                 scanners=tuple(engine.name for engine in self.engines),
+                decoders=surface.decoders,
             ),
             seen=hits.seen,
             places=hits.first,
@@ -142,6 +159,13 @@ class _Search:
     def begin(self, where: str, offset: int) -> None:
         """Turn to another stream, or to another place of this one."""
         self._where, self._position, self._carry = where, offset, b""
+
+    def aside(self, where: str, content: bytes | memoryview) -> None:
+        """Search bytes that were made of the stream, and go on with the stream."""
+        here = self._where, self._position, self._carry
+        self.begin(where, 0)
+        self.feed(content)
+        self._where, self._position, self._carry = here
 
     def goes_on(self, where: str, offset: int) -> bool:
         """Say whether a piece follows the last one without a gap, in the same stream."""

@@ -26,6 +26,7 @@ from deleatur.api import (
 from deleatur_plugins.mariadb.connecting import Session
 from deleatur_plugins.mariadb.innodb import Pages
 
+COMPRESSED = ("zlib",)  # decoders: ROW_FORMAT=COMPRESSED, PAGE_COMPRESSED, compressed columns
 REBUILD, ROWS = "rebuild-and-shred", "delete-rows"
 _LONG = 10  # seconds; a transaction that is open for longer holds old row versions back
 _JOURNAL = ".deleatur-links"
@@ -258,11 +259,12 @@ class Ground:
         system = self.system()
         device = "block device under the file system"
         if system.source and os.access(system.source, os.R_OK):
-            below = Surface(name=device, reach="scannable", paths=(system.source,))
+            below = Surface(name=device, reach="scannable", paths=(system.source,), decoders=COMPRESSED)
         else:
             reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
             below = Surface(name=device, reach="out-of-reach", reason=reason)
-        files = Surface(name="files of the server", reach="scannable", paths=self._places())
+        places = self._places()
+        files = Surface(name="files of the server", reach="scannable", paths=places, decoders=COMPRESSED)
         return (files, below, *beyond)
 
     def _places(self) -> tuple[str, ...]:

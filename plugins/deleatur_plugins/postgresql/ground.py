@@ -8,6 +8,8 @@ import os
 from deleatur.api import Surface, filesystem_of
 from deleatur_plugins.postgresql.server import Server
 
+COMPRESSED = ("postgresql",)  # decoders: pglz and LZ4, in rows and in TOAST chunks
+
 
 def limits_of(server: Server | None) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
@@ -51,7 +53,7 @@ def surfaces_of(server: Server | None) -> tuple[Surface, ...]:
     device = "block device under the file system"
     below = Surface(name=device, reach="out-of-reach", reason="this user may not read it, or there is none")
     if system.source and os.access(system.source, os.R_OK):
-        below = Surface(name=device, reach="scannable", paths=(system.source,))
+        below = Surface(name=device, reach="scannable", paths=(system.source,), decoders=COMPRESSED)
     outside = [path for path in (server.log, *server.tablespaces()) if not path.is_relative_to(server.data)]
     flash = Surface(
         name="flash over-provisioning",
@@ -63,6 +65,7 @@ def surfaces_of(server: Server | None) -> tuple[Surface, ...]:
             name="data directory, write-ahead log and tablespaces",
             reach="scannable",
             paths=tuple(map(str, (server.data, *outside))),
+            decoders=COMPRESSED,
         ),
         *_messages(server),
         below,

@@ -1,0 +1,205 @@
+"""Find compressed values in raw bytes, whatever lies around them, and expand them for the search.
+
+Pure. Each decoder looks at every offset for the few bytes with which its store introduces such a value, in
+live and in dead space, in pages and in logs. Rules kept: a start is taken once; output is bounded for each
+value and for each window, and a window that would expand to more is said to be cut, never taken for searched;
+what looks like a value and is none yields little or nothing.
+"""
+
+import re
+import zlib
+from collections.abc import Callable, Iterator
+
+from deleatur.errors import Unsupported
+from deleatur.sanitize.expanding import lz4, lzf, pglz
+from deleatur.sanitize.surface import Gap, Piece
+
+REACH = 256 << 10  # bytes behind a start that are there to be expanded
+MAX_VALUE = 8 << 20  # bytes of one expanded value
+MAX_WINDOW = 256 << 20  # bytes of all values that begin in one window
+_STEP = 64  # bytes by which a damaged stream is read again
+_LEAST = 6  # bytes; fewer hold no needle
+
+Expanded = tuple[int, bytes]  # where in the window it begins, plain bytes
+Carve = Callable[[bytes, int], Iterator[Expanded]]  # window, offset before which a value must begin
+
+
+class Expander:
+    """Runs decoders over one stream after another, with what a border could cut."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        """Take the decoders of these names.
+
+        Raises:
+            Unsupported: there is none of that name.
+        """
+        self._decoders = [(name, named(name)) for name in names]
+        self._where, self._offset, self._pending = "", 0, b""
+
+    def feed(self, piece: Piece) -> Iterator[Piece | Gap]:
+        """Yield every value that begins so far before the end of this piece that it is whole."""
+        if not self._decoders:
+            return
+        if (piece.where, piece.offset) != (self._where, self._offset + len(self._pending)):
+            yield from self.end()
+            self._where, self._offset = piece.where, piece.offset
+        self._pending += piece.content
+        yield from self._expand(max(len(self._pending) - REACH, 0))
+
+    def end(self) -> Iterator[Piece | Gap]:
+        """Yield the values that begin in the rest of the stream."""
+        yield from self._expand(len(self._pending))
+
+    def _expand(self, limit: int) -> Iterator[Piece | Gap]:
+        window, offset, left = self._pending, self._offset, MAX_WINDOW
+        self._pending, self._offset = window[limit:], offset + limit
+        for name, carve in self._decoders:
+            for start, plain in carve(window, limit) if limit else ():
+                left -= len(plain)
+                if left < 0:
+                    reason = f"holds more compressed values from byte {offset} on than are expanded"
+                    yield Gap(self._where, limit, reason)
+                    return
+                if len(plain) >= _LEAST:
+                    yield Piece(f"{self._where} (byte {offset + start}, {name})", 0, plain)
+
+
+def named(name: str) -> Carve:
+    """Return the decoder of that name.
+
+    Raises:
+        Unsupported: there is none.
+    """
+    try:
+        return DECODERS[name]
+    except KeyError:
+        known = ", ".join(DECODERS)
+        raise Unsupported(f"there is no decoder {name!r}; a surface may name {known}") from None
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+
+def _class(low_bits: int) -> bytes:
+    """Return the inside of a class of all bytes with these two low bits."""
+    return b"".join(b"\\x%02x" % byte for byte in range(low_bits, 256, 4))
+
+
+# src/include/varatt.h, little-endian: a header with the low bits 10 is a compressed value in its row, and its
+# length counts both words; the second word is the plain size, its two high bits the method (0 pglz, 1 lz4).
+# Sizes from 16 MiB on are left out (they do not fit REACH), which makes the fourth byte 0x00 or 0x40.
+_INLINE = re.compile(b"[%s](?=[\\x00-\\x7f]\\x00\\x00...[\\x00\\x40])" % _class(2), re.DOTALL)
+# A chunk is identity, number and a header with the low bits 00; here from the second byte of that on:
+_SINGLE = re.compile(rb"[\x01-\x1f](?=\x00\x00...[\x00\x40])", re.DOTALL)
+_CHUNK = 1996  # bytes: TOAST_MAX_CHUNK_SIZE of 8 KiB pages, src/include/access/heaptoast.h
+_FULL = re.compile(re.escape(((_CHUNK + 4) << 2).to_bytes(4, "little")))
+_METHODS = (pglz, lz4)
+
+
+def _postgresql(window: bytes, limit: int) -> Iterator[Expanded]:
+    """Yield values compressed in their row, and those in chunks of a TOAST table."""
+    for found in _INLINE.finditer(window, 0, limit + 7):
+        start = found.start()
+        end = start + (_word(window[start : start + 4]) >> 2)
+        yield from _toasted(start, window[start + 4 : start + 8], window[start + 8 : end])
+    for found in _SINGLE.finditer(window, 5, limit + 6):
+        start = found.start() - 1  # of the header
+        end = start + (_word(window[start : start + 4]) >> 2)
+        if window[start - 4 : start] == b"\0\0\0\0" and window[start] & 3 == 0 and end - start < _CHUNK + 4:
+            yield from _toasted(start, window[start + 4 : start + 8], window[start + 8 : end])
+    yield from _chunked(window, limit)
+
+
+def _toasted(start: int, word: bytes, stream: bytes) -> Iterator[Expanded]:
+    method, size = word[3] >> 6, _word(word) & 0x3FFFFFFF
+    if len(stream) < size <= MAX_VALUE and method < len(_METHODS):
+        yield start, _METHODS[method](stream, size)
+
+
+def _chunked(window: bytes, limit: int) -> Iterator[Expanded]:
+    """Yield values in several chunks: identity, number, length and bytes of each, in any order."""
+    chunks: dict[bytes, dict[int, int]] = {}
+    for found in _FULL.finditer(window):
+        start = found.start() - 8
+        if start >= 0:
+            number = _word(window[start + 4 : start + 8])
+            chunks.setdefault(window[start : start + 4], {}).setdefault(number, found.end())
+    for identity, starts in chunks.items():
+        if starts.get(0, limit) >= limit:
+            continue
+        whole = next(number for number in range(len(starts) + 1) if number not in starts)
+        stream = b"".join(window[starts[n] : starts[n] + _CHUNK] for n in range(whole))
+        stream += _rest(window, window.find(identity + whole.to_bytes(4, "little")) + 8)
+        yield from _toasted(starts[0], stream[:4], stream[4:])
+
+
+def _rest(window: bytes, at: int) -> bytes:
+    """Return the bytes of the last chunk, whose length is in one byte or in four; b"" if there is none."""
+    if at < 8 or at >= len(window):
+        return b""
+    if window[at] & 1:
+        return window[at + 1 : at + (window[at] >> 1)]
+    return window[at + 4 : at + min(_word(window[at : at + 4]) >> 2, _CHUNK + 4)]
+
+
+def _word(four: bytes) -> int:
+    return int.from_bytes(four, "little")
+
+
+# --- Redis ---------------------------------------------------------------------------------------
+
+# An RDB file introduces a compressed string with 0xC3, its two lengths follow: 6, 14 or 32 bits each, as
+# the two high bits of the first byte say (rdb.h). The plain one is the larger.
+_LZF = re.compile(
+    rb"(?=\xc3([\x00-\x3f]|[\x40-\x7f].|\x80.{4})([\x00-\x3f]|[\x40-\x7f].|\x80.{4}))", re.DOTALL
+)
+
+
+def _redis(window: bytes, limit: int) -> Iterator[Expanded]:
+    """Yield strings that are compressed in an RDB file."""
+    for found in _LZF.finditer(window, 0, limit + 10):
+        compressed, size = _length(found[1]), _length(found[2])
+        if compressed < size <= MAX_VALUE and found.start() < limit:
+            yield found.start(), lzf(window[found.end(2) : found.end(2) + compressed], size)
+
+
+def _length(coded: bytes) -> int:
+    if coded[0] >> 6 == 2:
+        return int.from_bytes(coded[1:], "big")
+    return int.from_bytes(coded, "big") & (0x3FFF if len(coded) == 2 else 0x3F)
+
+
+# --- zlib ----------------------------------------------------------------------------------------
+
+# RFC 1950 §2.2: method 8, a window of 32 KiB, or of 16 KiB as InnoDB has it, and the check that makes both
+# bytes a multiple of 31. RFC 1952 §2.3: gzip.
+_DEFLATED = re.compile(rb"[\x78\x68](?=[\x01\x5e\x9c\xda\x05\x43\x81\xde])|\x1f\x8b\x08[\x00-\x1f]")
+
+
+def _zlib(window: bytes, limit: int) -> Iterator[Expanded]:
+    """Yield streams of zlib and gzip, as pages and files hold them."""
+    view = memoryview(window)
+    for found in _DEFLATED.finditer(window, 0, limit + 3):
+        if found.start() >= limit:
+            break
+        stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: either header
+        try:
+            yield found.start(), stream.decompress(view[found.start() :], MAX_VALUE)
+        except zlib.error:
+            yield found.start(), _before_the_damage(view[found.start() :])
+
+
+def _before_the_damage(view: memoryview) -> bytes:
+    """Return what a stream holds before the bytes at which it breaks."""
+    stream, plain = zlib.decompressobj(zlib.MAX_WBITS | 32), bytearray()
+    for at in range(0, len(view), _STEP):
+        try:
+            plain += stream.decompress(view[at : at + _STEP], MAX_VALUE)
+        except zlib.error:
+            break
+        if len(plain) > MAX_VALUE:
+            break
+    return bytes(plain)
+
+
+DECODERS: dict[str, Carve] = {"postgresql": _postgresql, "redis": _redis, "zlib": _zlib}

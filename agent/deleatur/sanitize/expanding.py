@@ -1,0 +1,100 @@
+"""Expand the compressed values of databases: pglz, LZ4 blocks, LZF.
+
+Pure, written from the formats' definitions, for bytes that anybody may have written: output is bounded by
+`size`, and a stream that is damaged or cut short gives what stands before the damage, because a part of a
+value is residue too.
+"""
+
+_NEAREST = 1  # bytes; a copy reaches back at least so far
+
+
+def pglz(stream: bytes, size: int) -> bytes:
+    """Expand PostgreSQL's own compression (src/common/pg_lzcompress.c) to at most `size` bytes."""
+    out = bytearray()
+    at, end = 0, len(stream)
+    while at < end and len(out) < size:
+        control, at = stream[at], at + 1
+        for _ in range(8):
+            if at >= end or len(out) >= size:
+                break
+            if not control & 1:
+                out.append(stream[at])
+                at += 1
+            else:
+                if at + 2 > end:
+                    return bytes(out)
+                length = (stream[at] & 0x0F) + 3
+                back = (stream[at] & 0xF0) << 4 | stream[at + 1]
+                at += 2
+                if length == 18:
+                    if at >= end:
+                        return bytes(out)
+                    length += stream[at]
+                    at += 1
+                if not _copy(out, back, min(length, size - len(out))):
+                    return bytes(out)
+            control >>= 1
+    return bytes(out)
+
+
+def lz4(stream: bytes, size: int) -> bytes:
+    """Expand an LZ4 block (lz4_Block_format.md) to at most `size` bytes."""
+    out = bytearray()
+    at, end = 0, len(stream)
+    while at < end and len(out) < size:
+        token, at = stream[at], at + 1
+        literal, at = _lengthened(stream, at, token >> 4)
+        out += stream[at : at + min(literal, size - len(out))]
+        at += literal
+        if at + 2 > end:
+            break
+        back = int.from_bytes(stream[at : at + 2], "little")
+        length, at = _lengthened(stream, at + 2, token & 15)
+        if not _copy(out, back, min(length + 4, size - len(out))):
+            break
+    return bytes(out)
+
+
+def lzf(stream: bytes, size: int) -> bytes:
+    """Expand LibLZF (lzf_d.c), which Redis writes, to at most `size` bytes."""
+    out = bytearray()
+    at, end = 0, len(stream)
+    while at < end and len(out) < size:
+        control, at = stream[at], at + 1
+        if control < 32:
+            out += stream[at : at + min(control + 1, size - len(out))]
+            at += control + 1
+            continue
+        length = control >> 5
+        if length == 7 and at < end:
+            length += stream[at]
+            at += 1
+        if at >= end:
+            break
+        back = ((control & 31) << 8 | stream[at]) + 1
+        at += 1
+        if not _copy(out, back, min(length + 2, size - len(out))):
+            break
+    return bytes(out)
+
+
+def _lengthened(stream: bytes, at: int, length: int) -> tuple[int, int]:
+    """Read the bytes that go on with a length of 15, and return it with the place behind them."""
+    if length == 15:
+        while at < len(stream):
+            more, at = stream[at], at + 1
+            length += more
+            if more != 255:
+                break
+    return length, at
+
+
+def _copy(out: bytearray, back: int, length: int) -> bool:
+    """Append what stands `back` bytes before the end, over and over; False if nothing stands there."""
+    if not _NEAREST <= back <= len(out):
+        return False
+    piece = out[len(out) - back : len(out) - back + length]
+    while len(piece) < length:
+        piece += piece[: length - len(piece)]
+    out += piece
+    return True

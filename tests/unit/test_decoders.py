@@ -1,0 +1,179 @@
+"""Decoders: compressed values are found wherever they lie, once, and never at the price of the machine."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deleatur.documents.place import Surface
+from deleatur.engine.selftest import selftest
+from deleatur.errors import Failed, Unsupported
+from deleatur.sanitize import decoders
+from deleatur.sanitize.decoders import DECODERS, REACH, Expander
+from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.scan import Scanner
+from deleatur.sanitize.surface import Gap, Piece
+
+TEXT = b"Anna Berg lives here. " * 20  # 440 bytes
+PGLZ = b"\0Anna Ber" + b"\0g lives " + b"\xc0here. \x0f\x16\xff" + b"\x0f\x16\x7f"  # 22 literals, 273 + 145
+LZF = b"\x15Anna Berg lives here. " + b"\xe0\xff\x15" + b"\xe0\x97\x15"
+
+
+def inline(stream: bytes, size: int, method: int = 0) -> bytes:
+    return (
+        ((len(stream) + 8) << 2 | 2).to_bytes(4, "little")
+        + (size | method << 30).to_bytes(4, "little")
+        + stream
+    )
+
+
+def in_rdb(stream: bytes, size: int) -> bytes:
+    def length(n: int) -> bytes:
+        return bytes([n]) if n < 64 else (n | 0x4000).to_bytes(2, "big")
+
+    return b"\xc3" + length(len(stream)) + length(size) + stream
+
+
+CASES = {"postgresql": inline(PGLZ, len(TEXT)), "redis": in_rdb(LZF, len(TEXT)), "zlib": zlib.compress(TEXT)}
+
+
+def expanded(name: str, content: bytes, cuts: tuple[int, ...] = ()) -> list[Piece | Gap]:
+    def found() -> Iterator[Piece | Gap]:
+        expander = Expander((name,))
+        for start, end in pairwise((0, *cuts, len(content))):
+            yield from expander.feed(Piece("f", start, content[start:end]))
+        yield from expander.end()
+
+    return list(found())
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(before=st.binary(max_size=40), behind=st.binary(max_size=40))
+def test_a_value_is_found_at_every_offset(name: str, before: bytes, behind: bytes) -> None:
+    found = expanded(name, before + CASES[name] + behind)
+    assert Piece(f"f (byte {len(before)}, {name})", 0, TEXT) in found
+
+
+def test_a_stream_of_gzip_is_one_of_zlib() -> None:
+    assert [part.content for part in expanded("zlib", gzip.compress(TEXT)) if isinstance(part, Piece)] == [
+        TEXT
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("at", [REACH - 30, REACH - 1, REACH, REACH + 1, 2 * REACH - 5])
+@pytest.mark.parametrize("cut", [REACH, REACH + 17, REACH - 4])
+def test_a_value_across_any_border_is_found_once(name: str, at: int, cut: int) -> None:
+    content = bytearray(3 * REACH)
+    content[at : at + len(CASES[name])] = CASES[name]
+    found = expanded(name, bytes(content), (cut, 2 * cut))
+    assert found == [Piece(f"f (byte {at}, {name})", 0, TEXT)]
+
+
+def test_the_end_of_one_file_is_no_beginning_of_the_next() -> None:
+    value = CASES["zlib"]
+    expander = Expander(("zlib",))
+    pieces = [Piece("a", 0, value[:9]), Piece("b", 0, value[9:]), Piece("c", 0, value)]
+    found = [part for piece in pieces for part in expander.feed(piece)] + list(expander.end())
+    assert [part.where for part in found if part.content == TEXT] == ["c (byte 0, zlib)"]
+    assert not any(part.where.startswith("b") for part in found)
+
+
+def test_chunks_in_any_order_are_put_together_and_a_lost_one_cuts() -> None:
+    value = b"".join(b"customer %05d, Berlin; " % n for n in range(3000))
+    stream = (2 * len(value)).to_bytes(4, "little") + b"".join(
+        b"\0" + value[at : at + 8] for at in range(0, len(value), 8)
+    )
+    chunks = [stream[at : at + 1996] for at in range(0, len(stream), 1996)]
+
+    def tuple_of(number: int) -> bytes:
+        header = ((len(chunks[number]) + 4) << 2).to_bytes(4, "little")
+        return b"\x07\x40\0\0" + number.to_bytes(4, "little") + header + chunks[number] + b"\xff" * 28
+
+    backwards = b"".join(tuple_of(n) for n in reversed(range(len(chunks))))
+    assert value in [part.content for part in expanded("postgresql", b"page" * 9 + backwards)]
+    lost = b"".join(tuple_of(n) for n in range(len(chunks)) if n != 5)
+    parts = [part.content for part in expanded("postgresql", lost)]
+    assert any(value.startswith(part) and len(part) > 8000 for part in map(bytes, parts))
+
+
+def test_a_last_chunk_with_a_short_header_belongs_to_its_value() -> None:
+    value = bytes(range(97, 123)) * 72 + b"Anna Berg"
+    stream = (9999).to_bytes(4, "little") + b"".join(
+        b"\0" + value[at : at + 8] for at in range(0, len(value), 8)
+    )
+    first, last = stream[:1996], stream[1996:]
+    assert 9 < len(last) < 126
+    full = b"id01\0\0\0\0\x40\x1f\0\0" + first
+    rest = b"id01\1\0\0\0" + bytes([(len(last) + 1) << 1 | 1]) + last
+    found = [part for part in expanded("postgresql", rest + full) if isinstance(part, Piece)]
+    assert any(bytes(part.content).endswith(b"Anna Berg") for part in found)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@settings(max_examples=60)
+@given(
+    st.lists(st.sampled_from([*CASES.values(), b"\xc3", b"x\x9c", b"\0\0", b"\x06\0\0\0"]), max_size=30),
+    st.data(),
+)
+def test_hostile_bytes_end_and_raise_nothing(name: str, parts: list[bytes], data: st.DataObject) -> None:
+    content = bytearray(b"".join(parts))
+    for _ in range(len(content) // 20):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    for part in expanded(name, bytes(content)):
+        assert isinstance(part, Piece)
+        assert len(part.content) <= decoders.MAX_VALUE + (1 << 20)
+
+
+def test_a_bomb_is_a_gap_and_no_clean_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(decoders, "MAX_WINDOW", 1 << 20)
+    (tmp_path / "f").write_bytes(zlib.compress(bytes(3 << 20)) + b"Anna Berg")
+    surface = Surface(name="here", reach="scannable", paths=(str(tmp_path / "f"),), decoders=("zlib",))
+    found = Scanner(NeedleSet.of([b"Anna Berg"])).scan_surface(surface, lambda _: None)
+    assert (found.scan.hits, found.scan.unreadable) == (1, (tmp_path / "f").stat().st_size)
+    assert "more compressed values" in found.unreadable[0]
+
+
+def test_damage_inside_a_stream_leaves_what_stands_before() -> None:
+    value = b"".join(b"%d Anna %d, " % (n * n, n) for n in range(3000))
+    stream = bytearray(zlib.compress(value))
+    stream[len(stream) // 2 :] = b"\xff" * (len(stream) - len(stream) // 2)
+    found = max(
+        (bytes(part.content) for part in expanded("zlib", bytes(stream)) if isinstance(part, Piece)), key=len
+    )
+    assert len(found) > len(value) // 4
+    assert value.startswith(found[: len(value) // 4])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_surface_says_which_are_on_and_they_find_what_a_plain_scan_does_not(
+    name: str, tmp_path: Path
+) -> None:
+    value = b"x" * 50 + CASES[name] + b"y" * 50
+    (tmp_path / "f").write_bytes(value)
+    needle = b"here. Anna Berg lives here."  # only a copy makes it whole
+    for on, seen in (((), 0), ((name,), 1)):
+        surface = Surface(name="here", reach="scannable", paths=(str(tmp_path / "f"),), decoders=on)
+        found = Scanner(NeedleSet.of([needle])).scan_surface(surface, lambda _: None)
+        assert found.scan.decoders == on
+        assert len(found.seen) == seen
+        assert found.scan.disputed == 0
+        assert all(f"(byte 50, {name})" in place.path for place in found.places)
+
+
+def test_a_decoder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    surface = Surface(name="here", reach="scannable", paths=(str(tmp_path),), decoders=("arj",))
+    with pytest.raises(Unsupported, match="there is no decoder 'arj'; a surface may name postgresql, "):
+        Scanner(NeedleSet.of([b"Anna Berg"])).scan_surface(surface, lambda _: None)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_decoder_that_swallows_fails_its_own_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DECODERS, name, lambda window, limit: iter(()))
+    with pytest.raises(Failed, match="decoders_see gave a wrong answer"):
+        selftest()
