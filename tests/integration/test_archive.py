@@ -308,6 +308,19 @@ def test_a_glance_shows_the_first_rows_of_each_table_without_the_whole(
         glance(tmp_path / archived.file, IDENTITY, 3)
 
 
+def test_a_count_of_the_package_is_no_customer_of_that_number(tmp_path: Path) -> None:
+    rows = [{"id": 100_000 + n, "paid": "yes"} for n in range(3)]
+    rules = {"id": Rule(rule="keyed-hash"), "paid": Rule(rule="keep")}
+    size = sum(len(row["paid"]) for row in rows if isinstance(row["paid"], str))
+    many = [{"id": size * 40_000, "paid": "yes"}] * 120_000  # 360,000 bytes are searched, and so many is one
+    archived = write(tmp_path, {"t": [*rows, *many[:-3]]}, {"t": rules})
+    members = open_archive(tmp_path / archived.file, IDENTITY).members
+    assert f'"searched": {size * 40_000},' in members["data/leak-scan.json"].decode()
+    assert '"rows": 120000,' in members["data/schema.json"].decode()
+    with pytest.raises(Refused, match=r"rules\.json would carry"):
+        write(tmp_path, {"t 100000": rows}, {"t 100000": rules})
+
+
 def test_a_leak_in_the_last_part_of_the_last_table_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,8 @@ def test_a_large_shop_has_three_orders_a_customer_and_is_sound(tmp_path: Path) -
     assert rows(large, "SELECT count(*) FROM customers") == [(3000 - len(large.ghosts),)]
     assert len(rows(large, "SELECT * FROM pragma_table_info('customers')")) == 12
     assert rows(large, "SELECT count(*) FROM orders") == [(3 * (3000 - len(large.ghosts)),)]
+    # longer than a customer's number, which would else stand in some invoice's among a million
+    assert rows(large, "SELECT DISTINCT length(number) FROM invoices") == [(len("INV-2024-0000017"),)]
     assert rows(large, "PRAGMA foreign_key_check") == []
     assert rows(large, "PRAGMA integrity_check") == [("ok",)]
     assert {canary.kind for canary in large.canaries} == {"email", "id_number", "phone", "card"}

@@ -39,5 +39,10 @@ def identifiers(array: Any, detectors: Sequence[Detector]) -> str:
     return ", ".join(sorted(found))
 
 
+def without_random(content: bytes) -> bytes:
+    """Return a text without its digests, UUIDs, keys and fractions."""
+    return _RANDOM.sub("#", content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+
+
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
