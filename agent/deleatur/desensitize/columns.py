@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _ISO = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}(?:[T ][0-9].*)?$"
+_COMPOSED = (  # nothing to strip, and characters that NFC leaves as they are
+    "^[!-~À-ÿ\u4e00-\u9fff\uff01-\uff5e]+(?: [!-~À-ÿ\u4e00-\u9fff\uff01-\uff5e]+)*$"
+)
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 _FIRST_DAY, _LAST_DAY = datetime.date.min.toordinal() - _EPOCH, datetime.date.max.toordinal() - _EPOCH
 _EXACT = float(2**53)  # integers up to here are exact in an IEEE 754 double
@@ -138,14 +141,14 @@ def first(array: Any, most: int) -> Any:
 
     array = array.cast(arrow().string())
     function = values.to_first(most)
-    half = pc.divide(pc.binary_length(array), 2)
-    regular = _truth(pc.match_substring_regex(array, r"^[!-~]+(?: [!-~]+)*$"))  # ASCII, nothing to strip
-    if not regular.all() or not len(array):
-        return _of_text(array, function)
-    result = pc.utf8_slice_codeunits(array, 0, most)
-    for size in range(most - 1, -1, -1):
-        result = pc.if_else(pc.equal(half, size), pc.utf8_slice_codeunits(array, 0, size), result)
-    return result
+    plain = pc.match_substring_regex(array, _COMPOSED)
+    regular = pc.and_(plain, pc.greater_equal(pc.utf8_length(array), 2 * most))
+    return _two_roads(
+        array,
+        _truth(regular),
+        lambda part: pc.utf8_slice_codeunits(part, 0, most),
+        lambda value: function(value) if value.strip() else None,
+    )
 
 
 def thousands(array: Any) -> Any:

@@ -116,15 +116,17 @@ def _more_in_latin(text: Texts, names: Any, cuts: "Places") -> "Truth":
     parts = [_parts(name) for name in encoded.dictionary.to_pylist()]
     which, counts = encoded.indices.to_numpy(), np.array([len(some) for some in parts])
     more: Truth = text.beyond() | (counts[which] == 0)
+    flat = [*(part for some in parts for part in some), _NO_PART]
+    words, inside = [word for word, _ in flat], np.array([count for _, count in flat])
+    first = np.cumsum(counts) - counts
     lowered, rows = text.lowered(), np.arange(len(which))
     for number in range(counts.max()):
         some = counts[which[rows]] > number
         if 2 * some.sum() <= some.size:
-            lowered, rows = lowered.only(some), rows[some]
-        each = [part[number] if number < len(part) else _NO_PART for part in parts]
-        inside = np.array([count for _, count in each])[which[rows]]
-        places = lowered.find(of_bytes([part for part, _ in each], which[rows]))
-        more[rows] |= lowered.count(places) != cuts[rows] * inside
+            lowered, rows, some = lowered.only(some), rows[some], some[some]
+        part = np.where(some, first[which[rows]] + number, len(flat) - 1)
+        places = lowered.find(of_bytes(words, part))
+        more[rows] |= lowered.count(places) != cuts[rows] * inside[part]
     return more
 
 

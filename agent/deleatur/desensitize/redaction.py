@@ -32,6 +32,7 @@ _USUAL = (  # characters that `Reading` takes for the letters and digits that th
     r"《》「」『』【】\x{3041}-\x{3096}\x{30a1}-\x{30fa}\x{4e00}-\x{9fff}！（），．：；？～\x{1f300}-\x{1faff}"
 )
 _REMEMBERED = 1 << 14  # sketches
+_ALIKE, _AS_IT_IS, _BY_ITSELF = range(3)  # what becomes of the texts with one sketch
 
 
 def redacted_text(text: str, known: Sequence[str | None], detectors: Sequence[Detector] = ()) -> str:
@@ -76,18 +77,28 @@ def _unusual(texts: Any, known: Sequence[Any]) -> "Truth":
 
 def _looked(encoded: Any, texts: Any, known: Sequence[Any]) -> Any:
     """Return what becomes of texts with these sketches."""
+    from pyarrow import compute as pc
+
     pa = arrow()
     sketches = encoded.dictionary.to_pylist()
     looks = [_look(text) for text in sketches]
     same = pa.array([look if isinstance(look, str) else None for look in looks], pa.string())
+    kinds = [
+        _ALIKE if isinstance(look, str) else _AS_IT_IS if not look and MARK not in text else _BY_ITSELF
+        for look, text in zip(looks, sketches, strict=True)
+    ]
     indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(np.array([*(not isinstance(look, str) for look in looks), False])[indices])
+    kind = np.array([*kinds, _ALIKE])[indices]
+    result = same.take(encoded.indices)
+    if (kind == _AS_IT_IS).any():
+        result = pc.if_else(pa.array(kind == _AS_IT_IS), texts, result)
+    rows = np.flatnonzero(kind == _BY_ITSELF)
     strings = zip(rows.tolist(), indices[rows].tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True)
     changed = []
     for row, look, text in strings:
         shown = marked(text, own_of(values_at(known, row))) if MARK in sketches[look] else text
         changed.append(_with(looks[look], shown, named=shown is not text))
-    return replaced(same.take(encoded.indices), rows, changed)
+    return replaced(result, rows, changed)
 
 
 _Spans = tuple[tuple[int, int, str], ...]
