@@ -8,24 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks._chats import chat, name_of
-from deleatur.documents.job import Rule
 from deleatur.testing.shop import numbers
 
 PART = 1 << 16  # rows in a row group
-RULES = {  # four tokens, seven other rules, and the text with the row's own name known
-    "id": Rule(rule="keep"),
-    "name": Rule(rule="keyed-hash"),
-    "id_number": Rule(rule="keyed-hash"),
-    "phone": Rule(rule="keyed-hash"),
-    "mail": Rule(rule="keyed-hash"),
-    "card": Rule(rule="keep-last-4"),
-    "address": Rule(rule="generalise", to="first-3"),
-    "born": Rule(rule="generalise", to="five-years"),
-    "ip": Rule(rule="mask"),
-    "total_cents": Rule(rule="keep"),
-    "seen": Rule(rule="date-shift", by="id_number"),
-    "chat": Rule(rule="redact", known=("name",)),
-}
 _STREETS = {
     "zh": "北京市朝阳区建国路{}号",
     "de": "Hauptstraße {}, 10115 Berlin",

@@ -9,26 +9,39 @@ text as forms, notices and macros make it; `free text` below is the same lines w
 each, so that no two are alike and every one goes through all detectors.
 
 Ratios travel between machines, seconds do not; the best of the runs counts, so caches are warm, except
-where `cold` is said: there two new processes have half of the row groups each, and pay for every import,
-word list and first look at a text. A rate on two cores is the rows by the CPU seconds of the busier of the
-two: what two idle cores do. With --quick it is mostly the start.
+where `cold` is said: there two new processes have half of the row groups each, from one file and to a file
+each, and all their CPU time counts, from the start of the interpreter on: every import, word list and first
+look at a text. A rate on two cores is the rows by the CPU seconds of the busier of the two: what two idle
+cores do. With --quick it is mostly the start.
 
-The pandas script does the same to each value by its vectorised methods, its text by one expression that
-Arrow searches for and that knows numbers, dates and mail only, on the one core that it uses. Presidio runs
-its predefined recognizers for English without any model and without network; it only finds, and writes no
-text. Both are peers that a measurement installs by hand (`pip install pandas presidio-analyzer`): no lock
-holds them. Without them their figures say `no peer`.
+The pandas baseline is a script that does the same with `apply`, value by value, and row by row where the
+text needs the name of its row; the text goes through one expression that knows numbers, dates and mail only.
+Such a script made 40,000 rows in a CPU second when the goals were set. Its best, which is printed too, is
+the same with methods for whole columns, the text left to Arrow's engine. Both use the one core that pandas
+uses.
+
+Presidio runs every recognizer of patterns that it brings, as texts in three languages need them, and, which
+is printed too, the few that it enables for English; without any model or network. It only finds, and writes
+no text.
+
+The peers are no part of the lock: they bring spaCy and 200 MB that no user needs. A measurement installs
+them beside it, and without them their figures say `no peer`:
+
+    .venv/bin/pip install --target build/peers pandas presidio-analyzer
+    PYTHONPATH=build/peers .venv/bin/python -m benchmarks.desensitize
 """
 
 import hmac
 import importlib.metadata
-import io
+import re
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date, timedelta
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -39,32 +52,30 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from benchmarks import result
-from benchmarks._customers import PART, RULES, customers
-from deleatur.archive import new_identity, write_archive
+from benchmarks._customers import PART, customers
+from benchmarks._files import KEY, RULES, TOKENS, file_to_file
 from deleatur.desensitize import keyed
 from deleatur.desensitize.redaction import redacted
 from deleatur.desensitize.rules import apply_rules_to_stream
 from deleatur.documents.job import ArchivedTable, Rule, Target
 from deleatur.documents.place import Identity, Sampling
 from deleatur.documents.plan import PlannedTarget, PluginPin
-from deleatur.testing.keepers import keepers
 
 QUICK, ROWS = 30_000, 1_000_000
 PANDAS_ROWS, PRESIDIO_LINES, FREE_LINES = 10_000, 300, 2_000
-KEY = bytes(range(32))
 CORES = 2
 GROUP = 1 << 15  # rows in a row group: both processes have as many, within one group
 GIGABYTE = 1 << 20  # KiB: what one worker may hold
 LEAST = {  # of the issue that asked for it
     "rules without text, rows/s on two cores": 1_000_000,
     "file to file with text, cold, rows/s on two cores": 400_000,
-    "file to file with text, times pandas": 10,
+    "file to file with text, cold, times pandas apply": 10,
     "text, times Presidio": 500,
     "tokens per CPU s": 5_000_000,
     "FF1 per CPU s": 1_000_000,
 }
-TOKENS = ("name", "id_number", "phone", "mail")  # random digits: they neither compress nor recur
-PLAIN = ["card", "address", "born", "ip", "chat"]
+APPLY, COLUMNS = "pandas apply, Parquet to Parquet", "pandas at its best"
+ALL_OF_PRESIDIO, ENABLED = "Presidio, all its patterns", "Presidio, those enabled for English"
 NO_TEXT = {**RULES, "chat": Rule(rule="drop")}
 NUMBERS = (  # without look-around: pandas leaves such an expression to Arrow's engine
     r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+|[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}"
@@ -82,40 +93,45 @@ def cpu_seconds(work: Callable[[], object], runs: int = 3) -> float:
     return best
 
 
-def file_to_file(content: bytes, rules: dict[str, Rule], groups: range) -> float:
-    """Read row groups of Parquet, apply the rules batch by batch, write Parquet; return the CPU seconds."""
-    begun = time.process_time()
-    file = parquet.ParquetFile(io.BytesIO(content))
-    batches = (batch for group in groups for batch in file.read_row_group(group).to_batches())
-    writer = None
-    for batch in apply_rules_to_stream(batches, rules, KEY):
-        writer = writer or parquet.ParquetWriter(
-            io.BytesIO(),
-            batch.schema,
-            compression={n: "none" if n in TOKENS else "zstd" for n in batch.schema.names},
-            use_dictionary=PLAIN,
-        )
-        writer.write_batch(batch)
-    if writer is not None:
-        writer.close()
-    return time.process_time() - begun
-
-
-def in_two_processes(content: bytes) -> tuple[float, float]:
+def in_two_processes(source: Path) -> tuple[float, float]:
     """Give two new processes half of a file each; return the CPU seconds of the busier, and the clock's."""
-    groups = parquet.ParquetFile(io.BytesIO(content)).num_row_groups
-    halves = [range(0, groups, 2), range(1, groups, 2)]
-    with ProcessPoolExecutor(CORES, get_context("spawn"), max_tasks_per_child=1) as workers:
-        before = time.perf_counter()
-        busy = list(workers.map(file_to_file, [content] * CORES, [RULES] * CORES, halves))
-        return max(busy), time.perf_counter() - before
+    command = [sys.executable, "-m", "benchmarks._files", str(source)]
+    before = time.perf_counter()
+    workers = [
+        subprocess.Popen([*command, str(source.with_name(f"half-{part}")), str(part), str(CORES)], stdout=-1)
+        for part in range(CORES)
+    ]
+    busy = [float(worker.communicate()[0]) for worker in workers]
+    return max(busy), time.perf_counter() - before
 
 
-def with_pandas(content: bytes) -> None:
+def with_pandas_apply(source: Path, out: Path) -> None:
+    """Do the same as a script does that says for one value what to do, and applies it."""
+    import pandas as pd
+
+    def token(value: str) -> str:
+        return hmac.digest(KEY, value.encode(), "sha256").hex()[:32]
+
+    numbers = re.compile(NUMBERS)
+    frame = pd.read_parquet(source)
+    frame["chat"] = frame.apply(
+        lambda row: numbers.sub("[number]", row["chat"].replace(row["name"], "[name]")), axis=1
+    )
+    for column in TOKENS:
+        frame[column] = frame[column].apply(token)
+    frame["card"] = frame["card"].apply(lambda v: "****" + re.sub("[^0-9]", "", v)[-4:])
+    frame["address"] = frame["address"].apply(lambda v: v[:3])
+    frame["born"] = frame["born"].apply(lambda v: int(v[:4]) // 5 * 5)
+    frame["ip"] = frame["ip"].apply(lambda v: re.sub("[0-9]", "0", v))
+    frame["seen"] = frame["seen"].apply(lambda v: (date.fromisoformat(v) + timedelta(days=17)).isoformat())
+    frame.to_parquet(out, compression="zstd")
+
+
+def with_pandas_columns(source: Path, out: Path) -> None:
     """Do the same as a script does that uses what pandas has for whole columns."""
     import pandas as pd
 
-    frame = pd.read_parquet(io.BytesIO(content))
+    frame = pd.read_parquet(source)
     chat = [t.replace(n, "[name]") for t, n in zip(frame["chat"].array, frame["name"].array, strict=True)]
     frame["chat"] = pd.Series(chat, dtype="str").str.replace(NUMBERS, "[number]", regex=True)
     for column in TOKENS:
@@ -129,21 +145,33 @@ def with_pandas(content: bytes) -> None:
     codes, days = pd.factorize(frame["seen"])
     moved = (pd.to_datetime(pd.Series(days)) + pd.Timedelta(days=17)).dt.strftime("%Y-%m-%d")
     frame["seen"] = moved.take(codes).array
-    frame.to_parquet(io.BytesIO(), compression="zstd")
+    frame.to_parquet(out, compression="zstd")
 
 
-def with_presidio(lines: list[str]) -> None:
-    """Run all recognizers that Presidio enables for English and that need no model."""
-    import tldextract
+def enabled_in_presidio() -> list[Any]:
+    """Return the recognizers that Presidio enables for English and that need no model."""
     from presidio_analyzer import RecognizerRegistry
-    from presidio_analyzer.nlp_engine import NlpArtifacts
 
-    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())  # the list it brings
     registry = RecognizerRegistry(supported_languages=["en"])
     registry.load_predefined_recognizers(languages=["en"])
-    recognizers = [
-        r for r in registry.get_recognizers(language="en", all_fields=True) if r.name != "SpacyRecognizer"
-    ]
+    recognizers = registry.get_recognizers(language="en", all_fields=True)
+    return [r for r in recognizers if r.name != "SpacyRecognizer"]
+
+
+def all_of_presidio() -> list[Any]:
+    """Return every recognizer of Presidio that works by patterns, those for telephone numbers too."""
+    from presidio_analyzer import PatternRecognizer, predefined_recognizers
+
+    kinds = [getattr(predefined_recognizers, name) for name in dir(predefined_recognizers)]
+    patterns = [k for k in kinds if isinstance(k, type) and issubclass(k, PatternRecognizer)]
+    chosen = {k for k in patterns if k is not PatternRecognizer} | {predefined_recognizers.PhoneRecognizer}
+    return [kind(supported_language="en") for kind in chosen]
+
+
+def with_presidio(recognizers: list[Any], lines: list[str]) -> None:
+    """Let each recognizer look at each line."""
+    from presidio_analyzer.nlp_engine import NlpArtifacts
+
     nothing = NlpArtifacts([], None, [], [], None, "en")
     for line in lines:
         for recognizer in recognizers:
@@ -183,6 +211,9 @@ def seal(rows: int) -> int:
         for batch in customers(rows):
             yield from batch.to_pylist()
 
+    from deleatur.archive import new_identity, write_archive  # here, where no other process pays for it
+    from deleatur.testing.keepers import keepers
+
     custody = keepers(new_identity()[1])
     with tempfile.TemporaryDirectory() as folder:
         write_archive(
@@ -198,9 +229,10 @@ def seal(rows: int) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def ours(table: pa.Table, content: bytes) -> dict[str, float]:
+def ours(table: pa.Table, source: Path) -> dict[str, float]:
     """Return our rates: rows, values or texts per CPU second."""
-    rows, groups = table.num_rows, range(parquet.ParquetFile(io.BytesIO(content)).num_row_groups)
+    rows, groups = table.num_rows, range(parquet.ParquetFile(source).num_row_groups)
+    out = source.with_name("out")
     random = Random(7)
     lines = table.column("chat").slice(0, FREE_LINES).to_pylist()
     names = table.column("name").slice(0, FREE_LINES).combine_chunks()
@@ -221,8 +253,8 @@ def ours(table: pa.Table, content: bytes) -> dict[str, float]:
             rows,
         ),
         "rules with text": (lambda: list(apply_rules_to_stream(table.to_batches(PART), RULES, KEY)), rows),
-        "Parquet to Parquet without text": (lambda: file_to_file(content, NO_TEXT, groups), rows),
-        "Parquet to Parquet with text": (lambda: file_to_file(content, RULES, groups), rows),
+        "Parquet to Parquet without text": (lambda: file_to_file(source, out, NO_TEXT, groups), rows),
+        "Parquet to Parquet with text": (lambda: file_to_file(source, out, RULES, groups), rows),
         "text alone": (text, rows),
         "free text alone": (free, len(lines)),
         "tokens alone (AES-CMAC)": (lambda: keyed.tokens(column, KEY), rows),
@@ -231,20 +263,37 @@ def ours(table: pa.Table, content: bytes) -> dict[str, float]:
     return {step: count / cpu_seconds(work) for step, (work, count) in steps.items()}
 
 
-def parquet_of(table: pa.Table) -> bytes:
-    """Return a table as one Parquet file."""
-    out = io.BytesIO()
-    parquet.write_table(table, out, compression="zstd", compression_level=1, row_group_size=GROUP)
-    return out.getvalue()
+def in_file(table: pa.Table, path: Path) -> Path:
+    """Write a table as one Parquet file."""
+    parquet.write_table(table, path, compression="zstd", compression_level=1, row_group_size=GROUP)
+    return path
+
+
+def peers(table: pa.Table, folder: Path) -> dict[str, float]:
+    """Return the rates of the peers that are installed."""
+    rates = {}
+    if installed("pandas"):
+        few, out = in_file(table.slice(0, PANDAS_ROWS), folder / "few"), folder / "out"
+        for name, work in ((APPLY, with_pandas_apply), (COLUMNS, with_pandas_columns)):
+            rates[name] = PANDAS_ROWS / cpu_seconds(partial(work, few, out))
+    if installed("presidio-analyzer"):
+        import tldextract
+
+        tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=())  # the list it brings
+        lines = table.column("chat").slice(0, PRESIDIO_LINES).to_pylist()
+        for name, chosen in ((ALL_OF_PRESIDIO, all_of_presidio()), (ENABLED, enabled_in_presidio())):
+            rates[name] = len(lines) / cpu_seconds(partial(with_presidio, chosen, lines), runs=2)
+    return rates
 
 
 def main() -> int:
     """Measure and print the table, and one line for machines."""
     rows = QUICK if sys.argv[1:] == ["--quick"] else ROWS
     table = pa.Table.from_batches(customers(rows))
-    content = parquet_of(table)
-    rates = ours(table, content)
-    busy, wall = in_two_processes(content)
+    with tempfile.TemporaryDirectory() as name:
+        source = in_file(table, Path(name) / "customers")
+        busy, wall = in_two_processes(source)
+        rates = ours(table, source) | peers(table, Path(name))
     on_two_cores = rows / busy
     figures = {
         "rules without text, rows/s on two cores": CORES * rates["rules without text"],
@@ -252,37 +301,30 @@ def main() -> int:
         "tokens per CPU s": rates["tokens alone (AES-CMAC)"],
         "FF1 per CPU s": rates["FF1 alone, 11 digits"],
     }
-    if installed("pandas"):
-        few = parquet_of(table.slice(0, PANDAS_ROWS))
-        rates[f"pandas {installed('pandas')}, Parquet to Parquet"] = rate = PANDAS_ROWS / cpu_seconds(
-            lambda: with_pandas(few)
-        )
-        figures["file to file with text, times pandas"] = on_two_cores / rate
-    if installed("presidio-analyzer"):
-        lines = table.column("chat").slice(0, PRESIDIO_LINES).to_pylist()
-        rates[f"Presidio {installed('presidio-analyzer')}, its patterns"] = rate = len(lines) / cpu_seconds(
-            lambda: with_presidio(lines), runs=2
-        )
-        figures["text, times Presidio"] = rates["text alone"] / rate
+    for name, peer, rate in (
+        ("file to file with text, cold, times pandas apply", APPLY, on_two_cores),
+        ("file to file with text, cold, times pandas at its best", COLUMNS, on_two_cores),
+        ("text, times Presidio", ALL_OF_PRESIDIO, rates["text alone"]),
+        ("text, times what Presidio enables for English", ENABLED, rates["text alone"]),
+    ):
+        if peer in rates:
+            figures[name] = rate / rates[peer]
     print(f"{'step':<44}{'per CPU s':>14}")
     for step, rate in rates.items():
         print(f"{step:<44}{rate:>14,.0f}")
-    print(f"\n{'figure':<50}{'measured':>14}{'wanted':>12}")
-    for name, least in LEAST.items():
-        measured = f"{figures[name]:,.0f}" if name in figures else "no peer"
-        print(f"{name:<50}{measured:>14}{least:>12,}")
-    print(
-        f"\nfile to file with text in two processes, by the clock: {rows / wall:,.0f} rows/s with their start"
-    )
+    print(f"\n{'figure':<56}{'measured':>14}{'wanted':>12}")
+    for name in LEAST | figures:
+        measured = f"{figures[name]:,.{figures[name] < 100:d}f}" if name in figures else "no peer"
+        print(f"{name:<56}{measured:>14}{LEAST.get(name, 0) or '':>12{',' if name in LEAST else ''}}")
+    print(f"\nfile to file with text in two new processes, by the clock: {rows / wall:,.0f} rows/s")
     with ProcessPoolExecutor(1, get_context("spawn")) as worker:  # its peak is its own
         before = time.perf_counter()
         peak = worker.submit(seal, rows).result()
         print(
             f"{rows} customers into an archive: {time.perf_counter() - before:.0f} s, peak {peak >> 10} MiB"
         )
-    good = peak < GIGABYTE and all(figure >= LEAST[name] for name, figure in figures.items())
-    figure = figures["file to file with text, cold, rows/s on two cores"]
-    return result("desensitize", f"{figure:,.0f}".replace(",", ""), "rows/s-with-text-on-2-cores", good=good)
+    good = peak < GIGABYTE and all(figures.get(name, least) >= least for name, least in LEAST.items())
+    return result("desensitize", f"{on_two_cores:.0f}", "rows/s-with-text-on-2-cores", good=good)
 
 
 if __name__ == "__main__":

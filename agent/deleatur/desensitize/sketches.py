@@ -149,14 +149,14 @@ class _Drawing:
         return code
 
     def _draw(self, begins: "Places", key: "Places", marks: "Places", code: "Places") -> None:
-        for form in (form for present in np.unique(key) for form in _BY_KEY.get(int(present), ())):
-            rows = np.flatnonzero(key == form.key)
-            rows = rows[np.isin(marks[rows], form.marks) & form.abroad(code[rows])]
-            if rows.size:
-                places = begins[rows][:, None] + form.columns
-                digits = self._bytes[places] - np.uint8(48)
-                good, drawn = form.draw(digits)
-                self._bytes[places[good]] = drawn[good] + np.uint8(48)
+        order = np.argsort(key, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1) if order.size else ():
+            for form in _BY_KEY.get(int(key[rows[0]]), ()):
+                fitting = rows[form.marks[marks[rows]] & form.countries[code[rows]]]
+                if fitting.size:
+                    places = begins[fitting][:, None] + form.columns
+                    good, drawn = form.draw(self._bytes[places] - np.uint8(48))
+                    self._bytes[places[good]] = drawn[good] + np.uint8(48)
 
     def _with_x(self, heads: "Places", key: "Places", tails: "Places") -> None:
         """Draw resident IDs alike whose 18th character is an X."""

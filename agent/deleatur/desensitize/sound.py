@@ -54,13 +54,9 @@ class Form:
 
     key: int
     columns: "Places"  # where the digits stand, counted from the first
-    marks: tuple[int, ...]  # separators; 0 for none
-    countries: tuple[int, ...]  # country codes before it; 0 for none
+    marks: "Truth"  # of each byte, whether it may stand between the groups; 0 for none
+    countries: "Truth"  # of each country code up to 99, whether it may stand before; 0 for none
     draw: "Draw"  # digits of many numbers -> which are sound, and what stands for them
-
-    def abroad(self, code: "Places") -> "Truth":
-        """Say which country codes may stand before this form."""
-        return np.isin(code, self.countries)
 
 
 def days(year: "Places", month: "Places", day: "Places") -> "Truth":
@@ -220,7 +216,13 @@ def columns_of(layout: tuple[int, ...]) -> "Places":
 
 
 def _form(layout: tuple[int, ...], marks: tuple[int, ...], draw: "Draw", *countries: int) -> Form:
-    return Form(key_of(layout), columns_of(layout), marks, countries or (0,), draw)
+    return Form(key_of(layout), columns_of(layout), _set(256, marks), _set(100, countries or (0,)), draw)
+
+
+def _set(size: int, members: tuple[int, ...]) -> "Truth":
+    there = np.zeros(size, bool)
+    there[list(members)] = True
+    return there
 
 
 def _forms() -> Iterator[Form]:
