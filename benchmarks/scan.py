@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks import result
@@ -110,7 +111,7 @@ WAYS: dict[str, Way] = {
 }
 
 
-def measured(way: str, file: Path, needles: NeedleSet, answers: "multiprocessing.Queue[list[float]]") -> None:
+def measured(way: str, file: Path, needles: NeedleSet, answers: "Connection[list[float], None]") -> None:
     """Measure one way in a process of its own: found, wall, processor and building seconds, memory in MiB."""
     start, before = time.perf_counter(), spent()
     count, built = WAYS[way](file, needles)
@@ -120,7 +121,7 @@ def measured(way: str, file: Path, needles: NeedleSet, answers: "multiprocessing
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     else:
         peak = own_peak()
-    answers.put([count, wall, processor, built, peak])
+    answers.send([count, wall, processor, built, peak])
 
 
 def spent() -> float:
@@ -199,12 +200,16 @@ def main() -> int:
 def run(way: str, file: Path, needles: NeedleSet) -> list[float]:
     """Measure in a fresh process, so that no way pays for another's memory."""
     context = multiprocessing.get_context("spawn")
-    answers: multiprocessing.Queue[list[float]] = context.Queue()
-    process = context.Process(target=measured, args=(way, file, needles, answers))
+    answers, sender = context.Pipe(duplex=False)
+    process = context.Process(target=measured, args=(way, file, needles, sender))
     process.start()
-    answer = answers.get()
-    process.join()
-    return answer
+    sender.close()
+    try:
+        return answers.recv()
+    except EOFError:
+        raise SystemExit(f"{way}: its process ended without an answer") from None
+    finally:
+        process.join()
 
 
 if __name__ == "__main__":

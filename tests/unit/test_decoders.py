@@ -177,3 +177,12 @@ def test_a_decoder_that_swallows_fails_its_own_test(name: str, monkeypatch: pyte
     monkeypatch.setitem(DECODERS, name, lambda window, limit: iter(()))
     with pytest.raises(Failed, match="decoders_see gave a wrong answer"):
         selftest()
+
+
+def test_a_value_in_one_chunk_is_found_by_its_number_and_header() -> None:
+    stream = len(TEXT).to_bytes(4, "little") + PGLZ + bytes(300)  # one chunk, its end is of no value
+    chunk = b"id01" + bytes(4) + ((len(stream) + 4) << 2).to_bytes(4, "little") + stream
+    found = expanded(
+        "postgresql", b"-" * 7 + chunk.replace(len(TEXT).to_bytes(4, "little"), b"\xd0\7\0\0", 1)
+    )
+    assert any(bytes(part.content).startswith(TEXT) for part in found if isinstance(part, Piece))

@@ -1,5 +1,6 @@
 """The scanner against a second, naive count, and against everything that could make it look away."""
 
+import mmap
 import os
 import socket
 import tempfile
@@ -271,14 +272,14 @@ def test_bad_sectors_are_counted_and_the_rest_is_searched(
     content[53_243:53_248] = b"Anna "  # before and after the bad sector, but not one name
     content[57_344:57_348] = b"Berg"
     file.write_bytes(content)
-    read = raw.read_below_cache
+    read = raw.view_below_cache
 
-    def damaged(fd: int, offset: int, length: int) -> bytes:
+    def damaged(fd: int, offset: int, length: int, room: mmap.mmap) -> memoryview:
         if offset < 57_344 and offset + length > 53_248:
             raise OSError(5, "Input/output error")
-        return read(fd, offset, length)
+        return read(fd, offset, length, room)
 
-    monkeypatch.setattr(raw, "read_below_cache", damaged)
+    monkeypatch.setattr(raw, "view_below_cache", damaged)
     found = scan(file)
     assert found.seen == {0, 1, 2}
     assert (found.scan.hits, found.scan.unreadable, found.scan.size) == (3, 4096, 200_000 - 4096)
@@ -290,10 +291,10 @@ def test_a_dead_device_is_given_up_and_counted_whole(tmp_path: Path, monkeypatch
     file = tmp_path / "f"
     file.write_bytes(b"x" * (20 << 20))
 
-    def dead(fd: int, offset: int, length: int) -> bytes:
+    def dead(fd: int, offset: int, length: int, room: mmap.mmap) -> memoryview:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(raw, "read_below_cache", dead)
+    monkeypatch.setattr(raw, "view_below_cache", dead)
     found = scan(file)
     assert (found.scan.size, found.scan.unreadable) == (0, 20 << 20)
     assert len(found.unreadable) == MAX_PLACES

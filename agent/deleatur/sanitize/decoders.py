@@ -90,10 +90,12 @@ def _class(low_bits: int) -> bytes:
 # Sizes from 16 MiB on are left out (they do not fit REACH), which makes the fourth byte 0x00 or 0x40.
 _INLINE = re.compile(b"[%s](?=[\\x00-\\x7f]\\x00\\x00...[\\x00\\x40])" % _class(2), re.DOTALL)
 # A chunk is identity, number and a header with the low bits 00; here from the second byte of that on:
-_SINGLE = re.compile(rb"[\x01-\x1f](?=\x00\x00...[\x00\x40])", re.DOTALL)
+_SINGLE = re.compile(b"[\\x01-\\x1f](?<=\\x00{4}[%s].)(?=\\x00\\x00...[\\x00\\x40])" % _class(0), re.DOTALL)
 _CHUNK = 1996  # bytes: TOAST_MAX_CHUNK_SIZE of 8 KiB pages, src/include/access/heaptoast.h
 _FULL = re.compile(re.escape(((_CHUNK + 4) << 2).to_bytes(4, "little")))
-_METHODS = (pglz, lz4)
+# How many thirds of its size a stream expands to at the least (pglz saves a quarter, PGLZ_strategy_default),
+# and how many times its size at the most: eight copies of 273 bytes in 25, or one byte for 255.
+_METHODS = ((pglz, 4, 88), (lz4, 3, 255))
 
 
 def _postgresql(window: bytes, limit: int) -> Iterator[Expanded]:
@@ -105,15 +107,19 @@ def _postgresql(window: bytes, limit: int) -> Iterator[Expanded]:
     for found in _SINGLE.finditer(window, 5, limit + 6):
         start = found.start() - 1  # of the header
         end = start + (_word(window[start : start + 4]) >> 2)
-        if window[start - 4 : start] == b"\0\0\0\0" and window[start] & 3 == 0 and end - start < _CHUNK + 4:
+        if end - start < _CHUNK + 4:
             yield from _toasted(start, window[start + 4 : start + 8], window[start + 8 : end])
     yield from _chunked(window, limit)
 
 
 def _toasted(start: int, word: bytes, stream: bytes) -> Iterator[Expanded]:
+    """Yield what a stream expands to, if its sizes are such as the server writes them."""
     method, size = word[3] >> 6, _word(word) & 0x3FFFFFFF
-    if len(stream) < size <= MAX_VALUE and method < len(_METHODS):
-        yield start, _METHODS[method](stream, size)
+    if len(word) < 4 or method >= len(_METHODS) or size > MAX_VALUE:
+        return
+    expand, least, most = _METHODS[method]
+    if least * len(stream) <= size * 3 and size <= most * len(stream):
+        yield start, expand(stream, size)
 
 
 def _chunked(window: bytes, limit: int) -> Iterator[Expanded]:
@@ -173,6 +179,7 @@ def _length(coded: bytes) -> int:
 
 # RFC 1950 §2.2: method 8, a window of 32 KiB, or of 16 KiB as InnoDB has it, and the check that makes both
 # bytes a multiple of 31. RFC 1952 §2.3: gzip.
+_EITHER = zlib.MAX_WBITS | 32  # take the header of zlib, or that of gzip
 _DEFLATED = re.compile(rb"[\x78\x68](?=[\x01\x5e\x9c\xda\x05\x43\x81\xde])|\x1f\x8b\x08[\x00-\x1f]")
 
 
@@ -182,16 +189,20 @@ def _zlib(window: bytes, limit: int) -> Iterator[Expanded]:
     for found in _DEFLATED.finditer(window, 0, limit + 3):
         if found.start() >= limit:
             break
-        stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: either header
+        start = found.start()
         try:
-            yield found.start(), stream.decompress(view[found.start() :], MAX_VALUE)
+            zlib.decompressobj(_EITHER).decompress(view[start : start + _STEP], MAX_VALUE)
         except zlib.error:
-            yield found.start(), _before_the_damage(view[found.start() :])
+            continue  # most bytes that look like a header are none: it breaks at once
+        try:
+            yield start, zlib.decompressobj(_EITHER).decompress(view[start:], MAX_VALUE)
+        except zlib.error:
+            yield start, _before_the_damage(view[start:])
 
 
 def _before_the_damage(view: memoryview) -> bytes:
     """Return what a stream holds before the bytes at which it breaks."""
-    stream, plain = zlib.decompressobj(zlib.MAX_WBITS | 32), bytearray()
+    stream, plain = zlib.decompressobj(_EITHER), bytearray()
     for at in range(0, len(view), _STEP):
         try:
             plain += stream.decompress(view[at : at + _STEP], MAX_VALUE)

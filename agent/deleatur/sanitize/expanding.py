@@ -14,6 +14,10 @@ def pglz(stream: bytes, size: int) -> bytes:
     at, end = 0, len(stream)
     while at < end and len(out) < size:
         control, at = stream[at], at + 1
+        if not control:
+            out += stream[at : at + min(8, size - len(out))]
+            at += 8
+            continue
         for _ in range(8):
             if at >= end or len(out) >= size:
                 break

@@ -84,13 +84,23 @@ def read_below_cache(file: int | str | Path, offset: int, length: int) -> bytes:
             return read_below_cache(opened, offset, length)
         finally:
             os.close(opened)
+    room = length + 2 * _ALIGN if length else _ALIGN
+    return bytes(view_below_cache(file, offset, length, mmap.mmap(-1, room)))
+
+
+def view_below_cache(fd: int, offset: int, length: int, room: mmap.mmap) -> memoryview:
+    """Read like `read_below_cache`, into `room`: whoever reads much saves making new room each time.
+
+    `room` is two pages larger than `length` at least.
+    """
     first, last = offset - offset % _ALIGN, offset + length + -(offset + length) % _ALIGN
-    direct = _reopen_direct(file, os.O_RDONLY)
+    direct = _reopen_direct(fd, os.O_RDONLY)
     try:
         if direct is None:
-            os.fdatasync(file)  # a direct read writes dirty pages back by itself, this one does not
-        os.posix_fadvise(file, first, last - first, os.POSIX_FADV_DONTNEED)
-        return _read(file if direct is None else direct, first, last - first)[offset - first :][:length]
+            os.fdatasync(fd)  # a direct read writes dirty pages back by itself, this one does not
+        os.posix_fadvise(fd, first, last - first, os.POSIX_FADV_DONTNEED)
+        done = _read(fd if direct is None else direct, first, memoryview(room)[: last - first])
+        return memoryview(room)[offset - first : done][:length]
     finally:
         if direct is not None:
             os.close(direct)
@@ -248,18 +258,16 @@ def _write_once(cached: int, direct: int | None, view: memoryview, offset: int) 
     return os.pwrite(cached, view, offset)
 
 
-def _read(fd: int, offset: int, length: int) -> bytes:
-    if not length:
-        return b""
-    buffer = memoryview(mmap.mmap(-1, length))  # page aligned, as direct I/O needs it
+def _read(fd: int, offset: int, room: memoryview) -> int:
+    """Fill `room` (page aligned, as direct I/O needs it); fewer bytes only at the end of the file."""
     size = os.fstat(fd).st_size
     done = 0
-    while done < length and offset + done < size:
-        count = os.preadv(fd, [buffer[done:]], offset + done)
+    while done < len(room) and offset + done < size:
+        count = os.preadv(fd, [room[done:]], offset + done)
         if count == 0:
             break
         done += count
-    return bytes(buffer[:done])
+    return done
 
 
 def _reopen_direct(fd: int, access: int) -> int | None:

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from deleatur.sanitize.overwrite import read_below_cache
+from deleatur.sanitize.overwrite import view_below_cache
 
 CHUNK = 8 << 20  # bytes of one read; larger ones gained nothing
 _SMALLEST = 4096  # bytes; a range that fails is halved down to one physical sector
@@ -128,6 +128,11 @@ def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
     """Read a file's attributes and data, to the end that it has when we get there."""
     yield from _attributes(fd, where)
     at = 0
+    room = mmap.mmap(-1, CHUNK + 2 * _SMALLEST)
+
+    def read(fd: int, offset: int, length: int) -> memoryview:
+        return view_below_cache(fd, offset, length, room)
+
     for _ in range(_MAX_PASSES):
         size = os.fstat(fd).st_size
         if size <= at:
@@ -138,7 +143,7 @@ def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
             yield Gap(where, size - at, f"its extents cannot be read: {error.strerror}")
             return
         for start, end in ranges:
-            yield from _range(fd, where, start, end, read_below_cache)
+            yield from _range(fd, where, start, end, read)
         at = size
     yield Gap(where, 1, "grows while it is read")
 
