@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
-from deleatur.api import Report
+from deleatur.api import CustodyList, Exhibit, Report
 from deleatur.cli.group import deleatur
 from deleatur.engine import services as engine
 from deleatur.engine.registry import loaded
@@ -169,9 +170,7 @@ def test_a_service_that_conceals_a_loss_gives_a_record_that_nobody_can_sign(vend
     class Conceals(MemoryService):
         def report(self, number: str) -> Report | None:
             told = super().report(number)
-            return told and type(told)(
-                **{f: getattr(told, f) for f in told.__struct_fields__ if f != "missing"}
-            )
+            return told and replace(told, missing=())
 
     vendor.kind = Conceals
     vendor.destroyed("S4X7NF0M")
@@ -193,12 +192,14 @@ class LeadsOut(MemoryService):
 
     def report(self, number: str) -> Report | None:
         told = super().report(number)
-        if told is not None:
-            msg = [type(e)(file="../../stolen", kind="photo") for e in told.evidence[:1]]
-            told = type(told)(
-                **{f: getattr(told, f) for f in told.__struct_fields__} | {"evidence": tuple(msg)}
-            )
-        return told
+        return told and replace(told, evidence=(Exhibit(file="../../stolen", kind="photo"),))
+
+
+class Draws(MemoryService):
+    """Gives orders numbers that would paint on a terminal."""
+
+    def order(self, custody: CustodyList) -> str:
+        return super().order(custody) and "\x1b[2J"
 
 
 class Endless(MemoryService):
@@ -213,6 +214,7 @@ class Endless(MemoryService):
     ("kind", "error", "told"),
     [
         (Breaks, Failed, "the service of shredco broke with RuntimeError; report it"),
+        (Draws, Failed, "gives an order a number that cannot be shown"),
         (LeadsOut, Malformed, "what came is no record"),
         (Endless, Failed, "more than 100000 bytes"),
     ],

@@ -150,12 +150,27 @@ def test_an_event_that_opens_no_job_stays_and_holds_up_no_other(
     assert sorted(p.name for p in desk.jobs.iterdir()) == ["b-second"]
 
 
+def test_a_file_that_cannot_be_read_holds_up_no_other(desk: Desk) -> None:
+    (desk.events / "a-folder.json").mkdir()
+    (desk.events / "a-link.json").symlink_to(desk.events / "nowhere")
+    (desk.events / "a-part.json").write_text('{"schema": "deleatur/ev')
+    desk.put("b-second", 13)
+    *stay, second = desk.take(code=4)
+    assert len(stay) == 3
+    assert all(one["job"] is None and one["event"].startswith("inode-") for one in stay)
+    assert second["job"]
+
+
 def test_another_event_under_a_known_id_is_refused(desk: Desk) -> None:
     desk.put("ev-12", 12)
     desk.take()
     desk.put("ev-12", 13)
     (taken,) = desk.take(code=4)
-    assert "is another event already" in taken["why"]
+    assert "is another event or job already" in taken["why"]
+    (desk.jobs / "ev-14").mkdir()
+    desk.put("ev-14", 14)
+    assert "ev-14 is another event or job already" in desk.take(code=4)[1]["why"]
+    desk.events.joinpath("ev-14.json").unlink()
     desk.put("ev-12", 12, channel="letter")
     (taken,) = desk.take(code=4)
     assert "the docket knows another matter ev-12" in taken["why"]

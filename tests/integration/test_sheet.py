@@ -122,6 +122,13 @@ def test_a_sheet_is_made_only_of_what_the_agent_signed(kept: CustodyWorld, mediu
         sheet_of(archive)
 
 
+def test_a_name_that_would_run_in_the_commands_is_refused(kept: CustodyWorld, medium: Path) -> None:
+    for name in ("x;reboot;.tar.age", "-x.tar.age", "$(id).tar.age", "x y.tar.age"):
+        (medium / name).write_bytes(b"")
+        with pytest.raises(Refused, match="is no archive of ours"):
+            sheet_of(medium / name)
+
+
 def test_it_is_one_page_and_loads_and_runs_nothing(kept: CustodyWorld, tmp_path: Path) -> None:
     page = tmp_path / "sheet.html"
     words = ["custody", "sheet", str(kept.media["mine"] / kept.archived.file), f"--out={page}"]

@@ -75,6 +75,8 @@ def intake(folder: Path, clerk: Clerk) -> Iterator[Taken]:
                 yield Taken(name, _take(path, content, event, given, clerk))
             except DeleaturError as error:
                 yield Taken(name, None, str(error))
+            except OSError as error:
+                yield Taken(name, None, f"input or output failed: {error.strerror}")
 
 
 def _take(path: Path, content: bytes, event: Event, given: Given, clerk: Clerk) -> Path:
@@ -82,8 +84,10 @@ def _take(path: Path, content: bytes, event: Event, given: Given, clerk: Clerk) 
     job = clerk.jobs / event.id
     if not job.is_dir():
         _draft(event, content, given, clerk)
-    if read_plain(job / EVENT, MAX_EVENT) != content:
-        raise Refused(f"{event.id} is another event already; who sends events gives each an id of its own")
+    if not (job / EVENT).is_file() or read_plain(job / EVENT, MAX_EVENT) != content:
+        raise Refused(
+            f"{event.id} is another event or job already; who sends events gives each an id of its own"
+        )
     destroy_file(path)
     sync_directory(path.parent)
     return job

@@ -6,6 +6,7 @@ under the digest of its content, so that none replaces another. What counts is d
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from deleatur.trust.keys import SigningKey, load_public, public_pem, verifies
 
 MAX_BESIDE = 1 << 20  # bytes of one file beside an archive, or of one envelope
 MAX_ENVELOPES = 10_000  # of one kind
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.tar\.age")
 COPIES, RECEIPTS, HANDOVERS = "copies", "receipts", "handovers"
 
 
@@ -60,8 +62,11 @@ def sheet_of(archive: Path) -> bytes:
     """Return the page to be printed of an archive, from what lies beside it; the agent's key lies there too.
 
     Raises:
-        Refused: the archive is not what its facts say, or they are not signed by the key beside them.
+        Refused: the archive is not what its facts say, they are not signed by the key beside them, or its
+            name is none that we give.
     """
+    if not _FILE.fullmatch(archive.name):
+        raise Refused(f"{archive.name!r} is no archive of ours: its name would stand in commands")
     try:
         pem = read_plain(archive.with_name(KEY_FILE), MAX_BESIDE)
         told = vouched(archive.parent, archive.name, load_public(archive.with_name(KEY_FILE)))

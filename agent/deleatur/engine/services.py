@@ -27,6 +27,7 @@ from deleatur.trust.record import DESTRUCTION, VENDORS
 
 GROUP = "deleatur.services"
 ORDER = "order.toml"
+MAX_NUMBER = 200  # characters
 MAX_EXHIBIT = 16 << 30  # bytes: eight hours of video at 4 Mbit/s
 Services = Callable[[str], type[DestructionService]]  # by the scheme of a URL
 
@@ -67,7 +68,7 @@ def order_destruction(folder: Path, services: Services, clock: Clock) -> str:
     asked = _asked(folder)
     require_orderable(asked.order, _register(asked.vendors), f"{clock():%Y-%m-%d}")
     with _opened(asked.vendor, services) as service:
-        return service.order(asked.custody)
+        return _number(service, asked)
 
 
 def collect_destruction(folder: Path, record: Path, services: Services) -> None:
@@ -83,7 +84,7 @@ def collect_destruction(folder: Path, record: Path, services: Services) -> None:
         raise Refused(f"{record} is there already; choose another name, nothing is overwritten")
     asked = _asked(folder)
     with _opened(asked.vendor, services) as service:
-        number = service.order(asked.custody)
+        number = _number(service, asked)
         report = service.report(number)
         if report is None:
             raise Transient(f"{asked.vendor.id} has not ended the order {asked.order.id} yet; ask later")
@@ -104,6 +105,16 @@ def collect_destruction(folder: Path, record: Path, services: Services) -> None:
             if os.path.lexists(temporary):
                 shutil.rmtree(temporary)
     sync_directory(record.parent)
+
+
+def _number(service: DestructionService, asked: Asked) -> str:
+    """Order, and return a number that can be shown."""
+    number = service.order(asked.custody)
+    if not (isinstance(number, str) and 0 < len(number) <= MAX_NUMBER and number.isprintable()):
+        raise Failed(
+            f"the service of {asked.vendor.id} gives an order a number that cannot be shown; report it"
+        )
+    return number
 
 
 def _asked(folder: Path) -> Asked:
