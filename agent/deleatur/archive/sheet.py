@@ -16,7 +16,7 @@ _STYLE = """\
 body{font:9.5pt/1.3 sans-serif;max-width:188mm;margin:0 auto;color:#000}
 h1{font-size:14pt;margin:0 0 2mm}h2{font-size:10.5pt;margin:2.5mm 0 .5mm}p{margin:.5mm 0}
 pre{font:9pt/1.35 monospace;margin:1mm 0 1mm 6mm;white-space:pre-wrap;overflow-wrap:anywhere}
-table{border-collapse:collapse;width:100%}td{border:1px solid #666;padding:.8mm 2mm;overflow-wrap:anywhere}
+table{border-collapse:collapse;width:188mm}td{border:1px solid #666;padding:.8mm 2mm;overflow-wrap:anywhere}
 td:first-child{width:52mm}.by-hand td{height:6mm}
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
