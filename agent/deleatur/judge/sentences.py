@@ -296,6 +296,12 @@ LIMITS = {
     "earlier-free-blocks": Limit(
         "boundary", "not-probed", "Blocks that the target gave back before this job were not overwritten."
     ),
+    "sealed-values": Limit(
+        "boundary",
+        "not-erased",
+        "What was sealed under the destroyed keys was left as it is, in every copy of it: who has a copy of "
+        "a key can open it. That nothing of it was ever stored unsealed was not looked at.",
+    ),
     "numbers-not-searched": Limit(
         "boundary",
         "not-probed",

@@ -92,6 +92,14 @@ TECHNIQUES: dict[str, Technique] = {
             source="for servers whose files cannot be reached; it claims no overwrite",
         ),
         Technique(
+            id="crypto-erase",
+            title="overwrite and remove the data key of each subject; a canary under it must find no key",
+            category="clear",  # by a host's overwrite of the wrapped keys, never Purge
+            scope="key",
+            actions=(Action(name="destroy", compare="absence"),),
+            source="NIST SP 800-88r2, cryptographic erase: sanitize the keys; docs/spec/subject-keys.md",
+        ),
+        Technique(
             id="forget",
             title="drop the objects from the store's own memory",
             category="logical-delete",
