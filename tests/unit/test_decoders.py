@@ -174,6 +174,7 @@ def test_a_decoder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_a_decoder_that_swallows_fails_its_own_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    selftest()
     monkeypatch.setitem(DECODERS, name, lambda window, limit: iter(()))
     with pytest.raises(Failed, match="decoders_see gave a wrong answer"):
         selftest()

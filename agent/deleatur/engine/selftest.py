@@ -105,11 +105,11 @@ def _scanner_sees() -> bool:
 
 def _decoders_see() -> bool:
     """A value that is compressed as each store does it is expanded: its end is a copy of its beginning."""
-    text = b"Anna Berg lives here. Anna Berg"
+    text = b"Anna Berg lives here. " * 4
     literal = b"\0Anna Ber\0g lives \x40here. "
     stored = {
-        "postgresql": b"\x92\0\0\0\x1f\0\0\0" + literal + b"\x06\x16",
-        "redis": b"\xc3\x1a\x1f\x15Anna Berg lives here. \xe0\0\x15",
+        "postgresql": b"\x92\0\0\0\x58\0\0\0" + literal + b"\x0f\x16\x30",
+        "redis": b"\xc3\x1a\x40\x58\x15Anna Berg lives here. \xe0\x39\x15",
         "zlib": zlib.compress(text),
     }
     return stored.keys() == DECODERS.keys() and all(
