@@ -270,15 +270,23 @@ def test_what_is_random_names_nobody() -> None:
     found.check_document("data/leak-scan.json", b'{\n "searched": 13812345678,\n "found": 0\n}')
 
 
-NUMBERS = ["624128", "1000017", "100000010"]  # of customers: a million of them, of six to nine digits
+NUMBERS = [
+    "624128",
+    "1000017",
+    "100000010",
+    "205612",
+    "20561231",
+]  # of customers: a million of them, of six to nine digits
 
 
-def test_the_number_of_a_customer_stands_in_a_digest_by_chance_and_nowhere_else() -> None:
+def test_the_number_of_a_customer_stands_in_a_digest_or_a_day_by_chance_and_nowhere_else() -> None:
     digest = f"e{'a'.join(NUMBERS[:2])}b" + "0f" * 24
     found = search({"id": Rule(rule="keyed-hash")}, {"id": NUMBERS})
     found.check_document("challenge.txt", digest.encode())
     found.check_document("bag-info.txt", f"Deleatur-Plan-SHA256: {digest}\n".encode())
-    for text in (f"customer {NUMBERS[0]}", f"{digest} {NUMBERS[1]}", f"x{NUMBERS[2]}a" + "0f" * 20):
+    found.check_document("README.txt", b"Keep until 2056-12-31; then destroy the keys and every copy.")
+    hidden = f"x{NUMBERS[2]}a" + "0f" * 20
+    for text in (f"customer {NUMBERS[0]}", "till 2056-12-31, 205612", f"{digest} {NUMBERS[1]}", hidden):
         with pytest.raises(Refused, match=r"README.txt would carry an original value of people\.id"):
             found.check_document("README.txt", text.encode())
 

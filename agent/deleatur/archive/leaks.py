@@ -223,12 +223,12 @@ class LeakSearch:
         """Look at a file of the package that is no table, or at names.
 
         Words of the trade stand in such a file by chance; what has digits, signs or spaces does not. But
-        among a million numbers of customers there is one for six digits of any digest.
+        among a million numbers of customers there is one for six digits of any digest or day.
 
         Raises:
             Refused: an original value, the job's key, or an identifier stands in it; names the file.
         """
-        for text, lone in ((content, False), (shapes.without_random(content), True)):
+        for text, lone in ((content, False), (shapes.without_chance(content), True)):
             texts = arrow().array([text], arrow().binary())
             for form in (texts, self._disguised(texts)[0]):
                 for hit in self._hits(form):

@@ -14,6 +14,7 @@ _RANDOM = re.compile(  # digests, UUIDs, keys and fractions hold numbers of card
     r"(?<![0-9A-Za-z.])(?:[0-9a-f]{32,}|[0-9A-F]{32,}|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
     r"|age1[0-9a-z]{20,}|[0-9]+\.[0-9]{6,}(?:e[+-]?[0-9]{1,3})?)(?![0-9A-Za-z])"
 )
+_DAY = re.compile(r"(?<![0-9])[12][0-9]{3}-[01][0-9]-[0-3][0-9](?![0-9])")
 _SURE = 0.8  # least confidence
 _WHOLE = 0.8  # of a value: a column of such values is kept by rule, and by decision
 _NEVER_WHOLE = frozenset({"credential", "payment-secret"})
@@ -39,9 +40,10 @@ def identifiers(array: Any, detectors: Sequence[Detector]) -> str:
     return ", ".join(sorted(found))
 
 
-def without_random(content: bytes) -> bytes:
-    """Return a text without its digests, UUIDs, keys and fractions."""
-    return _RANDOM.sub("#", content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+def without_chance(content: bytes) -> bytes:
+    """Return a text without what holds short numbers by chance: digests, UUIDs, keys, fractions and days."""
+    text = _DAY.sub("#", _RANDOM.sub("#", content.decode(errors="surrogateescape")))
+    return text.encode(errors="surrogateescape")
 
 
 def _text(value: bytes | None) -> str | None:
