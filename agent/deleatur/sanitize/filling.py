@@ -9,7 +9,7 @@ import errno
 import mmap
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import accumulate
@@ -37,6 +37,8 @@ from deleatur.sanitize.reclaim import Run, merged, punch, reclaim
 PLACE = 1 << 20  # bytes of the largest piece that is read back at once
 _LEAST_PART = 1 << 30  # bytes taken at once; other programs see the file system full in the last part only
 _PARTS = 64  # descriptors at most, but for the rounds at the end
+_KEPT = 50  # of 1/n of the space: XFS keeps 0.7 % back; what is more was given back by others meanwhile
+_HOLES = 8192  # that are let go at once, at most about so many
 _SPREAD = 2  # times as much is let go as is wanted, for each group to have enough
 _LISTS = 4 << 20  # bytes at most that the file system's lists of our own files took; more is not ours
 _ROUNDS = 4  # attempts to get what others give back while the last blocks are being overwritten
@@ -139,28 +141,30 @@ class SpaceFill:
         """
         block = os.fstatvfs(self._folder).f_frsize
         wanted = self.left() * _SPREAD
-        size = sum(p.length for fd in self._units for p in self._pieces(fd))
-        step = max(size // max(wanted, block) * block, 2 * block)
-        for fd in [*self._units]:
-            singles = [
-                Piece(p.device + at, p.unit, p.offset + at, block)
-                for p in self._pieces(fd)
-                for at in range(0, p.length - block + 1, step)
-            ]
-            self._drop(fd, singles)
+        hole = max(-(-wanted // _HOLES // block) * block, block)
+        held = {fd: self._pieces(fd) for fd in self._units}
+        size = sum(p.length for pieces in held.values() for p in pieces)
+        step, due = max(size * hole // max(wanted, 1) // block * block, 2 * hole), 0
+        for fd, pieces in held.items():
+            holes = []
+            for piece in pieces:
+                holes += _cut(piece, range(due, piece.length - hole + 1, step), hole)
+                due = (due - piece.length) % step if due < piece.length else due - piece.length
+            self._drop(fd, holes)
         with ExitStack() as part:
             fd = self._new(part)
             self._take(fd, self._room(wanted))
             yield from self._overwrite(fd)
             self._opened.enter_context(part.pop_all())
 
-    def _drop(self, fd: int, singles: Sequence[Piece]) -> None:
-        for _ in self._compared(singles, range(len(singles)), self._early):
+    def _drop(self, fd: int, holes: Sequence[Piece]) -> None:
+        """Give back parts of a file that were overwritten, after they were read back."""
+        for _ in self._compared(holes, range(_population(holes)), self._early):
             continue
-        self._early.population += len(singles)
-        for single in singles:
-            punch(fd, single.offset, single.length)
-        self._clean = merged((*self._clean, *map(_run, singles)))
+        self._early.population += _population(holes)
+        for hole in holes:
+            punch(fd, hole.offset, hole.length)
+        self._clean = merged((*self._clean, *map(_run, holes)))
         os.fsync(fd)
 
     def overwrite(self) -> Iterator[int]:
@@ -186,7 +190,7 @@ class SpaceFill:
             if self.written == before or not self.left():
                 break
         for _ in range(_ROUNDS):
-            if self._margin or not self.left():
+            if self._margin or not 0 < self.left() <= self.written // _KEPT:
                 return
             yield from self._exchange()
 
@@ -288,6 +292,10 @@ class SpaceFill:
             expected = self._keystream.read(piece.unit, piece.offset + at, length)
             look.differing += buffer[: min(count, length)] != expected
             yield
+
+
+def _cut(piece: Piece, starts: Iterable[int], length: int) -> list[Piece]:
+    return [Piece(piece.device + at, piece.unit, piece.offset + at, length) for at in starts]
 
 
 def _run(piece: Piece) -> Run:
