@@ -11,6 +11,7 @@ from benchmarks._chats import chats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deleatur.desensitize import redaction
 from deleatur.desensitize.detectors import spans
 from deleatur.desensitize.redaction import redacted, redacted_text
 from deleatur.desensitize.sketches import sketch
@@ -212,6 +213,26 @@ def test_a_number_that_another_may_go_on_into_is_not_drawn() -> None:
     """The first of two IBANs with a letter behind it swallows the second, which then is none."""
     text = "DE89 3704 0044 0532 0130 00xDOB DE89 3704 0044 0532 0130 00,"
     assert quick([(text, ())]) == [redacted_text(text, ())]
+
+
+def test_parts_of_a_column_and_slices_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NULL stays NULL, wherever a slice begins and however few bytes are looked at together."""
+    rows: list[str | None] = [
+        None,
+        "王芳 13912345678",
+        None,
+        "",
+        "a@b.cc",
+        None,
+        "DE89370400440532013000",
+        None,
+    ]
+    texts, names = pa.array(rows * 3, pa.string()), pa.array(["王芳"] * 24)
+    expected = [text and redacted_text(text, ("王芳",)) for text in rows * 3]
+    for part in (1, 16, 1 << 20):
+        monkeypatch.setattr(redaction, "_PART", part)
+        for start in (0, 1, 3, 8, 23, 24):
+            assert redacted(texts[start:], [names[start:]]).to_pylist() == expected[start:]
 
 
 def test_letters_of_one_template_have_one_sketch() -> None:

@@ -35,6 +35,13 @@ def arrow() -> Any:
     return pyarrow
 
 
+def validity(array: Any) -> Any:
+    """Return as Arrow's bits which values of an array, also of a slice, are not NULL; None if all are."""
+    if not array.null_count:
+        return None
+    return arrow().array(array.is_valid().to_numpy(zero_copy_only=False)).buffers()[1]
+
+
 def kind_of(type_: Any) -> str:
     """Name the kind of an Arrow type in the words of docs/spec/archive.md; "other" if it has none."""
     types = arrow().types

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from deleatur.desensitize.arrow import arrow
+from deleatur.desensitize.arrow import arrow, validity
 from deleatur.desensitize.cmac import buffers_of
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ class Texts:
     @classmethod
     def of(cls, array: Any) -> Self:
         """Return the texts of an Arrow array of strings."""
-        valid = arrow().array(array.is_valid()).buffers()[1] if array.null_count else None
-        return cls(*buffers_of(array), valid)
+        return cls(*buffers_of(array), validity(array))
 
     @cached_property
     def _rows(self) -> "npt.NDArray[np.int32]":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deleatur.desensitize import sound
-from deleatur.desensitize.arrow import arrow
+from deleatur.desensitize.arrow import arrow, validity
 from deleatur.desensitize.cmac import buffers_of
 
 if TYPE_CHECKING:
@@ -82,9 +82,8 @@ def sketch(texts: Any) -> Any:
     drawing.days_in_chinese()
     drawing.ibans()
     drawing.mail()
-    valid = pa.array(texts.is_valid()).buffers()[1] if texts.null_count and not texts.offset else None
     places = pa.py_buffer((offsets - first).astype(np.int32))
-    return pa.StringArray.from_buffers(len(texts), places, pa.py_buffer(drawing.content()), valid)
+    return pa.StringArray.from_buffers(len(texts), places, pa.py_buffer(drawing.content()), validity(texts))
 
 
 class _Drawing:
