@@ -201,6 +201,21 @@ def test_whatever_stands_beside_a_number_or_a_name(
         assert quick(some) == [text if text is None else redacted_text(text, known) for text, known in some]
 
 
+CHARACTERS = [
+    *"王芳小明修一的，。：0123０１３ -./@aAnÖüMß()\u3000\xa0İſK\n年月岁号\u200b\u0308\ue000𠮷",
+    "欧阳",
+]
+ANY = st.lists(st.sampled_from([*CHARACTERS, *NAMES, *SOUND, "MUELLER", "weiss", "Tel. "]), max_size=12)
+ANYBODY = st.sampled_from([*NAMES, "王王", "Aa", "Ñandú Ößterreich", "Jürgen Groß", "x" * 70, "ﬁ", "İpek"])
+
+
+@settings(max_examples=150)
+@given(rows=st.lists(st.tuples(ANY.map("".join), st.tuples(ANYBODY)), min_size=1, max_size=8))
+def test_whatever_is_written_and_whoever_is_known(rows: list[tuple[str, tuple[str, ...]]]) -> None:
+    """Full-width digits, numbers in pieces, what cannot be seen, letters whose small form is another."""
+    assert quick(rows) == [redacted_text(text, known) for text, known in rows]
+
+
 @settings(max_examples=300)
 @given(texts=st.lists(MESSAGES, min_size=1, max_size=8))
 def test_a_sketch_has_its_finds_where_the_text_has_them(texts: list[tuple[str, tuple[str, ...]]]) -> None:
