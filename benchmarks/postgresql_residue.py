@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from tests.postgresql_server import RunningServer, running_server
@@ -30,7 +31,7 @@ from deleatur_plugins.postgresql import PostgresqlBackend
 TABLE = "CREATE TABLE customer (id int PRIMARY KEY, leaves boolean, email text UNIQUE, doc text)"
 KEPT = "SELECT c::text FROM customer c WHERE NOT leaves ORDER BY id"
 # No file of the log is given back before the deletion: what lies in free blocks already is another target.
-WAL_STAYS = {"max_wal_size": "4GB", "min_wal_size": "4GB"}
+WAL_STAYS = {"max_wal_size": "4GB", "min_wal_size": "4GB", "max_prepared_transactions": "1"}
 LONG = 10  # every so many rows have a document that is stored apart
 Way = Callable[[RunningServer], None]
 
@@ -66,17 +67,22 @@ def vacuum_full(server: RunningServer) -> None:
     server.run("DELETE FROM customer WHERE leaves", "VACUUM FULL ANALYZE customer", "CHECKPOINT")
 
 
-def ours(server: RunningServer) -> None:
-    """Do what `rewrite-and-reclaim` does, without the looks before and after it."""
+def ours(technique: str, server: RunningServer) -> None:
+    """Do what a technique does, without the looks before and after it; print how long others wait."""
     leaving = (Condition(column="leaves", operator="=", value=True),)
-    target = Target(id="t", url=server.url(), select=(Selection(table="customer", where=leaving),))
-    (step,) = steps_of("rewrite-and-reclaim", "t")
+    select = (Selection(table="customer", where=leaving),)
+    target = Target(id="t", url=server.url(), technique=technique, select=select)
+    (step,) = steps_of(technique, "t")
     with closing(PostgresqlBackend.open(target, {"digest-key": secrets.token_bytes(32)})) as backend:
+        (offer,) = backend.inspect().offers
         before = time.monotonic()
+        waited = 0
         for cursor in backend.erase(step, None):
             now = time.monotonic()
             print(f"  {cursor.position:<24}{now - before:>8.2f} s")
-            before = now
+            before, waited = now, max(waited, cursor.outage)
+        planned = f"planned: at most {offer.outage / 1000:.1f} s"
+        print(f"  {technique}: others wait {waited / 1000:.2f} s at one stretch ({planned})")
 
 
 WAYS: dict[str, Way] = {
@@ -84,7 +90,8 @@ WAYS: dict[str, Way] = {
     "DELETE": delete,
     "DELETE, VACUUM": vacuum,
     "DELETE, VACUUM FULL": vacuum_full,
-    "rewrite-and-reclaim": ours,
+    "rewrite-and-reclaim": partial(ours, "rewrite-and-reclaim"),
+    "swap-and-shred": partial(ours, "swap-and-shred"),
 }
 
 
@@ -143,7 +150,7 @@ def main() -> int:
     ratio = left["rewrite-and-reclaim"][1] / left["DELETE, VACUUM FULL"][1]
     print(f"rewrite-and-reclaim took {ratio:.1f} times as long as DELETE, VACUUM FULL")
     control = left["nothing (control)"][0]
-    figure = sum(left["rewrite-and-reclaim"][0])
+    figure = sum(left["rewrite-and-reclaim"][0]) + sum(left["swap-and-shred"][0])
     good = figure == 0 and control[2:] == [rows // 2] * 2 and all(same for _, _, same in left.values())
     return result("postgresql_residue", str(figure), "values", good=good)
 

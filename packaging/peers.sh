@@ -6,10 +6,11 @@
 set -euo pipefail
 export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin" DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
-# program:package
+# program:package, or file:package
 peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
        mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
-       postgres:postgresql-15 mariadbd:mariadb-server rg:ripgrep redis-server:redis-server"
+       postgres:postgresql-15 /usr/share/postgresql/15/extension/pg_dirtyread.control:postgresql-15-dirtyread
+       mariadbd:mariadb-server rg:ripgrep redis-server:redis-server"
 
 say() { printf 'peers: %s\n' "$*"; }
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }
@@ -17,7 +18,7 @@ die() { printf 'peers: %s\n' "$*" >&2; exit 1; }
 missing_packages() {
   local peer
   for peer in $peers; do
-    command -v "${peer%%:*}" >/dev/null || printf '%s\n' "${peer##*:}"
+    command -v "${peer%%:*}" >/dev/null || [ -e "${peer%%:*}" ] || printf '%s\n' "${peer##*:}"
   done
 }
 

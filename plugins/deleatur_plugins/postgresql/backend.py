@@ -6,6 +6,7 @@ the server's files in reach it erases down to them, else only if the job asks fo
 
 import hashlib
 import heapq
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -32,6 +33,7 @@ from deleatur.api import (
 from deleatur_plugins.postgresql.blockers import blockers_of, keepers, refuse_missing_rights
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_names, selected_tables
+from deleatur_plugins.postgresql.cycling import room_for_log
 from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
 from deleatur_plugins.postgresql.holdings import contents_of
@@ -45,6 +47,7 @@ from deleatur_plugins.postgresql.server import (
     Server,
     no_transaction_can_be_prepared,
     server_of,
+    size_of,
 )
 from deleatur_plugins.postgresql.swapping import is_swapping, transaction_name
 from deleatur_plugins.postgresql.waiting import planned_outage
@@ -95,7 +98,10 @@ class PostgresqlBackend(Backend):
                     offers=self._offers(connection, server, tables),
                     denials=self._denials(connection, server),
                     surfaces=surfaces_of(server if isinstance(server, Server) else None),
-                    blockers=blockers_of(connection, self._connector, content),
+                    blockers=(
+                        *blockers_of(connection, self._connector, content),
+                        *self._too_full(connection, server, tables),
+                    ),
                     held=tuple(content.held),
                 )
 
@@ -119,6 +125,24 @@ class PostgresqlBackend(Backend):
         wanted = self._target.technique
         return wanted if wanted in (SWAP, DELETE) else REWRITE
 
+    def _too_full(
+        self, connection: "psycopg.Connection[Any]", server: Server | str, tables: list[Table]
+    ) -> Iterator[str]:
+        """Name disks that a rewrite may fill: a server that cannot write its log stops."""
+        if isinstance(server, str) or self._technique() == DELETE:
+            return
+        size = size_of(connection, [table.oid for table in tables])
+        for what, folder, needed in (
+            ("its tables", server.data, size),
+            ("its log", server.log, size + room_for_log(size)),  # both may lie on one disk
+        ):
+            free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+            if free < needed:
+                yield (
+                    f"the server's disk for {what} has {free >> 20} MB free, and {needed >> 20} MB may be "
+                    "needed meanwhile; make room"
+                )
+
     def _denials(self, connection: "psycopg.Connection[Any]", server: Server | str) -> tuple[Denial, ...]:
         technique = self._technique()
         reason = ""
@@ -133,11 +157,8 @@ class PostgresqlBackend(Backend):
     ) -> tuple[Offer, ...]:
         if self._denials(connection, server):
             return ()
-        size = connection.execute(
-            "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::int8 FROM unnest(%s::oid[]) AS t (oid)",
-            ([table.oid for table in tables],),
-        ).fetchone()
-        outage = planned_outage(int(size[0]) if size else 0)
+        size = size_of(connection, [table.oid for table in tables])
+        outage = planned_outage(size)
         reached = server if isinstance(server, Server) and self._technique() != DELETE else None
         unchecked = () if reached is None or has_checks(connection) else (NOT_CHECKED,)
         limits = (*limits_of(reached), *unchecked)

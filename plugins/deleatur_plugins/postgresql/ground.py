@@ -27,6 +27,7 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
         "flash": system.flash,
         "layered-device": system.layered,
         "reserved-blocks": os.geteuid() != 0,
+        "last-blocks": system.type == "xfs",
     }
     return (*(name for name, applies in found.items() if applies), *always)
 

@@ -13,12 +13,12 @@ from deleatur.api import Cursor, Keystream, Secrets, Target, Transient, reclaim
 from deleatur_plugins.postgresql.clustering import cluster_tables, lock_tables
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import selected_tables
-from deleatur_plugins.postgresql.cycling import cycle_log
+from deleatur_plugins.postgresql.cycling import cycle_log, keep_log
 from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.pending import note_blocks, nothing_pending, read_pending
 from deleatur_plugins.postgresql.schema import Table, quoted, read_schema
-from deleatur_plugins.postgresql.server import SWAP, Server
+from deleatur_plugins.postgresql.server import SWAP, Server, size_of
 from deleatur_plugins.postgresql.swapping import is_swapping, shred_swapped, swap_tables, transaction_name
 from deleatur_plugins.postgresql.waiting import Wait
 
@@ -91,9 +91,12 @@ class Rewriting:
     def _write_down(self) -> None:
         """Before anything changes: where everything lies that a vacuum may give back any moment."""
         with self._connector.connected() as connection:
+            tables = self._tables(connection)
+            statistics = self._statistics(connection)
+            keep_log(connection, self._server, size_of(connection, [t.oid for t in tables] + statistics))
             connection.execute("CHECKPOINT")
             pending = read_pending(self._server.data)
-            found = self._server.files(connection, [t.oid for t in self._tables(connection)])
+            found = self._server.files(connection, [t.oid for t in tables])
             pending.files = {str(oid): str(paths[0]) for oid, paths in found.items()}
             note_blocks(pending, self._server, (path for paths in found.values() for path in paths))
             pending.write(self._server.data)
@@ -147,12 +150,7 @@ class Rewriting:
                 "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
                 "WHERE e.extname = 'pg_stat_statements'"
             ).fetchone()
-            oids = connection.execute(
-                "SELECT oid::int8 FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace "
-                "AND relname = ANY (%s)",
-                (list(_STATISTICS),),
-            ).fetchall()
-            files = self._server.files(connection, [int(oid) for (oid,) in oids])
+            files = self._server.files(connection, self._statistics(connection))
             pending = read_pending(self._server.data)
             note_blocks(pending, self._server, (self._server.data / name for name in _TEXTS))
             note_blocks(pending, self._server, (path for paths in files.values() for path in paths))
@@ -162,6 +160,15 @@ class Rewriting:
             for name in _STATISTICS:
                 connection.execute(f"VACUUM FULL pg_catalog.{name}".encode(), ())
             connection.execute("CHECKPOINT")
+
+    def _statistics(self, connection: "psycopg.Connection[Any]") -> list[int]:
+        """Return the numbers of the tables that hold samples of values."""
+        oids = connection.execute(
+            "SELECT oid::int8 FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace "
+            "AND relname = ANY (%s)",
+            (list(_STATISTICS),),
+        ).fetchall()
+        return [int(oid) for (oid,) in oids]
 
     def _sample_anew(self, connection: "psycopg.Connection[Any]") -> None:
         """Forget the samples of the tables and of those above them, then take new ones.

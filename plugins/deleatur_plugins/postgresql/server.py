@@ -6,6 +6,7 @@ Rule kept: a directory counts as this server's only if both name the same system
 import os
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,15 @@ def _messages(connection: "psycopg.Connection[Any]", data: Path) -> Path | None:
             raise Refused("the server's postmaster.pid does not begin with its process id") from None
     reached = path.is_dir() or path.is_file()
     return path if reached and not path.is_relative_to(data) else None
+
+
+def size_of(connection: "psycopg.Connection[Any]", oids: Sequence[int]) -> int:
+    """Return how many bytes tables take, with their indexes and long values."""
+    row = connection.execute(
+        "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::int8 FROM unnest(%s::oid[]) AS t (oid)",
+        (list(oids),),
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def no_transaction_can_be_prepared(connection: "psycopg.Connection[Any]") -> bool:
