@@ -38,7 +38,7 @@ from deleatur.testing import faults
 from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
-from deleatur_plugins.redis import RedisBackend, deleting, resaving
+from deleatur_plugins.redis import RedisBackend, deleting, ground, resaving
 from deleatur_plugins.redis.ground import Ground
 from deleatur_plugins.redis.holdings import patterns_of
 
@@ -184,7 +184,11 @@ def test_nothing_is_left_in_files_on_the_device_and_after_a_restart_in_memory(
         assert sorted(p.name for p in server.data.iterdir() if p.name.startswith(".")) == []
 
 
-def test_compressed_values_end_inconclusive(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("decoders", "verdict"), [((), "INCONCLUSIVE"), (("redis",), "CLEAN")])
+def test_compressed_values_are_seen_through_the_decoder_only(
+    decoders: tuple[str, ...], verdict: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground, "_COMPRESSED", decoders)
     with server.connected() as client:
         for n in range(2, 41, 2):
             client.hset(f"person:{n}", "name", "a-b-c-d-" * 20 + f"{n:04}" + "a-b-c-d-" * 20)
@@ -195,7 +199,7 @@ def test_compressed_values_end_inconclusive(server: Server, tmp_path: Path) -> N
     bench = Workbench(tmp_path)
     job = bench.whole(job_text(server).replace("device = true", "device = false"))
     (verification,) = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification
-    assert verification.verdict == "INCONCLUSIVE"
+    assert verification.verdict == verdict
 
 
 def test_the_settings_of_the_server_are_set_back_also_after_a_kill(server: Server) -> None:

@@ -28,6 +28,7 @@ from deleatur_plugins.redis.connecting import Session
 
 RESAVE, ROWS = "resave-and-shred", "delete-rows"
 _OLDEST = 7  # the first major version whose log has several files and whose rights can be asked for
+_COMPRESSED = ("redis",)  # decoders: strings of a snapshot, and of a log that begins with one
 _JOURNAL = ".deleatur-links"
 _REPLICA = re.compile(r"slave[0-9]+")
 _TEMPORARY = re.compile(r"temp-[0-9]+\.rdb|temp-rewriteaof-(bg-)?[0-9]+\.aof")
@@ -250,11 +251,14 @@ class Ground:
         system = self.system()
         device = "block device under the file system"
         if system.source and os.access(system.source, os.R_OK):
-            below = Surface(name=device, reach="scannable", paths=(system.source,))
+            below = Surface(name=device, reach="scannable", paths=(system.source,), decoders=_COMPRESSED)
         else:
             reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
             below = Surface(name=device, reach="out-of-reach", reason=reason)
-        return (Surface(name="files of the server", reach="scannable", paths=self._places()), below, *beyond)
+        files = Surface(
+            name="files of the server", reach="scannable", paths=self._places(), decoders=_COMPRESSED
+        )
+        return (files, below, *beyond)
 
     def _places(self) -> tuple[str, ...]:
         """Return the server's directory, and its own log of events where it lies outside of it."""
