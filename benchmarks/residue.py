@@ -90,7 +90,7 @@ class Bench:
 
     def measure(self, name: str, kind: str) -> None:
         """Load all tables, then go one way after the other, ours last."""
-        size = (352 if kind == "xfs" else 176) + self.going // 1000 * 12
+        size = (352 if kind == "xfs" else 176) + self.going // 1000 * 30
         with ENGINES[name](kind, size) as engine:
             ways: dict[str, Callable[[Engine, str], None]] = {"DELETE": plain}
             if name == "PostgreSQL":

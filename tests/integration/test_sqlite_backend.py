@@ -12,7 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from deleatur.api import Condition, HeldRows, Refused, Selection, Target, Transient, Unsupported, Within
+from deleatur.api import (
+    Condition,
+    Failed,
+    HeldRows,
+    Locator,
+    Refused,
+    Selection,
+    Target,
+    Transient,
+    Unsupported,
+    Within,
+)
 from deleatur.documents.codec import encode_json
 from deleatur_plugins.sqlite import SqliteBackend
 from deleatur_plugins.sqlite.files import digest_of
@@ -290,6 +301,55 @@ def test_columns_without_a_type_meet_in_whatever_form_they_hold_a_value(
     assert found == {"within": 1, "not-within": 2} if same else {"within": 0, "not-within": 3}
 
 
+def test_rows_without_a_number_go_by_their_primary_key(folder: Path) -> None:
+    path = folder / "keyed.db"
+    keys = [("ZQmail", 1), ("ZQMAIL2", b"ZQblob"), (b"ZQother", 2.5), (7, "ZQtext")]
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE w (of, who TEXT COLLATE NOCASE, part, goes INTEGER, PRIMARY KEY (who, part)) "
+            "WITHOUT ROWID; CREATE INDEX by_of ON w (of)"
+        )
+        for goes in (1, 0):
+            for number, (who, part) in enumerate(keys):
+                name = f"{who if isinstance(who, str) else number}-{'D' if goes else 'K'}"
+                database.execute("INSERT INTO w VALUES (?, ?, ?, ?)", (f"of {name}", name, part, goes))
+        database.commit()
+        before = database.execute("SELECT * FROM w WHERE goes = 0 ORDER BY who").fetchall()
+    held = HeldRows(
+        id="one", reason="a matter", table="w",
+        where=(Condition(column="who", operator="=", value="3-d"),),
+    )  # fmt: skip
+    wanted = target(path, Selection(table="w", where=(GOES,)))
+    holding = Target(id="t", url=wanted.url, select=wanted.select, hold=(held,))
+    with closing(SqliteBackend.open(holding, SECRETS)) as backend:
+        look = backend.inspect()
+        places = list(backend.sample(None, b""))
+        values = {backend.probe(place) for place in places}
+    assert [unit.size for unit in (*look.units, *look.held)] == [3, 1]
+    assert {b"ZQmail-D", b"of ZQmail-D", b"ZQblob", b"of 2-D"} < values
+    assert not [place for place in places if "ZQ" in place.item]
+    list(SqliteBackend.open(holding, SECRETS).erase(STEP, None))
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT * FROM w WHERE goes = 0 ORDER BY who").fetchall() == before
+        assert database.execute("SELECT who FROM w WHERE goes = 1").fetchall() == [("3-D",)]
+    assert not [name for name in (b"ZQmail-D", b"ZQMAIL2-D", b"2-D") if name in path.read_bytes()]
+    assert all(backend.probe(place) is None for place in places)
+
+
+def test_a_name_of_a_row_that_another_job_made_is_refused(folder: Path) -> None:
+    path = folder / "keyed.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE w (who TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO w VALUES ('a')"
+        )
+    wanted = target(path, Selection(table="w"))
+    (place,) = SqliteBackend.open(wanted, SECRETS).sample(None, b"")
+    other = SqliteBackend.open(wanted, {"digest-key": bytes(32)})
+    for item in (place.item, "1/who", "/who", "zzzz/who"):
+        with pytest.raises(Failed, match="none of this backend's"):
+            other.probe(Locator(unit="table w", item=item))
+
+
 def test_copies_in_the_folder_are_named_by_their_first_bytes(folder: Path) -> None:
     path = build(folder / "shop.db", "WAL")
     wanted = target(path)
@@ -315,12 +375,11 @@ def test_kinds_of_tables_that_cannot_be_selected_are_refused_by_name(folder: Pat
     path = build(folder / "shop.db")
     with closing(sqlite3.connect(path)) as database:
         database.executescript(
-            "CREATE VIEW v AS SELECT * FROM person; CREATE TABLE w (k TEXT PRIMARY KEY) WITHOUT ROWID;"
-            "CREATE TABLE three (rowid, _rowid_, oid)"
+            "CREATE VIEW v AS SELECT * FROM person; CREATE TABLE three (rowid, _rowid_, oid)"
         )
     with closing(sqlite3.connect(path)) as database:
         database.execute("DROP TABLE three")
-    for name in ("v", "w", "own_data", "found", "sqlite_sequence", "sqlite_schema", "PERSON", "nobody"):
+    for name in ("v", "own_data", "found", "sqlite_sequence", "sqlite_schema", "PERSON", "nobody"):
         refused(target(path, Selection(table=name)), [repr(name)])
     with pytest.raises(Refused, match="no column"):
         inspect(

@@ -35,14 +35,15 @@ from deleatur.api import (
     usage,
     without_values,
 )
-from deleatur_plugins.sqlite.connecting import looking
+from deleatur_plugins.sqlite.connecting import Text, looking
 from deleatur_plugins.sqlite.content import Content, refuse_unknown
 from deleatur_plugins.sqlite.copies import copies_beside
 from deleatur_plugins.sqlite.files import Files, path_of
 from deleatur_plugins.sqlite.ground import blockers_of, denial_of, limits_of, surfaces_of
 from deleatur_plugins.sqlite.holdings import contents_of
+from deleatur_plugins.sqlite.naming import values_of
 from deleatur_plugins.sqlite.rewriting import Rewriting
-from deleatur_plugins.sqlite.schema import quoted, read_schema
+from deleatur_plugins.sqlite.schema import Table, quoted, read_schema
 from deleatur_plugins.sqlite.whole import Whole
 
 ROWS, WHOLE = "rewrite-and-shred", "overwrite-and-remove"
@@ -56,7 +57,7 @@ class SqliteBackend(Backend):
         self._path = path_of(target.url)
         self._target = target
         self._secrets = secrets
-        self._rowids: dict[str, str] = {}
+        self._known: dict[str, Table] = {}
         if len(secrets.get("digest-key", b"")) != 32:
             raise Failed("the backend was opened without the job's digest key of 32 bytes")
         if target.hold and not target.select:
@@ -140,7 +141,7 @@ class SqliteBackend(Backend):
         )
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
-        """Name selected texts and blobs by table, row number and column; a row without any by itself."""
+        """Name selected texts and blobs by table, row and column; a row without any by itself."""
         if not self._target.select:
             with Files(self._path) as files:
                 places = Whole(files, self._secrets["digest-key"]).places()
@@ -158,16 +159,17 @@ class SqliteBackend(Backend):
                 return Whole(files, self._secrets["digest-key"]).probe(place)
         name = place.unit.removeprefix(_TABLE)
         row, _, column = place.item.partition("/")
-        if not place.unit.startswith(_TABLE) or not row.lstrip("-").isdigit():
+        if not place.unit.startswith(_TABLE):
             raise Failed("the place is none of this backend's")
         with looking(self._path) as connection:
-            if name not in self._rowids:
-                table = read_schema(connection).table(name)
-                self._rowids[name] = table.rowid
+            if name not in self._known:
+                self._known[name] = read_schema(connection).table(name)
+            table = self._known[name]
+            named = values_of(self._secrets["digest-key"], table, row)
+            marks = ", ".join("CAST(? AS TEXT)" if isinstance(part, Text) else "?" for part in named)
             value = f"t0.{quoted(column)}" if column else "x''"
             found = connection.execute(
-                f"SELECT {value} FROM main.{quoted(name)} AS t0 WHERE t0.{self._rowids[name]} = ?",
-                (int(row),),
+                f"SELECT {value} FROM {table.sql} AS t0 WHERE ({table.order}) = ({marks})", named
             ).fetchone()
         if found is None or found[0] is None:
             return None
@@ -222,17 +224,17 @@ class SqliteBackend(Backend):
             yield Content(connection, read_schema(connection), self._target, self._secrets)
 
 
-def _listed(content: Content) -> Iterator[tuple[str, int, str]]:
+def _listed(content: Content) -> Iterator[tuple[str, int | str, str]]:
     """Yield every place."""
     for table, row, columns in content.places():
         for column in columns:
             yield table.name, row, column
 
 
-def _drawn(content: Content, count: int, seed: bytes) -> list[tuple[str, int, str]]:
+def _drawn(content: Content, count: int, seed: bytes) -> list[tuple[str, int | str, str]]:
     """Return the `count` places with the lowest numbers that the seed draws; only these are kept."""
     keyed = hashlib.blake2b(key=seed[:64])
-    lots: list[tuple[int, str, int, str]] = []
+    lots: list[tuple[int, str, int | str, str]] = []
     worst = 1 << 64 if count else 0
     for table, row, columns in content.places():
         drawn = keyed.copy()

@@ -1,38 +1,41 @@
 """The content of a database as bytes: which rows are selected, which are held, which must stay.
 
-Rules kept: selection and holds are evaluated together, before anything changes; a row is encoded
-in one way, with the bytes of each text contiguous; only keyed digests of it are handed out.
+Rules kept: selection and holds are evaluated together, before anything changes; only keyed digests of
+a row are handed out.
 """
 
 # ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are bound
 
 import hashlib
-import marshal
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import compress
 from typing import Any
 
 from deleatur.api import Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
 from deleatur_plugins.sqlite.connecting import Text
 from deleatur_plugins.sqlite.joined import Joined
+from deleatur_plugins.sqlite.naming import encoded, seal
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 from deleatur_plugins.sqlite.selecting import Selector
 
-_LETTERS: dict[type, bytes] = {type(None): b"n", Text: b"t", bytes: b"b", int: b"i", float: b"r"}
-_PLAIN = 2  # the form of marshal without references between values: the same row, the same bytes
 _HOUSEKEEPING = ("sqlite_sequence",)  # SQLite's own rows that must stay as they are
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One table with selected rows, whose numbers stand in a temporary table."""
+    """One table with selected rows, whose numbers or primary keys stand in a temporary table."""
 
     table: Table
     numbers: str  # quoted name of the temporary table
     rows: int
+
+    @property
+    def condition(self) -> str:
+        """The condition that a row, called t0, is one of them."""
+        return _among(self.table, self.numbers)
 
 
 class Content:
@@ -61,31 +64,25 @@ class Content:
         picked: dict[str, tuple[Table, str]] = {}
         for selection in self._target.select:
             table = self.schema.table(selection.table)
-            if not table.rowid:
-                raise Refused(f"table {table.name!r} is WITHOUT ROWID; its rows cannot be selected yet")
             if table.content is not None:
                 raise Refused(f"{table.name!r} indexes another table; select the rows there")
             if table.name not in picked:
-                picked[table.name] = table, self._numbers()
+                picked[table.name] = table, self._numbers(table)
             self._gather(picked[table.name][1], table, selection.where)
         holds = [self._hold(picked, hold.id, hold.table, hold.where) for hold in self._target.hold]
         for table, numbers in holds:
             if table.name in picked:
-                self._connection.execute(
-                    f"DELETE FROM temp.{picked[table.name][1]} WHERE id IN (SELECT id FROM temp.{numbers})"
-                )
+                self._drop(table, picked[table.name][1], f"IN temp.{numbers}")
         return tuple(Choice(t, n, self._count(n)) for _, (t, n) in sorted(picked.items()))
 
     def _hold(
         self, picked: dict[str, tuple[Table, str]], name: str, table_name: str, where: Any
     ) -> tuple[Table, str]:
         table = self.schema.table(table_name)
-        numbers = self._numbers()
+        numbers = self._numbers(table)
         if table.name in picked:
             self._gather(numbers, table, where)
-            self._connection.execute(
-                f"DELETE FROM temp.{numbers} WHERE id NOT IN (SELECT id FROM temp.{picked[table.name][1]})"
-            )
+            self._drop(table, numbers, f"NOT IN temp.{picked[table.name][1]}")
             if rows := self._count(numbers):
                 unit = f"hold {name} table {table.name}"
                 self._held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, numbers)))
@@ -96,18 +93,24 @@ class Content:
             )
         return table, numbers
 
-    def _numbers(self) -> str:
+    def _numbers(self, table: Table) -> str:
         name = quoted(f"deleatur_rows_{self._tables}")
         self._tables += 1
         self._connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
-        self._connection.execute(f"CREATE TEMP TABLE {name} (id INTEGER PRIMARY KEY)")
+        columns = _columns(table)
+        declared = "id INTEGER PRIMARY KEY" if table.rowid else f"{columns}, PRIMARY KEY ({columns})"
+        self._connection.execute(f"CREATE TEMP TABLE {name} ({declared})")
         return name
+
+    def _drop(self, table: Table, numbers: str, which: str) -> None:
+        """Take rows out of a temporary table, by whether they stand in another."""
+        self._connection.execute(f"DELETE FROM temp.{numbers} WHERE ({_columns(table)}) {which}")
 
     def _gather(self, numbers: str, table: Table, where: Any) -> None:
         query = self._selector.query(table, where)
         self._connection.execute(
             f"INSERT OR IGNORE INTO temp.{numbers} "
-            f"SELECT t0.{table.rowid} FROM {table.sql} AS t0 WHERE {query.clause}",
+            f"SELECT {table.order} FROM {table.sql} AS t0 WHERE {query.clause}",
             query.bound,
         )
 
@@ -116,9 +119,7 @@ class Content:
 
     def _digest(self, unit: str, table: Table, numbers: str) -> str:
         key = self._secrets["digest-key"]
-        rows = keyed_digest_of_set(
-            key, self._rows(table, f"WHERE t0.{table.rowid} IN (SELECT id FROM temp.{numbers})")
-        )
+        rows = keyed_digest_of_set(key, self._rows(table, f"WHERE {_among(table, numbers)}"))
         return keyed_digest(key, unit.encode("utf-8", "surrogateescape"), rows.encode())
 
     def application_id(self) -> int:
@@ -142,8 +143,8 @@ class Content:
             if c.rows
         )
 
-    def places(self) -> Iterator[tuple[Table, int, list[str]]]:
-        """Yield table, number and columns of every selected row: its texts and blobs that are not empty.
+    def places(self) -> Iterator[tuple[Table, int | str, list[str]]]:
+        """Yield table, name and columns of every selected row: its texts and blobs that are not empty.
 
         A row without any stands for itself, with "" for the column.
         """
@@ -154,11 +155,13 @@ class Content:
                 f"CASE WHEN typeof({c}) IN ('text', 'blob') THEN length(CAST({c} AS BLOB)) ELSE 0 END"
                 for c in (f"t0.{quoted(name)}" for name in stored)
             )
+            named = len(table.key) or 1
             for row in self._connection.execute(
-                f"SELECT t0.{table.rowid}, {lengths} FROM {table.sql} AS t0 "
-                f"WHERE t0.{table.rowid} IN (SELECT id FROM temp.{choice.numbers}) ORDER BY t0.{table.rowid}"
+                f"SELECT {table.order}, {lengths} FROM {table.sql} AS t0 "
+                f"WHERE {choice.condition} ORDER BY {table.order}"
             ):
-                yield table, row[0], list(compress(stored, row[1:])) or [""]
+                name = row[0] if table.rowid else seal(self._secrets["digest-key"], table, row[:named])
+                yield table, name, list(compress(stored, row[named:])) or [""]
 
     def records(self, table_name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values.
@@ -218,8 +221,8 @@ class Content:
                 yield from joined.rows(table, self._kept(table))
 
     def _kept(self, table: Table) -> str:
-        numbers = next((c.numbers for c in self.choices if c.table == table), None)
-        return "" if numbers is None else f"WHERE t0.{table.rowid} NOT IN (SELECT id FROM temp.{numbers})"
+        condition = next((c.condition for c in self.choices if c.table == table), None)
+        return "" if condition is None else f"WHERE NOT {condition}"
 
     def fingerprint(self) -> dict[str, str]:
         """Return, for each table, a digest of what must stay; kept in memory only."""
@@ -252,15 +255,13 @@ def refuse_unknown(schema: Schema) -> None:
             )
 
 
-def encoded(row: tuple[Any, ...]) -> bytes:
-    """Encode a row in the one way: a letter for each type, then each value with its length before it."""
-    return _letters(tuple(map(type, row))) + marshal.dumps(row, _PLAIN)
+def _columns(table: Table) -> str:
+    """Return the columns of a temporary table that holds numbers or primary keys of rows."""
+    return "id" if table.rowid else ", ".join(f"k{n}" for n in range(len(table.key)))
 
 
-@cache
-def _letters(types: tuple[type, ...]) -> bytes:
-    """Return the types of a row: a TEXT and a BLOB of the same bytes are not the same row."""
-    return b"".join(_LETTERS[one] for one in types)
+def _among(table: Table, numbers: str) -> str:
+    return f"(({table.order}) IN (SELECT {_columns(table)} FROM temp.{numbers}))"
 
 
 def _no_text(table: Table, row: tuple[Any, ...]) -> Refused:

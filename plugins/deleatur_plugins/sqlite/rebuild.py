@@ -74,10 +74,7 @@ class Rebuild:
             self._triggers = {c.table.name: schema.triggers.get(c.table.name, ()) for c in content.choices}
             run("BEGIN IMMEDIATE")
             for choice in content.choices:
-                run(
-                    f"DELETE FROM {choice.table.sql} "
-                    f"WHERE {choice.table.rowid} IN (SELECT id FROM temp.{choice.numbers})"
-                )
+                run(f"DELETE FROM {choice.table.sql} AS t0 WHERE {choice.condition}")
             _refresh_full_text(self._connection, schema, [c.table.name for c in content.choices])
             run("COMMIT")
             if run(

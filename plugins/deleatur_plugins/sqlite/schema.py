@@ -46,7 +46,7 @@ class Table:
 
     @property
     def order(self) -> str:
-        """An ORDER BY list that puts its rows into one fixed order, each term qualified by t0."""
+        """What tells its rows apart, each term qualified by t0: their number, or the primary key."""
         return ", ".join(f"t0.{quoted(c)}" for c in self.key) or f"t0.{self.rowid}"
 
 
