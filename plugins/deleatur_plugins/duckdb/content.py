@@ -1,0 +1,200 @@
+"""The rows of one attached database: which are selected, which are held, which must stay.
+
+Rules kept: a row that a condition says NULL about is not selected; a place names a row by a keyed
+digest of all that stands in it, because rows have no name that a rewrite keeps.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are typed
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from deleatur.api import Failed, Locator, Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur_plugins.duckdb.connecting import Session, quoted
+from deleatur_plugins.duckdb.schema import Schema, Table, read_schema
+from deleatur_plugins.duckdb.selecting import Selector
+
+_UNIT = "table "  # how the name of a unit begins
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One table from which rows go; `clause` is true for exactly those, and `held` for those kept back."""
+
+    table: Table
+    clause: str
+    held: tuple[tuple[str, str], ...]  # hold id, clause
+
+
+class Content:
+    """The rows of an attached database, split into those to erase and those to keep."""
+
+    def __init__(self, session: Session, database: str, target: Target, secrets: Secrets) -> None:
+        self._session = session
+        self.schema: Schema = read_schema(session, database)
+        self._target = target
+        self._key = secrets["digest-key"]
+        self._selector = Selector(self.schema, secrets)
+        self.choices = self._choose()
+
+    def _choose(self) -> tuple[Choice, ...]:
+        selected: dict[str, list[str]] = {}
+        for selection in self._target.select:
+            table = self.schema.table(selection.table)
+            selected.setdefault(table.name, []).append(self._selector.clause(table, selection.where))
+        held: dict[str, list[tuple[str, str]]] = {}
+        for hold in self._target.hold:
+            table = self.schema.table(hold.table)
+            if table.name not in selected:
+                raise Refused(
+                    f"hold {hold.id!r} names {table.name!r}, from which nothing is selected, so it holds "
+                    "nothing; name the rows that must stay in each selected table"
+                )
+            held.setdefault(table.name, []).append((hold.id, self._selector.clause(table, hold.where)))
+        choices = []
+        for name, clauses in sorted(selected.items()):
+            asked = f"(({' OR '.join(f'({clause})' for clause in clauses)}) IS TRUE)"
+            kept = [f" AND ({clause}) IS NOT TRUE" for _, clause in held.get(name, ())]
+            holds = tuple((id_, f"({asked} AND ({c}) IS TRUE)") for id_, c in held.get(name, ()))
+            choices.append(Choice(self.schema.table(name), f"({asked}{''.join(kept)})", holds))
+        return tuple(choices)
+
+    def rows(self, table: Table, clause: str = "true") -> Iterator[tuple[int, bytes]]:
+        """Yield rowid and canonical bytes of rows, in the order in which they are stored."""
+        columns = ", ".join(column.text for column in table.columns)
+        for rowid, *row in self._session.rows(
+            f"SELECT t0.rowid, {columns} FROM {table.sql} AS t0 WHERE {clause} ORDER BY t0.rowid"
+        ):
+            yield rowid, b"".join(_part(value) for value in row)
+
+    def digest(self, row: bytes) -> str:
+        """Return the name that a place has for a row."""
+        return keyed_digest(self._key, b"row", row)
+
+    # --- what goes
+
+    def units(self) -> tuple[Unit, ...]:
+        """Return one unit for each table that has rows to erase; its digest covers their content."""
+        units = (self._unit(f"{_UNIT}{c.table.name}", c.table, c.clause) for c in self.choices)
+        return tuple(unit for unit in units if unit.size)
+
+    def held(self) -> tuple[Unit, ...]:
+        """Return one unit for each hold that keeps rows back."""
+        units = (
+            self._unit(f"hold {id_} table {c.table.name}", c.table, clause)
+            for c in self.choices
+            for id_, clause in c.held
+        )
+        return tuple(unit for unit in units if unit.size)
+
+    def _unit(self, name: str, table: Table, clause: str) -> Unit:
+        found = [row for _, row in self.rows(table, clause)]
+        digest = keyed_digest_of_set(self._key, found)
+        return Unit(
+            name=name, size=len(found), digest=keyed_digest(self._key, name.encode(), digest.encode())
+        )
+
+    def referring(self) -> tuple[str, ...]:
+        """Return the tables with rows that stay and refer to rows that go."""
+        chosen = {c.table.name: c for c in self.choices}
+        found = []
+        for key in self.schema.keys:
+            if key.refers_to not in chosen:
+                continue
+            goes, own = chosen[key.refers_to], self.schema.table(key.table)
+            pairs = zip(key.columns, key.referred, strict=True)
+            joined = " AND ".join(f"s.{quoted(here)} = t0.{quoted(there)}" for here, there in pairs)
+            stays = "true"
+            if own.name in chosen:
+                stays = (
+                    f"s.rowid NOT IN (SELECT t0.rowid FROM {own.sql} AS t0 WHERE {chosen[own.name].clause})"
+                )
+            if self._session.value(
+                f"SELECT count(*) FROM {own.sql} AS s JOIN {goes.table.sql} AS t0 ON {joined} "
+                f"WHERE {goes.clause} AND {stays}"
+            ):
+                found.append(key.table)
+        return tuple(dict.fromkeys(found))
+
+    # --- places
+
+    def places(self) -> Iterator[Locator]:
+        """Name every selected text or blob that is not empty; a row without any stands for itself."""
+        for choice in self.choices:
+            table = choice.table
+            searched = [c for c in table.columns if c.searched]
+            lengths = [f"coalesce(strlen(CAST(t0.{quoted(c.name)} AS VARCHAR)), 0)" for c in searched]
+            told = ", ".join(["t0.rowid", *lengths])
+            found = self._session.rows(
+                f"SELECT {told} FROM {table.sql} AS t0 WHERE {choice.clause} ORDER BY t0.rowid"
+            )
+            for (_, row), (_, *sizes) in zip(self.rows(table, choice.clause), found, strict=True):
+                names = [c.name for c, size in zip(searched, sizes, strict=True) if size] or [""]
+                for name in names:
+                    yield Locator(unit=f"{_UNIT}{table.name}", item=f"{self.digest(row)}/{name}")
+
+    def known(self, unit: str) -> tuple[Table, dict[bytes, int]]:
+        """Return a unit's table, and the rowid of each row that is there now by its name in places."""
+        if not unit.startswith(_UNIT):
+            raise Failed("the place is none of this backend's")
+        table = self.schema.table(unit.removeprefix(_UNIT))
+        return table, {bytes.fromhex(self.digest(row)): rowid for rowid, row in self.rows(table)}
+
+    def value(self, table: Table, rowid: int, column: str) -> bytes | None:
+        """Return one stored value; for the column "" what stands for a row without texts."""
+        if not column:
+            return b""
+        value = self._session.value(
+            f"SELECT {quoted(table.column(column).name)} FROM {table.sql} WHERE rowid = {rowid}"
+        )
+        return value.encode() if isinstance(value, str) else value
+
+    # --- what stays
+
+    def bystanders(self) -> Iterator[bytes]:
+        """Yield the declarations and every row that is not selected, table by table."""
+        for statement in self.schema.statements:
+            yield b"declared " + statement.encode()
+        clauses = {c.table.name: f"NOT {c.clause}" for c in self.choices}
+        for name, table in sorted(self.schema.tables.items()):
+            yield b"table " + name.encode()
+            yield from (row for _, row in self.rows(table, clauses.get(name, "true")))
+
+    # --- what is archived
+
+    def check_archive(self) -> None:
+        """See that the archive names only what is there, and that it forgets no column.
+
+        Raises:
+            Refused: a name that the schema does not know, or a column without a rule.
+        """
+        for wanted in self._target.archive:
+            table = self.schema.table(wanted.table)
+            self._selector.clause(table, wanted.where)
+            for name in wanted.columns:
+                table.column(name)
+            silent = [c.name for c in table.columns if c.name not in wanted.columns]
+            if silent:
+                raise Refused(f"the archive of {table.name!r} has no rule for {', '.join(silent)[:200]}")
+
+    def records(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table that the target's archive keeps, as Python values."""
+        for wanted in self._target.archive:
+            if wanted.table == name:
+                table = self.schema.table(name)
+                for row in typed_rows(self._session, table, self._selector.clause(table, wanted.where)):
+                    yield {c.name: v for c, v in zip(table.columns, row, strict=True)}
+
+
+def typed_rows(session: Session, table: Table, clause: str = "true") -> Iterator[tuple[Any, ...]]:
+    """Yield rows as Python values, in the order in which they are stored."""
+    columns = ", ".join(f"t0.{quoted(column.name)}" for column in table.columns)
+    yield from session.rows(f"SELECT {columns} FROM {table.sql} AS t0 WHERE {clause} ORDER BY t0.rowid")
+
+
+def _part(value: str | None) -> bytes:
+    if value is None:
+        return b"n"
+    content = value.encode()
+    return b"v" + len(content).to_bytes(8, "big") + content

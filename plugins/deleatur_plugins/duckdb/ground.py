@@ -1,0 +1,121 @@
+"""What the place of the database allows: blockers, limits of the claim, surfaces."""
+
+import os
+from pathlib import Path
+
+from deleatur.api import (
+    Extent,
+    FileSystem,
+    Surface,
+    extents,
+    filesystem_of,
+    immutable,
+    journals_data,
+    overwrites_in_place,
+    users_of,
+)
+from deleatur_plugins.duckdb.connecting import OLD, Session
+from deleatur_plugins.duckdb.content import Content
+from deleatur_plugins.duckdb.rewriting import journal_of, log_of
+from deleatur_plugins.duckdb.schema import comments
+
+_ROOM = 2  # the new file is at most about as large as the old one; the second part is for the file system
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files of the database that are there."""
+    return tuple(file for file in (path, log_of(path)) if file.exists())
+
+
+def blockers_of(path: Path, session: Session, content: Content) -> tuple[str, ...]:
+    """Return each reason that alone forbids to erase here and now."""
+    found = [f"the database is open in {name} ({pid}); close it there" for pid, name in users_of(path)[:20]]
+    system = filesystem_of(path)
+    if system.read_only:
+        found.append(f"the {system.type} file system is mounted read-only; mount it for writing")
+    if not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
+        found.append("this user may not create files beside the database; run as its owner or as root")
+    room = os.statvfs(path)
+    if room.f_bavail * room.f_frsize < _ROOM * sum(file.stat().st_size for file in files_of(path)):
+        found.append("the file system has no room for a second copy of the database; make some")
+    begun = journal_of(path).exists()
+    for file in files_of(path):
+        status = file.lstat()
+        if status.st_nlink > 1 + begun:
+            found.append(f"inode-{status.st_ino} has {status.st_nlink} names; remove the others")
+        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if immutable(fd):
+                found.append(f"inode-{status.st_ino} is immutable or append-only; run chattr -i -a on it")
+        finally:
+            os.close(fd)
+    if number := comments(session, OLD):
+        found.append(f"{number} comments would be lost, as DuckDB does not copy them; set them to NULL")
+    found += [
+        f"table {table.name!r} has a generated column, which cannot be written anew; drop that column"
+        for table in content.schema.tables.values()
+        if table.generated
+    ]
+    found += [
+        f"rows of {name!r} refer to rows that would go; select those rows too" for name in content.referring()
+    ]
+    return tuple(found)
+
+
+def limits_of(path: Path) -> tuple[str, ...]:
+    """Return the ids of the sentences that lower the claim."""
+    system: FileSystem = filesystem_of(path)
+    flags, journalled, exempt, mapped = 0, system.data_journal, True, True
+    for file in files_of(path):
+        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            runs = extents(fd)
+            journalled |= journals_data(fd)
+            exempt &= overwrites_in_place(fd)
+        finally:
+            os.close(fd)
+        mapped &= runs is not None
+        for run in runs or ():
+            flags |= run.flags
+    found = {
+        "copy-on-write": system.copy_on_write and not exempt,
+        "shared-extents": bool(flags & Extent.SHARED),
+        "compressed-extents": bool(flags & Extent.ENCODED),
+        "placement-unknown": not mapped and (system.in_place or system.copy_on_write),
+        "data-journal": journalled,
+        "network-file-system": system.network,
+        "memory-file-system": system.memory,
+        "unknown-file-system": not (
+            system.in_place or system.copy_on_write or system.network or system.memory
+        ),
+        "flash": system.flash,
+        "layered-device": system.layered,
+        "earlier-free-blocks": True,
+        "numbers-not-searched": True,
+    }
+    return tuple(name for name, applies in found.items() if applies)
+
+
+def surfaces_of(path: Path) -> tuple[Surface, ...]:
+    """Name every place where bytes of the rows may survive."""
+    system = filesystem_of(path)
+    device = "block device under the file system"
+    if system.source and os.access(system.source, os.R_OK):
+        below = Surface(name=device, reach="scannable", paths=(system.source,))
+    else:
+        reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
+        below = Surface(name=device, reach="out-of-reach", reason=reason)
+    return (
+        Surface(name="database files", reach="scannable", paths=(str(path), str(log_of(path)))),
+        below,
+        Surface(
+            name="temporary files and memory of programs that used it",
+            reach="out-of-reach",
+            reason="they may lie anywhere, and no list of them exists on this host",
+        ),
+        Surface(
+            name="copies elsewhere (exports, Parquet files, backups)",
+            reach="out-of-reach",
+            reason="they are no part of the target, and no list of them exists on this host",
+        ),
+    )

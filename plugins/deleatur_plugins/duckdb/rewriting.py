@@ -1,0 +1,159 @@
+"""Write the database anew without the selected rows, swap it in, and shred the old files.
+
+Rules kept: the old file is read only and never changed; a selected row is never written a second
+time; the new file takes its place only after it was read back and holds exactly what must stay.
+"""
+
+# ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are typed
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from deleatur.api import Cursor, Failed, Keystream, LinkShredder, Refused, Secrets, Target, deletion_order
+from deleatur_plugins.duckdb.connecting import NEW, OLD, Session, check_file, literal, quoted
+from deleatur_plugins.duckdb.content import Content
+
+_ENDS = object()
+
+
+def journal_of(path: Path) -> Path:
+    """Return where the crash journal of an erase lies."""
+    return path.with_name(f".{path.name}.deleatur-links")
+
+
+def log_of(path: Path) -> Path:
+    """Return the log of transactions beside a database."""
+    return path.with_name(f"{path.name}.wal")
+
+
+class Rewriting:
+    """One run of the action `rewrite`."""
+
+    def __init__(self, path: Path, target: Target, secrets: Secrets, keystream: Keystream) -> None:
+        self._path = path
+        self._new = path.with_name(f".{path.name}.deleatur-new")
+        self._target = target
+        self._secrets = secrets
+        self._keystream = keystream
+
+    def run(self, after: Cursor | None) -> Iterator[Cursor]:
+        """Go the whole way, whatever an earlier run did of it."""
+        with LinkShredder(journal_of(self._path)) as links:
+            done = after.done if after else 0
+            if not self._swapped(links):
+                done = self._rewrite(links) or done
+            for name in links.in_use():  # the log of the old file; a later one is not ours
+                if name.path == log_of(self._path):
+                    self._remove(name.path)
+            yield Cursor("swapped", done)
+            for unit, offset in links.shred(self._keystream):
+                yield Cursor(f"shredded {unit} {offset}", done)
+            links.finish()
+        yield Cursor("finished", done)
+
+    def _swapped(self, links: LinkShredder) -> bool:
+        """Say whether an earlier run put the new file into its place."""
+        standing = links.in_use()
+        return any(name.path == self._path and name not in standing for name in links.pending)
+
+    def _rewrite(self, links: LinkShredder) -> int:
+        """Write, compare and swap; return how many rows went, 0 when none is selected any more."""
+        for left in (self._new, log_of(self._new)):
+            self._remove(left)
+        # before the database is attached: closing a descriptor of it would drop the engine's lock
+        status = check_file(self._path)
+        links.hold([self._path, log_of(self._path)])
+        with closing(Session(self._path, without_log=False)) as session:
+            old = Content(session, OLD, self._target, self._secrets)
+            rows = self._compare_with_plan(old)
+            self._write(session, old)
+            self._read_back(session, old)
+            session.run(f"DETACH {NEW}")
+            self._take_over(status)
+            self._new.replace(self._path)
+            _flush(self._path.parent)
+        return rows
+
+    def _compare_with_plan(self, content: Content) -> int:
+        """Compare the rows with those that were approved, as far as the engine says which they are."""
+        units, held = content.units(), content.held()
+        approved = self._secrets.get("approved-units")
+        if approved is not None and units:
+            tree = json.loads(approved)
+            for key, now in (("units", units), ("held", held)):
+                if {(u.name, u.size, u.digest) for u in now} != {
+                    (u["name"], u["size"], u["digest"]) for u in tree[key]
+                }:
+                    raise Refused("the selected or held rows changed since the plan; plan again")
+        if tables := content.referring():
+            raise Refused(
+                f"rows of {', '.join(map(repr, tables))} refer to rows that would go; select those too"
+            )
+        return sum(unit.size for unit in units)
+
+    def _write(self, session: Session, old: Content) -> None:
+        """Write declarations and the rows that stay, in the format of the old file."""
+        tags = session.value(f"SELECT tags FROM duckdb_databases() WHERE database_name = '{OLD}'")
+        version = str(tags["storage_version"]).removesuffix("+")
+        session.run(f"ATTACH {literal(str(self._new))} AS {NEW} (STORAGE_VERSION {literal(version)})")
+        session.run(f"COPY FROM DATABASE {OLD} TO {NEW} (SCHEMA)")
+        clauses = {c.table.name: f"NOT {c.clause}" for c in old.choices}
+        # a row may be written when those are there that it refers to
+        order = [
+            name for stage in deletion_order(old.schema.tables, old.schema.keys) for name in stage.tables
+        ]
+        for name in reversed(order):
+            table = old.schema.table(name)
+            into = ".".join(quoted(part) for part in (NEW, table.schema, table.own))
+            session.run(
+                f"INSERT INTO {into} SELECT * FROM {table.sql} AS t0 "
+                f"WHERE {clauses.get(name, 'true')} ORDER BY t0.rowid"
+            )
+        session.run(f"CHECKPOINT {NEW}")
+
+    def _read_back(self, session: Session, old: Content) -> None:
+        """Compare the new file with what must stay, as it is read from disk.
+
+        Raises:
+            Failed: it is not the same, or still holds a selected row. The old file is as it was.
+        """
+        session.run(f"DETACH {NEW}")
+        session.run(f"ATTACH {literal(str(self._new))} AS {NEW} (READ_ONLY)")
+        new = Content(session, NEW, self._target, self._secrets)
+        pairs = itertools.zip_longest(_same_names(old), _same_names(new), fillvalue=_ENDS)
+        if any(before != after for before, after in pairs):
+            raise Failed("the new database is not what must stay of the old one; nothing was changed")
+        if any(unit for unit in new.units()):
+            raise Failed("the new database still has selected rows; nothing was changed")
+
+    def _take_over(self, status: os.stat_result) -> None:
+        """Give the new file the owner and the rights of the old one, and flush it."""
+        fd = os.open(self._new, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchown(fd, status.st_uid, status.st_gid)
+            os.fchmod(fd, status.st_mode & 0o7777)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        _flush(path.parent)
+
+
+def _same_names(content: Content) -> Iterator[bytes]:
+    """Yield what must stay; declarations name the database under which they were read."""
+    for part in content.bystanders():
+        yield part.replace(NEW.encode(), OLD.encode()) if part.startswith(b"declared ") else part
+
+
+def _flush(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,374 @@
+"""What the duckdb backend refuses, what it cannot see, and what a kill leaves."""
+
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from deleatur.api import Condition, Gone, HeldTable, Refused, Selection, Target, Unsupported, Within
+from deleatur.errors import DeleaturError, Residue
+from deleatur.testing import faults
+from deleatur.testing.trial import steps_of
+from deleatur.testing.workbench import Workbench
+from deleatur.trust.verification import verify
+from deleatur_plugins.duckdb import DuckdbBackend, rewriting
+
+KEY = {"digest-key": bytes(range(32))}
+(REWRITE,) = steps_of("rewrite-and-shred", "t")
+LEAVING = Condition(column="leaves", operator="=", value=True)
+EVERYBODY = (Selection(table="person", where=(LEAVING,)),)
+QUIET = {"temp_directory": ""}
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture(scope="module", params=["ext4", pytest.param("xfs", marks=pytest.mark.campaign)])
+def disk(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[tuple[Path, Path]]:
+    mount, image = tmp_path_factory.mktemp("disk"), Path("/dev/shm") / f"deleatur-{uuid.uuid4().hex}"
+    size, options = {"ext4": (24 << 20, ["-m", "0"]), "xfs": (320 << 20, [])}[request.param]
+    with image.open("wb") as file:
+        file.truncate(size)
+    subprocess.run([f"mkfs.{request.param}", "-q", *options, image], check=True)
+    subprocess.run(["mount", "-o", "loop,noatime", image, mount], check=True)
+    try:
+        yield mount, image
+    finally:
+        subprocess.run(["umount", mount], check=True)
+        image.unlink()
+
+
+@pytest.fixture
+def path(disk: tuple[Path, Path], tmp_path: Path) -> Path:
+    """Forty people, half of whom leave; half of all stand in the log only.
+
+    Made elsewhere and copied: what the engine gave back while it was made would be found on the device.
+    """
+    path = tmp_path / f"d{uuid.uuid4().hex[:8]}.db"
+    with closing(duckdb.connect(str(path), config=QUIET)) as connection:
+        connection.execute("SET force_compression = 'uncompressed'; PRAGMA disable_checkpoint_on_shutdown")
+        connection.execute("CREATE TABLE person (id INTEGER, leaves BOOLEAN, name VARCHAR)")
+        people = [(n, n % 2 == 0, uuid.uuid4().hex) for n in range(1, 41)]
+        connection.executemany("INSERT INTO person VALUES (?, ?, ?)", people[:20])
+        connection.execute("CHECKPOINT")
+        connection.executemany("INSERT INTO person VALUES (?, ?, ?)", people[20:])
+    for file in (path.with_name(f"{path.name}.wal"), path):
+        shutil.copy(file, disk[0])
+    return disk[0] / path.name
+
+
+def run(path: Path, *statements: str) -> list[tuple[object, ...]]:
+    with closing(duckdb.connect(str(path), config=QUIET)) as connection:
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        for statement in statements:
+            connection.execute(statement)
+        return connection.fetchall()
+
+
+def names(path: Path, leaves: str = "leaves") -> list[bytes]:
+    with closing(duckdb.connect(str(path), config=QUIET, read_only=True)) as connection:
+        rows = connection.execute(f"SELECT name FROM person WHERE {leaves} ORDER BY id").fetchall()
+    return [name.encode() for (name,) in rows]
+
+
+def found(disk: tuple[Path, Path], needles: list[bytes]) -> int:
+    subprocess.run(["sync", "--file-system", disk[0]], check=True)
+    raw = disk[1].read_bytes()
+    return sum(needle in raw for needle in needles)
+
+
+def opened(path: Path, **fields: object) -> DuckdbBackend:
+    return DuckdbBackend.open(Target(id="t", url=f"duckdb:{path}", **{"select": EVERYBODY, **fields}), KEY)
+
+
+def erase(path: Path, **fields: object) -> None:
+    with closing(opened(path, **fields)) as backend:
+        list(backend.erase(REWRITE, None))
+
+
+def blockers(path: Path) -> str:
+    with closing(opened(path)) as backend:
+        return "\n".join(backend.inspect().blockers)
+
+
+def refused(path: Path, **fields: object) -> str:
+    with closing(opened(path, **fields)) as backend, pytest.raises(Refused) as caught:
+        backend.inspect()
+    return str(caught.value)
+
+
+def job_text(path: Path) -> str:
+    return f"""
+schema = "deleatur/job/v1"
+name = "leavers"
+reason = "contract-end"
+authority = "board decision 7 of 2026"
+requested_by = "legal"
+
+[verification]
+device = true
+
+[[target]]
+id = "people"
+url = "duckdb:{path}"
+
+[[target.select]]
+table = "person"
+where = [{{ column = "leaves", operator = "=", value = true }}]
+"""
+
+
+def test_nothing_is_left_in_files_and_on_the_device(
+    disk: tuple[Path, Path], path: Path, tmp_path: Path
+) -> None:
+    going, staying = names(path), names(path, "NOT leaves")
+    assert found(disk, going) == len(going) == 20
+    path.chmod(0o640)
+    bench = Workbench(tmp_path)
+    job = bench.whole(job_text(path))
+    (verification,) = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification
+    assert verification.verdict == "CLEAN"
+    assert found(disk, going) == 0
+    assert (names(path), names(path, "NOT leaves")) == ([], staying)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert [p.name for p in path.parent.iterdir() if path.name in p.name or "held" in p.name] == [path.name]
+
+
+def test_the_control_a_delete_and_a_checkpoint_leave_them(disk: tuple[Path, Path], path: Path) -> None:
+    going = names(path)
+    run(path, "DELETE FROM person WHERE leaves", "CHECKPOINT", "VACUUM")
+    assert found(disk, going) > 0
+
+
+def test_compressed_values_end_inconclusive(path: Path, tmp_path: Path) -> None:
+    run(
+        path,
+        "SET force_compression = 'auto'",
+        "INSERT INTO person SELECT 100 + n, n % 2 = 0, 'a name that repeats itself ' || n "
+        "FROM range(5000) AS r (n)",
+        "DELETE FROM person WHERE id < 100",
+        "CHECKPOINT",
+    )
+    bench = Workbench(tmp_path)
+    job = bench.whole(job_text(path).replace("device = true", "needles = 300"))
+    (verification,) = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification
+    assert verification.verdict == "INCONCLUSIVE"
+
+
+def test_the_format_of_the_file_is_kept(disk: tuple[Path, Path]) -> None:
+    path = disk[0] / f"old-{uuid.uuid4().hex[:8]}.db"
+    with closing(duckdb.connect(config=QUIET)) as connection:
+        connection.execute(f"ATTACH '{path}' AS d (STORAGE_VERSION 'v1.2.0')")
+        connection.execute("CREATE TABLE d.person AS SELECT 1 AS id, true AS leaves, 'x' AS name")
+    before = path.read_bytes()[12:20]
+    erase(path)
+    assert path.read_bytes()[12:20] == before
+    assert names(path) == []
+
+
+# --- killed
+
+
+def test_a_kill_after_the_swap_leaves_a_log_that_is_not_taken_for_the_new_files(
+    disk: tuple[Path, Path], path: Path
+) -> None:
+    going, staying = names(path), names(path, "NOT leaves")
+
+    def stopping(way: rewriting.Rewriting, removed: Path) -> None:
+        if removed.suffix == ".wal" and not removed.name.startswith("."):
+            raise KeyboardInterrupt
+        removed.unlink(missing_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rewriting.Rewriting, "_remove", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            erase(path)
+    assert path.with_name(f"{path.name}.wal").exists()
+    with closing(opened(path)) as backend:
+        assert backend.inspect().units == ()
+        assert backend.inspect().blockers == ()
+    erase(path)
+    assert found(disk, going) == 0
+    assert names(path, "NOT leaves") == staying
+
+
+def test_a_log_that_came_after_the_swap_is_not_removed(disk: tuple[Path, Path], path: Path) -> None:
+    going = names(path)
+    with closing(opened(path)) as backend:
+        next(backend.erase(REWRITE, None))
+        run(path, "INSERT INTO person VALUES (99, false, 'came later')")
+        assert path.with_name(f"{path.name}.wal").exists()
+    erase(path)
+    assert found(disk, going) == 0
+    assert b"came later" in names(path, "NOT leaves")
+
+
+@pytest.mark.campaign
+def test_a_kill_at_some_calls_ends_at_the_same_zero(disk: tuple[Path, Path], path: Path) -> None:
+    going, staying = names(path), names(path, "NOT leaves")
+    copies = {p: p.read_bytes() for p in (path, path.with_name(f"{path.name}.wal"))}
+    calls = faults.count_calls(partial(erase, path))
+    for n in faults.spread(calls, 6):
+        for copy, content in copies.items():
+            if copy.exists():
+                copy.write_bytes(content)  # into the same blocks, where it can
+            else:
+                copy.write_bytes(content)
+        assert faults.run_killed_at(partial(erase, path), n).killed
+        erase(path)
+        assert found(disk, going) == 0, f"killed at call {n} of {calls}"
+        assert (names(path), names(path, "NOT leaves")) == ([], staying)
+
+
+# --- rogues
+
+
+def test_a_writer_that_writes_too_much_or_too_little_is_found_out(path: Path) -> None:
+    before, staying = path.read_bytes(), names(path, "NOT leaves")
+    honest = rewriting.Rewriting._write
+
+    def cheating(statement: str) -> None:
+        def write(way: rewriting.Rewriting, session: rewriting.Session, old: rewriting.Content) -> None:
+            honest(way, session, old)
+            session.run(statement)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rewriting.Rewriting, "_write", write)
+            with pytest.raises(DeleaturError, match="nothing was changed"):
+                erase(path)
+        assert path.read_bytes() == before
+
+    cheating(f"INSERT INTO {rewriting.NEW}.person SELECT * FROM {rewriting.OLD}.person WHERE leaves LIMIT 1")
+    cheating(f"DELETE FROM {rewriting.NEW}.person WHERE id = 1")
+    cheating(f"CREATE TABLE {rewriting.NEW}.more (a INTEGER)")
+    erase(path)
+    assert names(path, "NOT leaves") == staying
+
+
+def test_old_files_that_are_not_overwritten_are_found_out(path: Path, tmp_path: Path) -> None:
+    honest = rewriting.LinkShredder.hold
+    with pytest.MonkeyPatch.context() as patch:  # the log alone has a second name
+        patch.setattr(rewriting.LinkShredder, "hold", lambda links, paths: honest(links, [*paths][1:]))
+        with pytest.raises(Residue):
+            Workbench(tmp_path).whole(job_text(path))
+
+
+# --- what is in the way, and what is selected
+
+
+def test_what_is_in_the_way_is_named(path: Path) -> None:
+    holding = (
+        f"import duckdb, sys; c = duckdb.connect({str(path)!r}, read_only=True); print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert f"({other.pid}); close it there" in blockers(path)
+        other.communicate(b"\n")
+    assert blockers(path) == ""
+    run(path, "COMMENT ON TABLE person IS 'who'", "CREATE TABLE made (a INTEGER, b INTEGER AS (a + 1))")
+    second = path.with_name(f"{path.name}.bak")
+    second.hardlink_to(path)
+    told = blockers(path)
+    second.unlink()
+    assert "1 comments would be lost" in told
+    assert "table 'made' has a generated column" in told
+    assert "has 2 names; remove the others" in told
+
+
+def test_rows_that_refer_to_those_that_go_must_be_selected_too(path: Path) -> None:
+    run(
+        path,
+        "CREATE TABLE who (id INTEGER PRIMARY KEY, leaves BOOLEAN)",
+        "CREATE TABLE bought (id INTEGER, who INTEGER REFERENCES who (id))",
+        "INSERT INTO who VALUES (1, true), (2, false)",
+        "INSERT INTO bought VALUES (1, 1), (2, 2)",
+    )
+    whose = Selection(table="who", where=(LEAVING,))
+    with closing(opened(path, select=(whose,))) as backend:
+        assert "rows of 'bought' refer to rows that would go" in "\n".join(backend.inspect().blockers)
+    with pytest.raises(Refused, match="rows of 'bought' refer"):
+        erase(path, select=(whose,))
+    leavers = Within(table="who", column="id", where=(LEAVING,))
+    theirs = Selection(table="bought", where=(Condition(column="who", operator="within", within=leavers),))
+    erase(path, select=(whose, theirs))
+    assert run(path, "SELECT id FROM bought") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("id", "secret-word"), ("name", 0), ("leaves", 1), ("leaves", "yes"), ("id", 1.5), ("none", 1)],
+)
+def test_a_value_of_another_kind_is_refused_and_never_quoted(path: Path, column: str, value: object) -> None:
+    where = (Condition(column=column, operator="=", value=value),)
+    assert "secret-word" not in refused(path, select=(Selection(table="person", where=where),))
+
+
+def test_names_and_values_are_never_read_as_sql(path: Path) -> None:
+    evil = "x\"; DROP TABLE person; -- '%s\\"
+    quoted, told = evil.replace('"', '""'), evil.replace("'", "''")
+    run(
+        path,
+        f'CREATE TABLE "{quoted}" ("{quoted}" VARCHAR)',
+        f"INSERT INTO \"{quoted}\" VALUES ('{told}'), ('stays')",
+    )
+    where = (Condition(column=evil, operator="=", value=evil),)
+    erase(path, select=(Selection(table=evil, where=where),))
+    assert run(path, f'SELECT * FROM "{quoted}"') == [("stays",)]
+    assert len(names(path, "true")) == 40
+
+
+def test_what_changed_since_the_plan_is_refused(path: Path) -> None:
+    from deleatur.documents.codec import encode_json
+
+    with closing(opened(path)) as backend:
+        look = backend.inspect()
+    known = {**KEY, "approved-units": encode_json({"units": look.units, "held": look.held})}
+    run(path, "UPDATE person SET name = 'another' WHERE id = 2")
+    target = Target(id="t", url=f"duckdb:{path}", select=EVERYBODY)
+    with (
+        closing(DuckdbBackend.open(target, known)) as backend,
+        pytest.raises(Refused, match="since the plan"),
+    ):
+        list(backend.erase(REWRITE, None))
+    assert len(names(path)) == 20
+
+
+def test_what_is_no_database_is_refused(path: Path, tmp_path: Path) -> None:
+    with closing(opened(tmp_path / "none.db")) as backend, pytest.raises(Gone):
+        backend.inspect()
+    other = tmp_path / "other.db"
+    other.write_bytes(bytes(4096))
+    assert "is no database of DuckDB" in refused(other)
+    for url in ("duckdb://host/x", "duckdb:/x?y", "duckdb:x", "duckdb:/x#y"):
+        with pytest.raises(Refused):
+            DuckdbBackend.open(Target(id="t", url=url, select=EVERYBODY), KEY)
+
+
+def test_the_engine_is_loaded_when_it_is_needed(path: Path) -> None:
+    asked = "import sys, deleatur_plugins.duckdb; sys.exit('duckdb' in sys.modules)"
+    subprocess.run([sys.executable, "-c", asked], check=True)
+    with closing(opened(path)) as backend, pytest.raises(Unsupported):
+        list(backend.erase(steps_of("overwrite-and-remove", "t")[0], None))
+
+
+def test_a_map_shows_tables_columns_and_keys(path: Path) -> None:
+    run(path, "CREATE SCHEMA s", "CREATE TABLE s.t (a INTEGER PRIMARY KEY, b INTEGER REFERENCES s.t (a))")
+    with closing(opened(path)) as backend:
+        tables = [h for h in backend.contents().holdings if isinstance(h, HeldTable)]
+        shown = {t.name: ([(c.name, c.stored_as, c.references) for c in t.columns], t.rows) for t in tables}
+        assert len(list(tables[0].read())) == 40
+    assert shown == {
+        "person": ([("id", "INTEGER", ""), ("leaves", "BOOLEAN", ""), ("name", "VARCHAR", "")], 40),
+        "s.t": ([("a", "INTEGER", ""), ("b", "INTEGER", "s.t.a")], 0),
+    }
