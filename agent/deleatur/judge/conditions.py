@@ -108,7 +108,7 @@ def _of_staff(gate: StaffGate, passed: Passed, at: str) -> Iterator[c.Sentence]:
             yield claim("gate-staff", at=at, operator=told, people=len(gate.people))
             until = next(m.trained_until for m in gate.people if key.spki in m.keys)
             if gate.operator == "trained":
-                yield claim("gate-staff-trained", operator=key.name, until=until or "no day")
+                yield claim("gate-staff-trained", at=at, operator=key.name, until=until or "no day")
 
 
 def alone(plan: Plan) -> Iterator[c.Sentence]:

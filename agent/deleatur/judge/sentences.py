@@ -136,7 +136,7 @@ CLAIMS = {
         "counted once. Who holds which key is as the settings of the agent say it (people: {people}), and "
         "nothing shows more."
     ),
-    "gate-staff-trained": "The training of {operator} was entered as valid until {until}.",
+    "gate-staff-trained": "At {at} the training of {operator} was entered as valid until {until}.",
     "kept": "What had to stay in the target had the same keyed digest before and after, at {at}.",
 }
 
