@@ -32,7 +32,7 @@ PLACEHOLDERS = (
     (r" +│$", " │"),
     (r"─{3,}", "───"),
     (r"(│   · [^\n]*│\n)+", "│   · <limits> │\n"),  # they depend on the file system and on who runs it
-    (r"(^\w+ [\w-]+: [^\n]*B[^\n]*\n)+", "<progress>\n"),
+    (r"(^\w+ [\w-]+: (\d+ (rows|values|letters)\b|[^\n]*B)[^\n]*\n)+", "<progress>\n"),
 )
 
 
