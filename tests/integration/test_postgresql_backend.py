@@ -912,7 +912,7 @@ def test_a_job_on_xfs_leaves_at_most_the_last_blocks_and_names_them(tmp_path: Pa
         job = bench.whole(job_text(server, "d", technique=technique, device=False))
         checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
         assert checked.verification[0].verdict == "CLEAN"
-        assert any("XFS gives its last few free blocks" in e.text for e in checked.outcome.exceptions)
+        assert any("XFS gives its last few free blocks" in e.sentence.text for e in checked.exceptions)
         assert server.run("SELECT count(*) FROM person", database="d") == [(200,)]
         raw = server.raw()
         assert len({raw.index(v) // 4096 for v in going if v in raw}) <= 5
