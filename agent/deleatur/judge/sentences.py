@@ -207,12 +207,6 @@ LIMITS = {
         "The file system keeps its last free blocks for the administrator: those that the target gave back "
         "into that part were not overwritten.",
     ),
-    "last-blocks": Limit(
-        "exception",
-        "not-reached",
-        "XFS gives its last few free blocks to no file: what the target gave back into them was not "
-        "overwritten.",
-    ),
     "freed-blocks": Limit(
         "cap",
         "not-reached",

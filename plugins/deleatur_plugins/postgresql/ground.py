@@ -27,7 +27,7 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
         "flash": system.flash,
         "layered-device": system.layered,
         "reserved-blocks": os.geteuid() != 0,
-        "last-blocks": system.type == "xfs",
+        "freed-blocks": system.type == "xfs",  # it keeps some of those in each of its groups from any file
     }
     return (*(name for name, applies in found.items() if applies), *always)
 
