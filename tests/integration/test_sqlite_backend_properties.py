@@ -1,5 +1,6 @@
 """For arbitrary small databases and predicates exactly the selected rows minus the held ones go."""
 
+import re
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -43,25 +44,47 @@ ROWS = st.lists(st.tuples(VALUES, VALUES, VALUES), max_size=12)
 AFFINITY = st.sampled_from(["", "TEXT", "INTEGER", "TEXT COLLATE NOCASE", "NUMERIC"])
 
 
+def forms(value: object) -> list[object]:
+    """Return a value in all forms in which a column without a type may hold it: 7, the text 7, its bytes."""
+    text = str(int(value)) if isinstance(value, int) else value
+    if not isinstance(text, str):
+        return [value]
+    number = [int(text)] if re.fullmatch("0|-?[1-9][0-9]{0,17}", text) else []
+    return [*number, text, text.encode()]
+
+
 def literally(condition: Condition, parameters: list[object], alias: str = "t") -> str:
     """Write the condition again, in SQL of this test's own: the oracle."""
     column = f'{alias}."{condition.column.replace(chr(34), chr(34) * 2)}"'
+    if condition.operator in ("=", "!=", "in"):
+        asked = (condition.value,) if condition.operator != "in" else condition.values or ()
+        told = [form for value in asked for form in forms(value)]
+        parameters.extend(told)
+        word = " AND " if condition.operator == "!=" else " OR "
+        sign = "!=" if condition.operator == "!=" else "="
+        return f"({word.join([f'{column} {sign} +?'] * len(told)) or '0'})"
     if condition.operator in PLAIN:
         parameters.append(condition.value)
         return f"{column} {condition.operator} ?"
-    if condition.operator == "in":
-        parameters.extend(condition.values or ())
-        return f"({' OR '.join([f'{column} = +?'] * len(condition.values or ())) or '0'})"
     if condition.within is None:
         return f"{column} {'IS' if condition.operator == 'is-null' else 'IS NOT'} NULL"
     inner = condition.within
     source = f'u."{inner.column.replace(chr(34), chr(34) * 2)}"'
     where = " AND ".join(["1", *(literally(c, parameters, "u") for c in inner.where)])
-    exists = f"EXISTS (SELECT 1 FROM other AS u WHERE {column} = {source} AND {where})"
+    same = f"({' OR '.join(f'{column} = {form}' for form in forms_in_sql(source))})"
+    exists = f"EXISTS (SELECT 1 FROM other AS u WHERE {same} AND {where})"
     if condition.operator == "within":
         return exists
     empty = f"NOT EXISTS (SELECT 1 FROM other AS u WHERE {source} IS NOT NULL AND {where})"
     return f"({column} IS NOT NULL AND NOT {exists} OR {empty})"
+
+
+def forms_in_sql(source: str) -> list[str]:
+    """Return what `forms` does, of another column; a unary plus takes the type of a cast away."""
+    text = f"CAST({source} AS TEXT)"
+    number = f"CAST({text} AS INTEGER)"
+    whole = f"CASE WHEN CAST({number} AS TEXT) = {text} THEN +{number} END"
+    return [source, f"+{text}", f"+CAST({text} AS BLOB)", whole]
 
 
 def chosen(database: sqlite3.Connection, table: str, where: tuple[Condition, ...]) -> set[int]:
