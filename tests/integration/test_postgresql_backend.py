@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,10 @@ def database(server: RunningServer) -> Iterator[str]:
     server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def opened(server: RunningServer, database: str, **fields: object) -> PostgresqlBackend:
+def opened(server: RunningServer, database: str, *, key: bytes = b"", **fields: object) -> PostgresqlBackend:
+    """Open it as the same job each time; a job of its own for each test, or for another `key`."""
     target = Target(id="t", url=server.url(database), **{"select": EVERYBODY, **fields})
-    return PostgresqlBackend.open(target, KEY)
+    return PostgresqlBackend.open(target, {"digest-key": key or sha256(database.encode()).digest()})
 
 
 def blockers(server: RunningServer, database: str) -> str:
@@ -664,8 +666,38 @@ def test_a_log_that_was_removed_all_the_same_is_told(server: RunningServer, data
         fill_log(server)
         with pytest.raises(Failed, match="removed files of its log since"):
             list(backend.erase(REWRITE, last))
-    (server.data / ".deleatur-pending").unlink()
-    server.run("ALTER SYSTEM RESET wal_recycle", "SELECT pg_reload_conf()")
+    with closing(opened(server, database)) as backend, pytest.raises(Failed, match="removed files"):
+        list(backend.erase(REWRITE, last))
+    with closing(opened(server, database, key=b"n" * 32)) as backend:  # planned again
+        list(backend.erase(REWRITE, None))
+    with closing(opened(server, database)) as backend, pytest.raises(Failed, match="another job ran"):
+        list(backend.erase(REWRITE, last))
+    assert not (server.data / ".deleatur-pending").exists()
+    assert server.run("SHOW wal_keep_size") == [("0",)]
+    assert server.run("SHOW wal_recycle") == [("on",)]
+
+
+def test_a_checkpoint_under_way_removes_files_only_before_the_first_change(
+    server: RunningServer, database: str
+) -> None:
+    """It goes by the settings of its begin to its end, whatever is set meanwhile."""
+    ((pid,),) = server.run("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    server.run(
+        "CREATE TABLE other AS SELECT n, repeat('z', 500) AS z FROM generate_series(1, 9000) n",
+        "CHECKPOINT",
+        "UPDATE other SET n = n + 1",  # so much log that the server begins one, and takes its time
+        database=database,
+    )
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGSTOP)  # it hears of the settings and that one is asked for at the same moment
+    going_on = threading.Timer(0.7, os.kill, (pid, signal.SIGCONT))
+    going_on.start()
+    try:
+        with closing(opened(server, database)) as backend:
+            list(backend.erase(REWRITE, None))
+    finally:
+        going_on.cancel()
+        os.kill(pid, signal.SIGCONT)
 
 
 def test_too_little_room_is_named_before(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Cursor, Keystream, Secrets, Target, Transient, reclaim
+from deleatur.api import Cursor, Keystream, Secrets, Target, Transient, keyed_digest, reclaim
 from deleatur_plugins.postgresql.clustering import cluster_tables, lock_tables
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import selected_tables
@@ -18,7 +18,7 @@ from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.pending import note_blocks, nothing_pending, read_pending
 from deleatur_plugins.postgresql.schema import Table, quoted, read_schema
-from deleatur_plugins.postgresql.server import SWAP, Server, size_of
+from deleatur_plugins.postgresql.server import SWAP, Server
 from deleatur_plugins.postgresql.swapping import is_swapping, shred_swapped, swap_tables, transaction_name
 from deleatur_plugins.postgresql.waiting import Wait
 
@@ -77,7 +77,7 @@ class Rewriting:
             self._clear_statistics()
             yield Cursor(f"statistics {rows}", rows)
         if done < 4:
-            cycle_log(self._connector, self._server, self._keystream)
+            cycle_log(self._connector, self._server, self._keystream, self._job())
             yield Cursor(f"cycled {rows}", rows)
         if done < 5:
             self._reclaim()
@@ -93,13 +93,17 @@ class Rewriting:
         with self._connector.connected() as connection:
             tables = self._tables(connection)
             statistics = self._statistics(connection)
-            keep_log(connection, self._server, size_of(connection, [t.oid for t in tables] + statistics))
+            keep_log(self._connector, self._server, [t.oid for t in tables] + statistics, self._job())
             connection.execute("CHECKPOINT")
             pending = read_pending(self._server.data)
             found = self._server.files(connection, [t.oid for t in tables])
             pending.files = {str(oid): str(paths[0]) for oid, paths in found.items()}
             note_blocks(pending, self._server, (path for paths in found.values() for path in paths))
             pending.write(self._server.data)
+
+    def _job(self) -> str:
+        """Return a name for the job: nobody else's, and the same in each run."""
+        return keyed_digest(self._secrets["digest-key"], b"rewrite", self._target.id.encode())[:32]
 
     def _tables(self, connection: "psycopg.Connection[Any]") -> list[Table]:
         return selected_tables(read_schema(connection), self._target)
