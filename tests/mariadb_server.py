@@ -15,6 +15,7 @@ from typing import Any
 import pymysql
 
 SIZE = 112 << 20  # bytes of the image
+ANSWERED = 120  # seconds; a server whose disk is full keeps its clients waiting for ever
 
 
 class Server:
@@ -108,7 +109,13 @@ long_query_time=0
             how = {"read_default_file": str(self.credentials)}
         with closing(
             pymysql.connect(
-                unix_socket=str(self.socket), database=database, autocommit=True, ssl_disabled=True, **how
+                unix_socket=str(self.socket),
+                database=database,
+                autocommit=True,
+                ssl_disabled=True,
+                read_timeout=ANSWERED,
+                write_timeout=ANSWERED,
+                **how,
             )
         ) as connection:
             yield connection

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from deleatur.api import (
     Within,
 )
 from deleatur.engine.directory import JobDirectory
-from deleatur.errors import Residue
+from deleatur.errors import DeleaturError, Residue
 from deleatur.testing import faults
 from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
@@ -411,6 +412,30 @@ def test_a_rebuild_that_is_left_out_is_found_out(
         bench.whole(job_text(server, database))
 
 
+def test_a_disk_that_is_nearly_full_stops_the_job_and_not_the_server(
+    server: Server, database: str, tmp_path: Path
+) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    bench, ballast = Workbench(tmp_path), server.mount / "ballast"
+    job = bench.job(job_text(server, database))
+    bench.plan(job)
+    bench.approve(job)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(server.mount).free - (30 << 20))
+    try:
+        with pytest.raises(DeleaturError, match="No space left"):
+            bench.run(job)
+        assert not job.certificate.exists()
+        assert shutil.disk_usage(server.mount).free > 4 << 20
+        assert values(server, database, "NOT leaves") == staying
+    finally:
+        ballast.unlink()
+    bench.run(job)
+    assert job.certificate.exists()
+    assert found(server, going) == 0
+    assert values(server, database, "NOT leaves") == staying
+
+
 def test_a_connection_that_fails_is_no_absence(server: Server, database: str) -> None:
     with closing(opened(server, "never_there")) as backend, pytest.raises(Gone):
         backend.inspect()
@@ -489,7 +514,7 @@ def test_writers_on_the_rows_that_stay_lose_nothing(server: Server, database: st
     look = ("START TRANSACTION WITH CONSISTENT SNAPSHOT", "SELECT SLEEP(0.005)")
     writers = [Writer(1, (add,)), Writer(1, (add,)), Writer(3, (*look, add, "COMMIT"))]
     going, stop = values(server, database), threading.Event()
-    threads = [threading.Thread(target=w.run, args=(server, database, stop)) for w in writers]
+    threads = [threading.Thread(target=w.run, args=(server, database, stop), daemon=True) for w in writers]
     for thread in threads:
         thread.start()
     try:

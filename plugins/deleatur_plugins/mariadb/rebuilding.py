@@ -7,6 +7,7 @@ all of it may be done again from the start after a kill, of this process or of t
 
 # ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are typed
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ _SMALL = 4  # rows whose undo fills more than one page: such a segment is freed,
 _SEGMENTS = 128  # rollback segments, which transactions take in turn
 _LARGE = 16 << 20  # bytes of redo log; so many more are filled faster
 _PATIENCE = 60  # seconds without any progress
+_CATCHING_UP = 10  # seconds that the purge of a round's undo is waited for; it took 1 on two busy cores
+_ROOM = 24 << 20  # bytes that stay free on the server's disk: a round takes 8 MiB of undo
 _ATTEMPTS = 20  # to be rid of a binary log that still holds an unfinished group of transactions
 _SETTINGS = {
     "innodb_immediate_scrub_data_uncompressed": "ON",  # freed pages are written as zeros
@@ -180,6 +183,7 @@ class Rebuilding:
         pages = self._ground.pages()
         best, end, number = (redo, *[1 << 30] * 3), time.monotonic() + _PATIENCE, 0
         while True:
+            self._keep_room()
             with (
                 self._unpurged()
             ):  # so undo takes pages that were free before, and does not go round in a few
@@ -201,7 +205,27 @@ class Rebuilding:
                 best, end = now, time.monotonic() + _PATIENCE
             elif time.monotonic() >= end:
                 raise Transient(_told(old))
+            self._let_purge_catch_up()
         self._session.run(f"DROP DATABASE {quoted(WORK)}")
+
+    def _keep_room(self) -> None:
+        """Stop before the server's disk is full: it would keep every writer waiting until there is room."""
+        disk = os.statvfs(self._ground.system_tablespace.parent)
+        if disk.f_bavail * disk.f_frsize < _ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _let_purge_catch_up(self) -> None:
+        """Wait until the undo of a round is freed, or the next takes new pages of a file that never shrinks.
+
+        What waits to be purged goes in the order in which it came: when it is no more than the
+        transactions since, nothing of the round is among it. Each takes two numbers, the second to commit.
+        """
+        end, first = time.monotonic() + _CATCHING_UP, self._session.number("Innodb_max_trx_id")
+        while time.monotonic() < end:
+            since = (self._session.number("Innodb_max_trx_id") - first) // 2
+            if self._session.number("Innodb_history_list_length") <= since:
+                return
+            time.sleep(0.1)
 
     def _log_position(self) -> int:
         return self._session.number("Innodb_lsn_current")
@@ -227,6 +251,7 @@ class Rebuilding:
             )
         run = self._session.run
         run(f"DROP DATABASE IF EXISTS {quoted(WORK)}")
+        self._keep_room()
         run(f"CREATE DATABASE {quoted(WORK)}")
         run(
             f"CREATE TABLE {_FILLER} (id INT PRIMARY KEY, touched INT NOT NULL, "
