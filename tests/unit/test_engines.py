@@ -11,7 +11,7 @@ from deleatur.documents.place import Surface
 from deleatur.engine.selftest import selftest
 from deleatur.errors import Failed
 from deleatur.sanitize import encodings, engines, needles, scan
-from deleatur.sanitize.engines import AhoCorasick, Engine, Hyperscan, Match, engines_for, try_out
+from deleatur.sanitize.engines import AhoCorasick, Engine, Hyperscan, Match, Part, engines_for, try_out
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
 
@@ -63,7 +63,7 @@ def test_parts_do_not_change_what_is_found(
     monkeypatch.setattr(engines, "_HYPERSCAN_PART", 7)
     monkeypatch.setattr(engines, "_AHO_CORASICK_PART", 7)
     parts = engine(wanted)
-    assert len(parts._parts) == 43
+    assert len(parts.parts) == 43
     assert set(parts.find(memoryview(haystack))) == whole == naive(wanted, haystack)
 
 
@@ -72,12 +72,10 @@ def test_both_are_used_where_both_are() -> None:
 
 
 class Bent:
-    """An engine with one thing bent."""
-
-    name = "bent"
+    """A part of an engine with one thing bent."""
 
     def __init__(self, wanted: Sequence[bytes]) -> None:
-        self.wanted = wanted
+        self.numbers = range(len(wanted))
         self.honest = AhoCorasick(wanted)
 
     def find(self, content: bytes | memoryview) -> list[Match]:
@@ -92,10 +90,10 @@ class CutsAtNul(Bent):
 
 
 class MissesOne(Bent):
-    """Forgets its last needle."""
+    """Forgets one of its needles."""
 
     def find(self, content: bytes | memoryview) -> list[Match]:
-        return [match for match in super().find(content) if match[0] != len(self.wanted) - 1]
+        return [match for match in super().find(content) if match[0] != len(self.numbers) // 2]
 
 
 class SeesTooMuch(Bent):
@@ -112,17 +110,92 @@ class SeesNothingLater(Bent):
         return super().find(content) if len(content) < 1000 else []
 
 
+class Crooked(Engine):
+    """An engine of bent parts."""
+
+    name = "bent"
+
+    def __init__(self, wanted: Sequence[bytes], part: type[Bent] = Bent) -> None:
+        super().__init__([part(wanted)])
+
+
+class ForgetsAPart(AhoCorasick):
+    """Has parts that are each as they must be, and asks the first one only."""
+
+    name = "bent"
+
+    def find(self, content: bytes | memoryview) -> list[Match]:
+        return self.parts[0].find(content)
+
+
+class BuildsTooLittle(AhoCorasick):
+    """Has no part for the last needles."""
+
+    name = "bent"
+
+    def __init__(self, wanted: Sequence[bytes]) -> None:
+        super().__init__(wanted)
+        self.parts = self.parts[:-1]
+
+
+class MixesParts(AhoCorasick):
+    """Its second part gives the numbers of the first."""
+
+    name = "bent"
+
+    def __init__(self, wanted: Sequence[bytes]) -> None:
+        super().__init__(wanted)
+        self.parts = [self.parts[0], *self.parts[:-1]]
+
+
 @pytest.mark.parametrize("rogue", [CutsAtNul, MissesOne, SeesTooMuch])
 def test_an_engine_that_cannot_see_is_found_out_before_it_is_believed(rogue: type[Bent]) -> None:
     wanted = NeedleSet.of(NAMES).needles
     with pytest.raises(Failed, match="bent does not find what it must"):
+        try_out(Crooked(wanted, rogue), wanted)
+
+
+@pytest.mark.parametrize("rogue", [ForgetsAPart, BuildsTooLittle, MixesParts])
+def test_good_parts_do_not_make_a_good_engine(
+    rogue: type[AhoCorasick], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_AHO_CORASICK_PART", 7)
+    wanted = NeedleSet.of(NAMES).needles
+    try_out(AhoCorasick(wanted), wanted)
+    with pytest.raises(Failed, match="the search engine bent"):
         try_out(rogue(wanted), wanted)
 
 
-@pytest.mark.parametrize("engine", [Bent, *ENGINES])
-def test_an_honest_engine_passes_the_trial(engine: type[Engine]) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("at", [0, 1, 10, -1])
+def test_one_bent_part_among_good_ones_is_found_out(
+    engine: type[AhoCorasick | Hyperscan], at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf:
+        """Hears all of its needles but the second one."""
+
+        def __init__(self, part: Part) -> None:
+            self.numbers, self.part = part.numbers, part
+
+        def find(self, content: bytes | memoryview) -> list[Match]:
+            return [match for match in self.part.find(content) if match[0] != self.numbers[1]]
+
+    monkeypatch.setattr(engines, "_HYPERSCAN_PART", 7)
+    monkeypatch.setattr(engines, "_AHO_CORASICK_PART", 7)
+    wanted = [f"value {number:04d}\0".encode() for number in range(84)]
+    tried = engine(wanted)
+    try_out(tried, wanted)
+    parts = list(tried.parts)
+    parts[at] = Deaf(parts[at])
+    tried.parts = parts
+    with pytest.raises(Failed, match="does not find what it must"):
+        try_out(tried, wanted)
+
+
+@pytest.mark.parametrize("engine", [Crooked, *ENGINES])
+def test_an_honest_engine_passes_the_trial(engine: type[Crooked | AhoCorasick | Hyperscan]) -> None:
     wanted = NeedleSet.of([*NAMES, b"\0\0\0\1\2\3\4\0\0", "李小龙 Lee".encode()]).needles
-    try_out(engine(wanted), wanted)  # type: ignore[call-arg]
+    try_out(engine(wanted), wanted)
 
 
 @example(b"a" * 9)
@@ -138,7 +211,7 @@ def test_what_one_engine_sees_and_the_other_does_not_is_a_hit_and_disputed(
 ) -> None:
     file = tmp_path / "f"
     file.write_bytes(b"x" * 5000 + b"Anna Berg" + b"x" * 5000)
-    monkeypatch.setattr(engines, "Hyperscan", SeesNothingLater)
+    monkeypatch.setattr(engines, "Hyperscan", lambda wanted: Crooked(wanted, SeesNothingLater))
     surface = Surface(name="here", reach="scannable", paths=(str(file),))
     found = Scanner(NeedleSet.of(NAMES)).scan_surface(surface, lambda _: None)
     assert (found.scan.hits, found.scan.disputed) == (1, 1)

@@ -7,7 +7,7 @@ memory only (no compiled set is ever kept on a disk).
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import accumulate, chain, islice
 from typing import Any, Protocol
 
 from ahocorasick_rs import BytesAhoCorasick
@@ -23,65 +23,86 @@ _TRIED_AT_ONCE = 8_192  # needles put side by side when an engine is tried
 Match = tuple[int, int]  # number of the needle, offset of its end
 
 
-class Engine(Protocol):
-    """Finds every occurrence of its needles, overlapping ones too."""
+class Part(Protocol):
+    """Some needles of an engine, in one automaton."""
+
+    numbers: range  # of its needles, in the whole set
+
+    def find(self, content: bytes | memoryview) -> list[Match]:
+        """Return every occurrence of its needles, overlapping ones too, in any order, each once."""
+
+
+class Engine:
+    """Finds every occurrence of its needles: what its parts find, and nothing else."""
 
     name: str
 
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = parts
+
     def find(self, content: bytes | memoryview) -> list[Match]:
-        """Return every occurrence, in any order, each once."""
+        """Return every occurrence, overlapping ones too, in any order, each once."""
+        return [match for part in self.parts for match in part.find(content)]
 
 
-class Hyperscan:
+class Hyperscan(Engine):
     """Intel's engine: fast, and slow to build. Its own literal mode cuts at NUL, so every byte is escaped."""
 
     name = "hyperscan"
 
     def __init__(self, needles: Sequence[bytes]) -> None:
+        # Every n-th needle: neighbours begin alike, and that is slow to build.
+        parts = -(-len(needles) // _HYPERSCAN_PART)
+        super().__init__([_Compiled(needles, range(n, len(needles), parts)) for n in range(parts)])
+
+
+class _Compiled:
+    """A database of hyperscan."""
+
+    def __init__(self, needles: Sequence[bytes], numbers: range) -> None:
         import hyperscan
 
-        self._parts = []
-        parts = -(-len(needles) // _HYPERSCAN_PART)
-        for first in range(parts):  # every n-th one: neighbours begin alike, and that is slow to build
-            part = needles[first::parts]
-            database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-            database.compile(
-                expressions=["".join(f"\\x{byte:02x}" for byte in needle).encode() for needle in part],
-                ids=list(range(first, len(needles), parts)),
-                elements=len(part),
-                flags=[0] * len(part),
-            )
-            self._parts.append(database)
+        self.numbers = numbers
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        self._database.compile(
+            expressions=["".join(f"\\x{byte:02x}" for byte in needles[n]).encode() for n in numbers],
+            ids=list(numbers),
+            elements=len(numbers),
+            flags=[0] * len(numbers),
+        )
 
     def find(self, content: bytes | memoryview) -> list[Match]:
-        """Return every occurrence, in any order, each once."""
         found: list[Match] = []
         anything: Any = content  # its types know no view of bytes; it takes every buffer
 
         def note(needle: int, _start: int, end: int, _flags: int, _context: object) -> None:
             found.append((needle, end))
 
-        for database in self._parts:
-            database.scan(anything, match_event_handler=note)
+        self._database.scan(anything, match_event_handler=note)
         return found
 
 
-class AhoCorasick:
+class AhoCorasick(Engine):
     """The automaton of Aho and Corasick, in Rust: quick to build, small, on every platform."""
 
     name = "aho-corasick"
 
     def __init__(self, needles: Sequence[bytes]) -> None:
         starts = range(0, len(needles), _AHO_CORASICK_PART)
-        self._parts = [(at, BytesAhoCorasick(needles[at : at + _AHO_CORASICK_PART])) for at in starts]
+        ranges = (range(at, min(at + _AHO_CORASICK_PART, len(needles))) for at in starts)
+        super().__init__([_Automaton(needles, numbers) for numbers in ranges])
+
+
+class _Automaton:
+    """An automaton of ahocorasick-rs."""
+
+    def __init__(self, needles: Sequence[bytes], numbers: range) -> None:
+        self.numbers = numbers
+        self._automaton = BytesAhoCorasick(needles[numbers.start : numbers.stop])
 
     def find(self, content: bytes | memoryview) -> list[Match]:
-        """Return every occurrence, in any order, each once."""
-        return [
-            (first + needle, end)
-            for first, automaton in self._parts
-            for needle, _, end in automaton.find_matches_as_indexes(content, overlapping=True)
-        ]
+        found = self._automaton.find_matches_as_indexes(content, overlapping=True)
+        return [(self.numbers.start + needle, end) for needle, _, end in found]
 
 
 @lru_cache(maxsize=1)  # a job looks for the same needles before and after
@@ -107,25 +128,32 @@ def hyperscan_is_here() -> bool:
 
 
 def try_out(engine: Engine, needles: Sequence[bytes]) -> None:
-    """Let an engine find each of its needles, whole, and nothing else.
+    """Let each part of an engine find each of its needles, whole, and nothing else; then all together.
 
     After an erase nothing is there to be found, so that two engines agree on nothing whatever they
-    can see: this is what shows that they could.
+    can see: this is what shows that they could. A part is tried with its own needles and with the first
+    and the last one of every part: all parts search the same bytes, so the others' cost time only.
 
     Raises:
-        Failed: it misses one, or takes something else for one.
+        Failed: it misses one, or takes something else for one, or has no part for one.
     """
-    numbered = iter(enumerate(needles))
-    while batch := list(islice(numbered, _TRIED_AT_ONCE)):
-        expected, ends, end = set(), bytearray(), 0
-        for number, needle in batch:
-            ends += needle
-            end += len(needle)
-            expected.add((number, end))
-        content = bytes(ends)
-        found = set(engine.find(content))
-        wrong = (content[max(to - len(needles[n]), 0) : to] != needles[n] for n, to in found - expected)
-        if not expected <= found or any(wrong):
-            raise Failed(
-                f"the search engine {engine.name} does not find what it must; erase nothing, reinstall"
-            )
+    ends = [number for part in engine.parts for number in (part.numbers[0], part.numbers[-1])]
+    for part in engine.parts:
+        numbers = iter(part.numbers)
+        while batch := list(islice(numbers, _TRIED_AT_ONCE)):
+            _try(engine.name, part, needles, batch, ends)
+    _try(engine.name, engine, needles, ends, ())
+    if sorted(chain(*(part.numbers for part in engine.parts))) != list(range(len(needles))):
+        raise Failed(f"the search engine {engine.name} was not built for every value; erase nothing")
+
+
+def _try(
+    name: str, finder: Engine | Part, needles: Sequence[bytes], own: Sequence[int], others: Sequence[int]
+) -> None:
+    """Ask for its own needles among others'; another one may be found too if its bytes are there."""
+    content = b"".join(needles[number] for number in chain(own, others))
+    found = set(finder.find(content))
+    expected = set(zip(own, accumulate(len(needles[number]) for number in own), strict=True))
+    wrong = (content[max(to - len(needles[n]), 0) : to] != needles[n] for n, to in found - expected)
+    if not expected <= found or any(wrong):
+        raise Failed(f"the search engine {name} does not find what it must; erase nothing, reinstall")
