@@ -10,7 +10,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,6 +24,7 @@ from deleatur.documents.job import Custody, parts_of, tables_of
 from deleatur.documents.place import ArchivePart, Cursor, Locator, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.engine import looking
+from deleatur.engine.certifying import issue_certificate, own_certificate
 from deleatur.engine.chronicle import Chronicle, Clock
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.filling import check_space, fill_space
@@ -40,9 +40,7 @@ from deleatur.engine.spool import Spool, destroy_file
 from deleatur.errors import DeleaturError, Failed, Interrupted, Invalid, Refused, Residue
 from deleatur.judge import fold as f
 from deleatur.trust.custody import challenge_of
-from deleatur.trust.folder import write_certificate
 from deleatur.trust.keys import SigningKey
-from deleatur.trust.verification import verify
 
 
 @dataclass(frozen=True)
@@ -397,37 +395,12 @@ class Walk:
     def _certify(self) -> None:
         self._check_archives()
         self.crew.progress("certify", "", 0, 0)
-        write_certificate(
-            self.directory.certificate,
-            plan_bytes=self.plan_bytes,
-            journal_bytes=self.directory.journal.read_bytes(),
-            approvals=self.directory.read_approvals(),
-            keys=self.crew.keys,
-            issued_at=self.crew.clock().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-            certificate_id=certificate_id(self.plan_digest),
-        )
+        issue_certificate(self.directory, self.plan_bytes, self.crew.keys, self.crew.clock)
         self._adopt_certificate()
 
     def _adopt_certificate(self) -> None:
-        """Verify the certificate that lies there, and enter it if it has no entry.
-
-        A run that was killed after writing it left it without its entry: it is not written twice.
-
-        Raises:
-            Invalid: it does not verify, or is about another job, or about another run of this one.
-        """
-        checked = verify(
-            self.directory.certificate,
-            trusted=[k.public for k in self.crew.keys],
-            threshold=len(self.crew.keys),
-            about=None,
-        )
-        rests_on = checked.certificate.evidence
-        lines = self.directory.journal.read_bytes().splitlines(keepends=True)[: rests_on.journal_entries]
-        if checked.certificate.plan.digest.sha256 != self.plan_digest:
-            raise Invalid("the certificate in this job's directory is about another plan; remove it")
-        if hashlib.sha256(b"".join(lines)).hexdigest() != rests_on.journal.sha256:
-            raise Invalid("the certificate in this job's directory rests on another journal; remove it")
+        """Verify the certificate that lies there, and enter it if it has no entry."""
+        checked = own_certificate(self.directory, self.plan_bytes, self.crew.keys)
         if self.progress.certified is None:
             self._note(j.Certified(certificate=checked.certificate_id, sha256=checked.sha256))
         elif self.progress.certified.sha256 != checked.sha256:
@@ -439,11 +412,6 @@ class Walk:
         destroy_file(self.directory.digest_key)
         for gate in self.plan.gates:
             close_gate(gate)
-
-
-def certificate_id(plan_digest: str) -> str:
-    """Return the one certificate id that a plan can have, so that no plan has two."""
-    return hashlib.sha256(f"deleatur certificate {plan_digest}".encode()).hexdigest()[:32]
 
 
 def _archive_of(package: str) -> str:
