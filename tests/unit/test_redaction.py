@@ -11,7 +11,7 @@ from benchmarks._chats import chats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deleatur.desensitize import redaction
+from deleatur.desensitize import cutting, redaction
 from deleatur.desensitize.detectors import spans
 from deleatur.desensitize.redaction import redacted, redacted_text
 from deleatur.desensitize.sketches import sketch
@@ -248,6 +248,24 @@ def test_parts_of_a_column_and_slices_give_the_same(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(redaction, "_PART", part)
         for start in (0, 1, 3, 8, 23, 24):
             assert redacted(texts[start:], [names[start:]]).to_pylist() == expected[start:]
+
+
+@pytest.mark.parametrize("worth", [0, 1 << 30])
+def test_row_by_row_and_sketch_by_sketch_find_the_same_of_a_name(
+    worth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a name, in any case, in a mail address too, whose sketch does not show it."""
+    monkeypatch.setattr(cutting, "_AT_ONCE", worth)
+    said = [
+        "{}, MÜLLER",
+        "{}, ja",
+        "{}, anna@example.com",
+        "{}, x@example.com",
+        "anna Müller, {}",
+        "王芳, {}",
+    ]
+    rows = [(text.format(name), (name,)) for text in said for name in ("Anna Müller", "Jürgen Groß", "anna")]
+    assert quick(rows) == [redacted_text(text, known) for text, known in rows]
 
 
 def test_letters_of_one_template_have_one_sketch() -> None:

@@ -42,6 +42,15 @@ def validity(array: Any) -> Any:
     return arrow().array(array.is_valid().to_numpy(zero_copy_only=False)).buffers()[1]
 
 
+def with_nulls_of(array: Any, result: Any) -> Any:
+    """Return the result with NULL where the array it was made of has NULL."""
+    from pyarrow import compute as pc
+
+    if not array.null_count:
+        return result
+    return pc.if_else(pc.is_valid(array), result, arrow().scalar(None, result.type))
+
+
 def kind_of(type_: Any) -> str:
     """Name the kind of an Arrow type in the words of docs/spec/archive.md; "other" if it has none."""
     types = arrow().types

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deleatur.desensitize import values
-from deleatur.desensitize.arrow import arrow, kind_of
+from deleatur.desensitize.arrow import arrow, kind_of, with_nulls_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -172,10 +172,10 @@ def shifted(array: Any, days: "npt.NDArray[np.int64]") -> Any:
         _in_calendar(dates_of(array), days)
         ticks = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[array.type.unit]
         moved = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) + days * (86_400 * ticks)
-        return _with_nulls_of(array, pa.array(moved, pa.int64()).cast(array.type))
+        return with_nulls_of(array, pa.array(moved, pa.int64()).cast(array.type))
     dates = dates_of(array)
     numbers = _in_calendar(dates, days)
-    result = _with_nulls_of(dates, pa.array(numbers.astype(np.int32), pa.int32()).cast(pa.date32()))
+    result = with_nulls_of(dates, pa.array(numbers.astype(np.int32), pa.int32()).cast(pa.date32()))
     return result.cast(pa.string() if kind_of(array.type) == "text" else array.type)
 
 
@@ -226,7 +226,7 @@ def _numbers(array: Any, step: int, unit: int, function: Callable[[Any], Any]) -
     if kind == "integer" and array.type != pa.uint64():
         numbers = _ints(array.cast(pa.int64()))
         if numbers.size and numbers.min() > -_EXACT:
-            return _with_nulls_of(array, pa.array(numbers // step * unit, pa.int64()))
+            return with_nulls_of(array, pa.array(numbers // step * unit, pa.int64()))
     if kind == "float":
         array = array.cast(pa.float64())
         small = np.abs(array.fill_null(0.0).to_numpy(zero_copy_only=False)) < _EXACT
@@ -244,7 +244,7 @@ def _of_text(array: Any, function: Callable[[Any], Any], result: str = "string")
 def _floats_down(array: Any, step: int, unit: int) -> Any:
     numbers = array.fill_null(0.0).to_numpy(zero_copy_only=False)
     down = np.floor_divide(numbers, step).astype(np.int64) * unit
-    return _with_nulls_of(array, arrow().array(down, arrow().int64()))
+    return with_nulls_of(array, arrow().array(down, arrow().int64()))
 
 
 def _ints(array: Any) -> "npt.NDArray[np.int64]":
@@ -253,7 +253,7 @@ def _ints(array: Any) -> "npt.NDArray[np.int64]":
 
 
 def _rounded(array: Any, step: int) -> Any:
-    return _with_nulls_of(array, arrow().array(_ints(array) // step * step, arrow().int64()))
+    return with_nulls_of(array, arrow().array(_ints(array) // step * step, arrow().int64()))
 
 
 def _in_calendar(dates: Any, days: "npt.NDArray[np.int64]") -> "npt.NDArray[np.int64]":
@@ -263,14 +263,6 @@ def _in_calendar(dates: Any, days: "npt.NDArray[np.int64]") -> "npt.NDArray[np.i
         raise values.UnfitError("a date at the end of the calendar")
     moved: npt.NDArray[np.int64] = numbers
     return moved
-
-
-def _with_nulls_of(array: Any, result: Any) -> Any:
-    from pyarrow import compute as pc
-
-    if not array.null_count:
-        return result
-    return pc.if_else(pc.is_valid(array), result, arrow().scalar(None, result.type))
 
 
 def _truth(array: Any) -> "npt.NDArray[np.bool_]":

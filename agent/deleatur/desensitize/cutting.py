@@ -5,16 +5,16 @@ the only value known. A row in which more of its values may stand goes by itself
 not certain that its sketch says all. tests/unit/test_redaction.py holds the roads against each other.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from deleatur.desensitize.arrow import arrow
-from deleatur.desensitize.cmac import buffers_of
 from deleatur.desensitize.detectors.known import COMPOUND
-from deleatur.desensitize.finding import LONGEST, SHORTEST, Found, Texts, Words, of_bytes, words_of
+from deleatur.desensitize.finding import Texts, words_of
 from deleatur.desensitize.own import MARK, all_alone, marked, mentions, own_of
 
 if TYPE_CHECKING:
@@ -23,22 +23,25 @@ if TYPE_CHECKING:
     Places = npt.NDArray[np.int64]
     Truth = npt.NDArray[np.bool_]
 
-_CLASSES = (
-    ("short", "^[\u4e00-\u9fff]{2}$"),
-    ("long", "^[\u4e00-\u9fff]{3,4}$"),
-    ("latin", "[A-Za-z]"),
+_USUAL = (  # characters that `Reading` takes for the letters and digits that they are, and the mark
+    r"\x00-\x7e\x{a0}\x{c0}-\x{131}\x{134}-\x{13e}\x{141}-\x{148}\x{14a}-\x{17e}€–—‘’“”„…·\x{3000}-\x{3002}"
+    r"《》「」『』【】\x{3041}-\x{3096}\x{30a1}-\x{30fa}\x{4e00}-\x{9fff}！（），．：；？～\x{1f300}-\x{1faff}"
+    f"{MARK}"
 )
-_LATIN_CLASS, _NO_CLASS, _LATIN = len(_CLASSES) - 1, len(_CLASSES), frozenset({"latin"})
-_HAN_BYTES = 3  # of a Chinese character
-_COMPOUND = [name.encode() for name in COMPOUND]
-_NAMES = 1 << 17  # remembered
-_NO_PART = (b"", 0)
+_SCRIPTS = ("short", "long", "latin")  # as `own_of` calls them, in the order of the classes
+_SHORT, _LONG, _LATIN, _NONE = range(len(_SCRIPTS) + 1)
+_HAN_NAME = "^[\u4e00-\u9fff]{2,4}$"
+_TWO_HAN = 6  # bytes
+_BEFORE_SPACE = re.compile(r"[\u4e00-\u9fff](?=\s)")
+_AT_ONCE = 8  # parts are looked for in a sketch in the time that one row takes
+_NAMES, _TEXTS = 1 << 17, 1 << 14  # remembered
 
 
 class Cuts(NamedTuple):
     """The sketches of a column with marks in place of own names, and the rows that stay single, in order."""
 
-    drawn: Any  # encoded by a dictionary
+    sketches: list[str]
+    numbers: "Places"  # of each row's sketch
     single: "Places"
 
 
@@ -59,99 +62,114 @@ def replaced(texts: Any, places: "Places", others: Sequence[str | None]) -> Any:
     return pc.replace_with_mask(texts, pa.array(mask), pa.array(others, pa.string()))
 
 
-def without_own(texts: Any, drawn: Any, known: Sequence[Any], single: "Truth") -> Cuts:
-    """Cut own names out of `drawn`, the sketches of `texts`; rows that are `single` already stay so."""
+def without_own(texts: Any, drawn: Any, known: Sequence[Any]) -> Cuts:
+    """Cut own names out of `drawn`, the sketches of `texts`; nothing is NULL in either."""
     from pyarrow import compute as pc
 
-    left = truth(pc.is_valid(texts)) & ~single & _named(known, len(texts))
-    classes = np.full(len(texts), _NO_CLASS)
-    if len(known) == 1 and left.any():
-        for number, (_, pattern) in enumerate(_CLASSES):
-            classes[left & truth(pc.match_substring_regex(known[0], pattern))] = number
-        drawn, clear = _at_once(texts, drawn, known[0], classes)
-        classes[~clear] = _NO_CLASS
-        left &= ~clear
-    rows = np.flatnonzero(left | single)
-    one = [
-        None if single[row] else _one(texts[row].as_py(), drawn[row].as_py(), values_at(known, row))
-        for row in rows.tolist()
+    named = _named(known, len(texts))
+    at_once = len(known) == 1 and named.any()
+    classes = _classes(known[0], named) if at_once else np.full(len(texts), _NONE)
+    shown, cuts = _without_names(drawn, known[0], classes) if at_once else (drawn, 0)
+    encoded = shown.dictionary_encode()
+    sketches, numbers = encoded.dictionary.to_pylist(), encoded.indices.to_numpy().copy()
+    single = np.array([text.count(MARK) for text in sketches], int)[numbers] != cuts  # a mark of their own
+    if named.any():
+        single |= truth(pc.match_substring_regex(encoded.dictionary, f"[^{_USUAL}]"))[numbers]
+    if at_once:
+        latin, han = np.flatnonzero(classes == _LATIN), np.flatnonzero(classes < _LATIN)
+        classes[_more_in_chinese(han, known[0], sketches, numbers)] = _NONE
+        classes[[*_more_in_latin(latin, texts, known[0], sketches, numbers)]] = _NONE
+    beside = [[MARK in text and not all_alone(text, frozenset({s})) for s in _SCRIPTS] for text in sketches]
+    single |= np.array([[*some, False] for some in beside], bool)[numbers, classes]
+    at_all = {text: number for number, text in enumerate(sketches)}
+    for row in np.flatnonzero(named & ~single & (classes == _NONE)).tolist():
+        one = _one(texts[row].as_py(), drawn[row].as_py(), values_at(known, row))
+        single[row] = one is None
+        if one is not None:
+            numbers[row] = at_all.setdefault(one, len(at_all))
+    return Cuts(list(at_all), numbers, np.flatnonzero(single))
+
+
+def _classes(names: Any, named: "Truth") -> "Places":
+    """Return the class of each name: how it is written, if that is sure."""
+    from pyarrow import compute as pc
+
+    han = named & truth(pc.match_substring_regex(names, _HAN_NAME))
+    long = truth(pc.greater(pc.binary_length(names), _TWO_HAN))
+    classes: Places = np.where(han, np.where(long, _LONG, _SHORT), _NONE)
+    rows = np.flatnonzero(named & ~han)
+    values, which = _distinct(names, rows)
+    sure = np.array([bool(_parts(name)) for name in values], bool)
+    classes[rows[sure[which]]] = _LATIN
+    return classes
+
+
+def _without_names(drawn: Any, names: Any, classes: "Places") -> tuple[Any, "Places"]:
+    """Cut the names of the classes out of sketches, and count the cuts; other rows lose their class."""
+    texts, words = Texts.of(drawn), words_of(names).only(classes != _NONE)
+    found = texts.find(words)
+    classes[~words.fit() | texts.overlapping(found, words)] = _NONE
+    found = found.only(classes[found.rows] != _NONE)
+    return texts.cut(found, words, MARK.encode()), texts.count(found)
+
+
+def _more_in_chinese(rows: "Places", names: Any, sketches: list[str], numbers: "Places") -> "Places":
+    """Return the rows where more of a Chinese name may stand: the given name, or a space in it."""
+    spaced = [_before_space(text) for text in sketches]
+    pairs = zip(_strings(names, rows), numbers[rows].tolist(), strict=True)
+    more = [
+        name[0] in spaced[number]
+        or name[:2] in COMPOUND
+        or (name[1:] in sketches[number] and len(name) > len("王芳"))
+        for name, number in pairs
     ]
-    encoded = replaced(drawn, rows, one).dictionary_encode()
-    beside = _beside(encoded, classes)
-    beside[rows] |= np.array([text is None for text in one], bool)
-    return Cuts(encoded, np.flatnonzero(beside))
+    chosen: Places = rows[np.array(more, bool)]
+    return chosen
 
 
-def _at_once(texts: Any, drawn: Any, names: Any, classes: "Places") -> tuple[Any, "Truth"]:
-    """Cut the names of the classes out of sketches; say in which rows no more of them can be in the text.
-
-    The other rows keep their sketches.
-    """
-    if not len(buffers_of(texts)[0]):
-        return drawn, np.zeros(len(texts), bool)
-    text, words = Texts.of(texts), words_of(names)
-    latin, han = classes == _LATIN_CLASS, classes < _LATIN_CLASS
-    found = text.find(words.only(latin | han))
-    clear = (latin | han) & words.fit() & ~text.overlapping(found, words)
-    clear &= ~_more_in_chinese(text, words.only(han), found)
-    if latin.any():
-        strings, some = (array.filter(arrow().array(latin)) for array in (texts, names))
-        clear[latin] &= ~_more_in_latin(Texts.of(strings), some, text.count(found)[latin])
-    sketches = Texts.of(drawn)
-    clear[found.rows[~sketches.same(text, found, words)]] = False
-    return sketches.cut(found.only(clear[found.rows]), words, MARK.encode()), clear
-
-
-def _more_in_chinese(text: Texts, words: Words, found: Found) -> "Truth":
-    """Say where more of a Chinese name may be: the given name, its first character before a space."""
-    given = text.count(text.find(words.without(_HAN_BYTES)))
-    more = (given > text.count(found)) & (words.lengths > 2 * _HAN_BYTES)
-    more |= text.before_space(words) | words.begin(_COMPOUND)
-    return more
+def _more_in_latin(
+    rows: "Places", texts: Any, names: Any, sketches: list[str], numbers: "Places"
+) -> Iterator[int]:
+    """Yield the rows where more of a name in Latin letters may stand: a part of it, in any case."""
+    values, which = _distinct(names, rows)
+    parts = [_parts(name) for name in values]
+    every = {part for some in parts for part in some}
+    lowered = [text.lower() for text in sketches]
+    many = len(sketches) * len(every) > _AT_ONCE * len(rows)
+    looked = np.array(  # a sketch does not show for whom a mail address is
+        [many or "@" in text or any(part in text for part in every) for text in lowered], bool
+    )
+    near = looked[numbers[rows]]
+    rows, which = rows[near], which[near]
+    for row, name, text in zip(rows.tolist(), which.tolist(), _strings(texts, rows), strict=True):
+        shown = text.replace(values[name], MARK)
+        low = shown.lower()
+        if len(shown) != len(sketches[numbers[row]]) or any(part in low for part in parts[name]):
+            yield row
 
 
-def _more_in_latin(text: Texts, names: Any, cuts: "Places") -> "Truth":
-    """Say where more of a name in Latin letters may be than its cuts: a part of it, in any case."""
-    encoded = names.dictionary_encode()
-    parts = [_parts(name) for name in encoded.dictionary.to_pylist()]
-    which, counts = encoded.indices.to_numpy(), np.array([len(some) for some in parts])
-    more: Truth = text.beyond() | (counts[which] == 0)
-    flat = [*(part for some in parts for part in some), _NO_PART]
-    words, inside = [word for word, _ in flat], np.array([count for _, count in flat])
-    first = np.cumsum(counts) - counts
-    lowered, rows = text.lowered(), np.arange(len(which))
-    for number in range(counts.max()):
-        some = counts[which[rows]] > number
-        if 2 * some.sum() <= some.size:
-            lowered, rows, some = lowered.only(some), rows[some], some[some]
-        part = np.where(some, first[which[rows]] + number, len(flat) - 1)
-        places = lowered.find(of_bytes(words, part))
-        more[rows] |= lowered.count(places) != cuts[rows] * inside[part]
-    return more
+def _distinct(strings: Any, rows: "Places") -> tuple[list[str], "Places"]:
+    """Return the different strings of some rows, and which of them each row has."""
+    encoded = strings.take(arrow().array(rows)).dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+
+
+def _strings(array: Any, rows: "Places") -> list[str]:
+    strings: list[str] = array.take(arrow().array(rows)).to_numpy(zero_copy_only=False).tolist()
+    return strings
+
+
+@lru_cache(_TEXTS)
+def _before_space(text: str) -> frozenset[str]:
+    """Return the Chinese characters before white space: a name may go on behind it."""
+    return frozenset(_BEFORE_SPACE.findall(text))
 
 
 @lru_cache(_NAMES)
-def _parts(name: str) -> tuple[tuple[bytes, int], ...]:
-    """Return the parts of a name in Latin letters, and how often each is in it; none if one is not sure."""
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a name in Latin letters; none if it is not sure that it is one."""
     own = own_of((name,))
-    parts = [part.encode() for part in own.parts]
-    fit = all(SHORTEST <= len(part) <= LONGEST for part in parts)
-    if own.names != (name,) or own.scripts != _LATIN or not fit:
-        return ()
-    low = name.lower().encode()
-    return tuple((part, sum(low.startswith(part, place) for place in range(len(low)))) for part in parts)
-
-
-def _beside(encoded: Any, classes: "Places") -> "Truth":
-    """Say in which rows of the classes something beside a mark may be part of the name."""
-    each = [
-        [MARK in text and not all_alone(text, frozenset({script})) for script, _ in _CLASSES] + [False]
-        for text in encoded.dictionary.to_pylist()
-    ]
-    nothing = [False] * (_NO_CLASS + 1)  # what NULL has
-    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    beside: Truth = np.array([*each, nothing])[indices, classes]
-    return beside
+    return own.parts if own.names == (name,) and own.scripts == {_SCRIPTS[_LATIN]} else ()
 
 
 def truth(array: Any) -> "Truth":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deleatur.desensitize import columns, formats
-from deleatur.desensitize.arrow import arrow, kind_of
+from deleatur.desensitize.arrow import arrow, kind_of, with_nulls_of
 from deleatur.desensitize.cmac import Cmac, buffers_of, by_length, gather, hexadecimal
 from deleatur.desensitize.ff1 import Ff1
 from deleatur.desensitize.values import UnfitError
@@ -33,9 +33,9 @@ def tokens(array: Any, key: bytes, domain: str | None = None) -> Any:
     untyped columns; bytes never equal text.
     """
     if kind_of(array.type) == "bytes":
-        return _with_nulls_of(array, hexadecimal(Cmac(derived(key, "token-bytes", domain)).tags(array)))
+        return with_nulls_of(array, hexadecimal(Cmac(derived(key, "token-bytes", domain)).tags(array)))
     text = columns.text_of(array)
-    return _with_nulls_of(array, hexadecimal(Cmac(derived(key, "token", domain)).tags(text)))
+    return with_nulls_of(array, hexadecimal(Cmac(derived(key, "token", domain)).tags(text)))
 
 
 def format_preserving(array: Any, key: bytes, form: str, domain: str | None = None) -> Any:
@@ -83,14 +83,6 @@ def _days_of(names: Any, key: bytes) -> "npt.NDArray[np.int64]":
     words = Cmac(key).tags(names)[:, :8].copy().view(">u8").ravel()
     days = (words % np.uint64(2 * SHIFT_DAYS)).astype(np.int64) - SHIFT_DAYS
     return np.where(days >= 0, days + 1, days)
-
-
-def _with_nulls_of(array: Any, result: Any) -> Any:
-    from pyarrow import compute as pc
-
-    if not array.null_count:
-        return result
-    return pc.if_else(pc.is_valid(array), result, arrow().scalar(None, result.type))
 
 
 def _empty_is_null(array: Any) -> Any:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deleatur.desensitize.arrow import arrow
+from deleatur.desensitize.arrow import arrow, with_nulls_of
 from deleatur.desensitize.cmac import buffers_of
-from deleatur.desensitize.cutting import replaced, truth, values_at, without_own
+from deleatur.desensitize.cutting import Cuts, replaced, values_at, without_own
 from deleatur.desensitize.own import MARK, NAMED, cut, marked, own_of
 from deleatur.desensitize.sketches import sketch
 from deleatur.documents.detection import Detector
@@ -29,10 +29,6 @@ _SUSPECT = (  # no find of any detector does without one of these
 )
 _LOOKED = re.compile(_SUSPECT)
 _DRAWN = re.compile("[0-9@]")  # whatever a sketch has drawn alike holds one of these
-_USUAL = (  # characters that `Reading` takes for the letters and digits that they are
-    r"\x00-\x7e\x{a0}\x{c0}-\x{131}\x{134}-\x{13e}\x{141}-\x{148}\x{14a}-\x{17e}€–—‘’“”„…·\x{3000}-\x{3002}"
-    r"《》「」『』【】\x{3041}-\x{3096}\x{30a1}-\x{30fa}\x{4e00}-\x{9fff}！（），．：；？～\x{1f300}-\x{1faff}"
-)
 _PART = 8 << 20  # bytes of text at a time: the work on them takes about twenty times as many
 _REMEMBERED = 1 << 14  # sketches
 _ALIKE, _AS_IT_IS, _BY_ITSELF = range(3)  # what becomes of the texts with one sketch
@@ -61,54 +57,42 @@ def redacted(texts: Any, known: Sequence[Any], detectors: Sequence[Detector] = (
     steps = np.arange(offsets[0] + _PART, offsets[-1], _PART)
     bounds = np.unique([0, *np.searchsorted(offsets, steps), len(texts)]).tolist()
     parts = [
-        _redacted(texts[start:end], [column[start:end] for column in known], detectors)
+        _redacted(texts[start:end].fill_null(""), [column[start:end] for column in known], detectors)
         for start, end in itertools.pairwise(bounds)
     ]
-    return pa.concat_arrays(parts) if parts else texts
+    return with_nulls_of(texts, pa.concat_arrays(parts)) if parts else texts
 
 
 def _redacted(texts: Any, known: Sequence[Any], detectors: Sequence[Detector]) -> Any:
     pa = arrow()
 
-    def alone(rows: Iterable[int]) -> list[str | None]:
-        return [
-            (t := texts[row].as_py()) and redacted_text(t, values_at(known, row), detectors) for row in rows
-        ]
+    def alone(rows: Iterable[int]) -> list[str]:
+        return [redacted_text(texts[row].as_py(), values_at(known, row), detectors) for row in rows]
 
     if detectors:
         return pa.array(alone(range(len(texts))), pa.string())
-    cuts = without_own(texts, sketch(texts), known, _unusual(texts, known))
-    result = _looked(cuts.drawn, texts, known)
-    return replaced(result, cuts.single, alone(cuts.single.tolist()))
+    cuts = without_own(texts, sketch(texts), known)
+    return replaced(_looked(cuts, texts, known), cuts.single, alone(cuts.single.tolist()))
 
 
-def _unusual(texts: Any, known: Sequence[Any]) -> "Truth":
-    """Say which texts only the long road reads."""
-    from pyarrow import compute as pc
-
-    named = any(column.null_count < len(column) for column in known)
-    return truth(pc.match_substring_regex(texts, f"[^{_USUAL}]" if named else MARK))
-
-
-def _looked(encoded: Any, texts: Any, known: Sequence[Any]) -> Any:
+def _looked(cuts: Cuts, texts: Any, known: Sequence[Any]) -> Any:
     """Return what becomes of texts with these sketches."""
     from pyarrow import compute as pc
 
     pa = arrow()
-    sketches = encoded.dictionary.to_pylist()
+    sketches, numbers = cuts.sketches, cuts.numbers
     looks = [_look(text) for text in sketches]
     same = pa.array([look if isinstance(look, str) else None for look in looks], pa.string())
     kinds = [
         _ALIKE if isinstance(look, str) else _AS_IT_IS if not look and MARK not in text else _BY_ITSELF
         for look, text in zip(looks, sketches, strict=True)
     ]
-    indices = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    kind = np.array([*kinds, _ALIKE])[indices]
-    result = same.take(encoded.indices)
+    kind = np.array(kinds)[numbers]
+    result = same.take(pa.array(numbers))
     if (kind == _AS_IT_IS).any():
         result = pc.if_else(pa.array(kind == _AS_IT_IS), texts, result)
     rows = np.flatnonzero(kind == _BY_ITSELF)
-    strings = zip(rows.tolist(), indices[rows].tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True)
+    strings = zip(rows.tolist(), numbers[rows].tolist(), texts.take(pa.array(rows)).to_pylist(), strict=True)
     changed = []
     for row, look, text in strings:
         shown = marked(text, own_of(values_at(known, row))) if MARK in sketches[look] else text
