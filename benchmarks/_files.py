@@ -31,7 +31,7 @@ RULES = {  # four tokens, seven other rules, and the text with the row's own nam
     "chat": Rule(rule="redact", known=("name",)),
 }
 TOKENS = ("name", "id_number", "phone", "mail")  # random digits: they neither compress nor recur
-PLAIN = ["card", "address", "born", "ip", "chat"]
+PLAIN = ["card", "address", "born", "ip", "seen", "chat"]
 
 
 def file_to_file(source: Path, out: Path, rules: dict[str, Rule], groups: Iterable[int]) -> None:

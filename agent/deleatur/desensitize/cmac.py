@@ -74,7 +74,7 @@ def hexadecimal(tags: "Bytes") -> Any:
     """Return tags as an Arrow array of lower-case hex digits, 32 each; at most 2^26 tags."""
     import pyarrow as pa
 
-    digits = np.ascontiguousarray(_HEX[tags])
+    digits = np.ascontiguousarray(_HEX.take(tags))
     offsets = np.arange(len(tags) + 1, dtype=np.int32) * np.int32(2 * tags.shape[1])
     return pa.StringArray.from_buffers(len(tags), pa.py_buffer(offsets), pa.py_buffer(digits))
 
@@ -93,7 +93,8 @@ def buffers_of(values: Any) -> tuple["Bytes", "npt.NDArray[np.int64]"]:
 def by_length(offsets: "npt.NDArray[np.int64]") -> Iterator[tuple[int, "npt.NDArray[np.int64]"]]:
     """Yield each length in bytes that occurs, with the rows that have it."""
     lengths = np.diff(offsets)
-    order = np.argsort(lengths, kind="stable")
+    short = lengths.max(initial=0) < 1 << 16  # such numbers are sorted by their digits
+    order = np.argsort(lengths.astype(np.uint16) if short else lengths, kind="stable")
     ends = np.flatnonzero(np.diff(lengths[order])) + 1
     for rows in np.split(order, ends):
         if rows.size:

@@ -78,7 +78,9 @@ def last_4(array: Any) -> Any:
     array = array.cast(arrow().string())
 
     def short_road(part: Any) -> Any:
-        bare = pc.replace_substring_regex(part, "[^0-9A-Za-z]", "")
+        bare = part
+        if not pc.all(pc.ascii_is_alnum(part)).as_py():
+            bare = pc.replace_substring_regex(part, "[^0-9A-Za-z]", "")
         shown = pc.if_else(
             pc.greater_equal(pc.binary_length(bare), 2 * values.SHOWN),
             pc.utf8_slice_codeunits(bare, -values.SHOWN),
@@ -139,16 +141,17 @@ def first(array: Any, most: int) -> Any:
     """Apply `values.to_first`; empty text has none."""
     from pyarrow import compute as pc
 
-    array = array.cast(arrow().string())
-    function = values.to_first(most)
+    encoded = array.cast(arrow().string()).dictionary_encode()  # many live in one street
+    array, function = encoded.dictionary, values.to_first(most)
     plain = pc.match_substring_regex(array, _COMPOSED)
     regular = pc.and_(plain, pc.greater_equal(pc.utf8_length(array), 2 * most))
-    return _two_roads(
+    result = _two_roads(
         array,
         _truth(regular),
         lambda part: pc.utf8_slice_codeunits(part, 0, most),
         lambda value: function(value) if value.strip() else None,
     )
+    return result.take(encoded.indices)
 
 
 def thousands(array: Any) -> Any:
