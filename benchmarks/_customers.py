@@ -31,11 +31,11 @@ _LANGUAGES = ("zh",) * 5 + ("en",) * 3 + ("de",) * 2
 _FIRST, _DAYS = date(1948, 1, 1), 25_000
 
 
-def customers(rows: int, seed: int = 2026) -> Iterator[pa.RecordBatch]:
-    """Yield `rows` customers in batches, half of them Chinese; the same seed gives the same ones."""
+def customers(rows: int, seed: int = 2026, *, part: int = PART) -> Iterator[pa.RecordBatch]:
+    """Yield `rows` customers, `part` at a time, half of them Chinese; the same seed gives the same ones."""
     random = Random(seed)
-    for start in range(0, rows, PART):
-        records = [_customer(random, start + n) for n in range(min(PART, rows - start))]
+    for start in range(0, rows, part):
+        records = [_customer(random, start + n) for n in range(min(part, rows - start))]
         yield pa.RecordBatch.from_pylist(records)
 
 

@@ -1,5 +1,6 @@
 """A data map: counted right, open until everything is attested and explained, compared, encoded."""
 
+import tracemalloc
 from collections import Counter
 from datetime import date, timedelta
 
@@ -126,6 +127,19 @@ def test_records_that_a_later_one_joins_are_one_person() -> None:
     index.mention("mobile-number", "+49 171 2345678")
     index.mention("mobile-number", "+49 171 9999123")
     assert (index.count(), index.in_both(0, 1), index.mentioned()) == (1, 1, 1)
+
+
+def test_what_texts_mention_takes_no_more_memory_than_the_index_does() -> None:
+    tracemalloc.start()
+    try:
+        index = Index(b"k" * 32)
+        for n in range(20_000):
+            index.mention("e-mail", f"a{n}@x.example")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert index.mentioned() == 20_000
+    assert held < 20_000 * 40  # bytes; as numbers in a set they would take twice as much
 
 
 def test_an_index_that_is_full_says_so_and_the_gate_closes() -> None:

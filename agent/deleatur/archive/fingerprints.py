@@ -27,6 +27,7 @@ _LONG = (
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # an odd constant without structure: 2^64 / golden ratio
 _HAY = 1 << 20  # bytes searched at a time
 _EXPANDED = 1 << 20  # comparisons at a time
+_BIT = np.uint8(1) << np.arange(8, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,9 @@ class _Heads:
         self._first = np.append(np.flatnonzero(new), heads.size).astype(np.uint32)
         self._width = width
         self._shift = np.uint64(64 - min(26, max(16, self._heads.size.bit_length() + 4)))
-        self._filter = np.zeros(1 << (64 - int(self._shift)), bool)
-        self._filter[self._slot(self._heads)] = True
+        slots = self._slots(self._heads)
+        self._filter = np.zeros(1 << (64 - int(self._shift)) >> 3, np.uint8)  # at most 8 MiB: one bit a slot
+        np.bitwise_or.at(self._filter, slots >> 3, _BIT[slots & 7])
 
     def candidates(
         self, content: "npt.NDArray[np.uint8]", offsets: "Places"
@@ -138,7 +140,8 @@ class _Heads:
             end = min(begin + _HAY, int(offsets[-1]) - self._width + 1)
             window = content[begin : end + self._width - 1]
             heads = _sliding(window, self._width)
-            near = np.flatnonzero(self._filter[self._slot(heads)])
+            slots = self._slots(heads)
+            near = np.flatnonzero(self._filter[slots >> 3] & _BIT[slots & 7])
             at = np.searchsorted(self._heads, heads[near])
             at[at == self._heads.size] = 0
             sure = self._heads[at] == heads[near]
@@ -157,7 +160,7 @@ class _Heads:
             if fits.any():
                 yield starts[which[fits]], lengths[fits]
 
-    def _slot(self, heads: "Words") -> "npt.NDArray[np.intp]":
+    def _slots(self, heads: "Words") -> "npt.NDArray[np.intp]":
         return ((heads * _MIX) >> self._shift).astype(np.intp)
 
 

@@ -14,6 +14,7 @@ from deleatur.archive.bag import Bag
 from deleatur.archive.hidden import check_hidden
 from deleatur.archive.last_four import check_endings, rules_in_words, rules_of, with_rows
 from deleatur.archive.leaks import LeakSearch
+from deleatur.archive.memory import give_back_memory
 from deleatur.archive.records import Types, bytes_of, parts
 from deleatur.archive.risk import ArchivedRisk, Watch, reached
 from deleatur.archive.risk_page import risk_page
@@ -102,6 +103,7 @@ class Writing:
                 )
         self._leaks.settle()
         self._leaks.compare(self._readings)
+        give_back_memory()  # of the values in the order in which they came
         for name, watch in self._watches.items():
             watch.measure(partial(self._typed, name))
             self._rules[name].update(watch.rules)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from deleatur.archive.memory import give_back_memory
 from deleatur.archive.package import check_archive, write_archive
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
@@ -120,6 +121,7 @@ class Walk:
             self._start(passed)
             try:
                 while (action := f.next_action(self.plan, self.progress)) is not None:
+                    give_back_memory()  # of the step before, or of whoever called
                     self._perform(action)
             finally:
                 self.spool.close()

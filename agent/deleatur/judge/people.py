@@ -7,7 +7,7 @@ import hashlib
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 LINKING = (
     "e-mail",
@@ -90,6 +90,10 @@ class _Numbers:
         """Return how many digests have a number."""
         return self._taken
 
+    def __iter__(self) -> Iterator[int]:
+        """Yield the digests."""
+        return filter(None, self._digests)
+
     def get(self, digest: int) -> int | None:
         """Return the number of a digest, None if it has none."""
         slot = self._slot(digest)
@@ -132,7 +136,7 @@ class People:
         self._of = _Numbers()  # identifier: a person's number, to be followed
         self._parent = array("I")
         self._places: list[int] = []  # bit mask of the places of each person, by root
-        self._mentioned: set[int] = set()
+        self._mentioned = _Numbers()  # all of them 0
         self.complete = True
 
     def add(self, place: int, identifiers: Iterable[tuple[str, str]]) -> None:
@@ -156,7 +160,7 @@ class People:
         """Note an identifier that stands in a text."""
         digest = self._digest(kind, value)
         if digest and len(self._mentioned) < self._most:
-            self._mentioned.add(digest)
+            self._mentioned.put(digest, 0)
         elif digest:
             self.complete = False
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
+from zlib import crc32
 
 from deleatur.testing.shop import numbers
 
@@ -54,6 +55,7 @@ _COUNTRIES = ("CN", "DE", "CN", "US", "DE", "CN", "US")  # repeated; no outside 
 _LANGUAGES = {"CN": "zh", "DE": "de", "US": "en"}
 _FIRST_BIRTH = date(1948, 1, 1)
 _BIRTH_DAYS = 20_000  # to 2002: nobody is a minor
+_BITS = 1 << 26  # of numbers that were drawn: 8 MiB for each kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,19 +104,25 @@ def people(random: Random, count: int, *, large: bool = False) -> Iterator[Perso
 
 
 class _Distinct:
-    """Draws numbers until one is new; names and addresses may come twice."""
+    """Draws numbers until one is certainly new; names and addresses may come twice.
+
+    Of each number one bit is kept, so that a million customers need no more memory than few. Where the
+    bit of another number is met, one more number is drawn.
+    """
 
     def __init__(self) -> None:
-        self._taken: dict[str, set[str]] = {"id_number": set(), "phone": set(), "card": set()}
+        self._taken = {kind: bytearray(_BITS >> 3) for kind in ("id_number", "phone", "card")}
 
     def draw(self, kind: str, make: Callable[[], str]) -> str:
         taken = self._taken.get(kind)
-        value = make()
-        while taken is not None and value in taken:
+        while True:
             value = make()
-        if taken is not None:
-            taken.add(value)
-        return value
+            if taken is None:
+                return value
+            byte, bit = divmod(crc32(value.encode()) % _BITS, 8)
+            if not taken[byte] >> bit & 1:
+                taken[byte] |= 1 << bit
+                return value
 
 
 def _person(random: Random, draw: _Draw, number: int, *, large: bool) -> Person:
