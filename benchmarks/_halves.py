@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 LONG = 50  # every so many customers have a document that engines store apart
 _KEY = secrets.token_bytes(16)
@@ -26,6 +27,11 @@ def customers(rows: int, letter: str) -> Iterator[Row]:
         name, email, head, tail = (_value(mark, kind, number) for kind in "NEHT")
         filling = secrets.token_hex(3000 if number // 2 % LONG == 0 else 60)
         yield number, leaves, name, f"{email}@example.org", f"{head} {filling} {tail}"
+
+
+def values_of(letter: str, number: int) -> list[bytes]:
+    """Return what only this customer's row has: name, e-mail, begin and end of the document."""
+    return [_value(letter, kind, number).encode() for kind in "NEHT"]
 
 
 def _value(letter: str, kind: str, number: int) -> str:
@@ -50,14 +56,19 @@ def search(paths: Iterable[Path]) -> Found:
     found = Found()
     for path in paths:
         with path.open("rb") as file:
-            rest = b""
-            while chunk := file.read(_CHUNK):
-                content = rest + chunk
-                for match in _VALUE.finditer(content):
-                    if match.end() > len(rest):  # else it was counted already
-                        _count(found, match)
-                rest = content[-_OVERLAP:]
+            search_in(file, found)
     return found
+
+
+def search_in(file: IO[bytes], found: Found) -> None:
+    """Read to the end, and add what is seen."""
+    rest = b""
+    while chunk := file.read(_CHUNK):
+        content = rest + chunk
+        for match in _VALUE.finditer(content):
+            if match.end() > len(rest):  # else it was counted already
+                _count(found, match)
+        rest = content[-_OVERLAP:]
 
 
 def _count(found: Found, match: re.Match[bytes]) -> None:

@@ -1,37 +1,54 @@
 """Measure what stays of deleted rows in each database after each way of deleting them, raw, beside ours.
 
-    python -m benchmarks.residue [--quick] [--engine NAME] [--system ext4|xfs]
+    python -m benchmarks.residue [--quick] [--engine NAME] [--system ext4|xfs] [--postgresql FOLDER]
 
 Each database stands on a loop device of its own, once with ext4 and once with XFS, with one table for
 each way: one half of its customers leaves, the other stays, one by one in turns. Counted are the
-customers of whom a value is still read in any file, or in the raw bytes of the device. After ours the
-rows that stay are compared, the engine checks the table, restarts, and both are done again. Needs root
-and the servers. Prints a table with the time beside the engine's own rewrite, the longest wait of
-others beside the one that was announced, and `RESULT residue FIGURE customers ok|short`: customers of
+customers of whom a value is still read in any file, or in the raw bytes of the device. Where our claim
+is lowered because of blocks that nobody can name (PostgreSQL on XFS), the free space is filled after,
+as a job does with `[[free_space]]`: a row of its own. After ours the rows that stay are compared, the
+engine checks the table, restarts, and both are done again; both engines of the residue scan read the
+device, and programs of other people look for the rows. `--postgresql` names the programs of another
+major version, such as /usr/lib/postgresql/17/bin. Needs root and the servers.
+
+Prints a table with the time beside the engine's own rewrite, where ours took its time, the longest wait
+of others beside the one that was announced, and `RESULT residue FIGURE customers ok|short`: customers of
 whom ours leaves a value. Short means more than none, a row that changed, a table that is not sound, a
-wait longer than announced, or a search that did not see every customer before.
+wait longer than announced, scanners that disagree, a customer whom somebody else finds, or a search that
+did not see every customer before.
 """
 
 import argparse
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
 from benchmarks import result
-from benchmarks._engines import ENGINES, Engine
-from benchmarks._halves import customers, search
-from deleatur.api import Condition, Selection
+from benchmarks._engines import Engine, engines
+from benchmarks._halves import Found, customers, search, values_of
+from benchmarks._opinions import OPINIONS
+from deleatur.api import Condition, Selection, filesystem_of
+from deleatur.documents.place import Surface
+from deleatur.sanitize.filling import SpaceFill
+from deleatur.sanitize.keystream import Keystream
+from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.scan import Scanner
+from deleatur.sanitize.unwritten import write_reserved
 from deleatur.testing.trial import steps_of
 
 SYSTEMS = ("ext4", "xfs")
 QUICK, FULL = 1_000, 100_000  # customers that go; as many stay
-OURS = "ours"
+OURS, FILLED = "ours", "ours, free space filled"
+Start = Callable[[str, int], AbstractContextManager[Engine]]
+DRAWN = 50  # customers whose values both engines of the residue scan look for
 
 
 @dataclass
@@ -45,6 +62,11 @@ class Line:
     files: int = 0
     device: int = 0
     note: str = ""
+
+    @property
+    def table(self) -> str:
+        """The table that goes this way."""
+        return f"way_{self.letter}".lower()
 
 
 def plain(engine: Engine, table: str) -> None:
@@ -61,23 +83,56 @@ def vacuumed(engine: Engine, table: str) -> None:
 def rewritten(engine: Engine, table: str) -> None:
     """Delete and let the engine write the table anew."""
     engine.delete(table)
-    engine.run(table, engine.rewrite[1])
+    engine.renew(table)
 
 
-def ours(engine: Engine, table: str) -> tuple[int, int]:
-    """Do the technique's step; return the longest wait of others and the announced one, in milliseconds."""
-    leaving = (Condition(column="leaves", operator="=", value=1),)
-    target = msgspec.structs.replace(
-        engine.target(table), select=(Selection(table=table, where=leaving),), technique=engine.technique
-    )
+@dataclass
+class Run:
+    """What ours told: milliseconds that others waited, those announced, limits, seconds of each stage."""
+
+    measured: int
+    planned: int
+    limits: tuple[str, ...]
+    stages: dict[str, float]
+
+
+def ours(engine: Engine, table: str) -> Run:
+    """Do the technique's step."""
+    leaving = (Condition(column="leaves", operator="=", value=engine.leaving),)
+    chosen = Selection(table=engine.named.format(table=table), where=leaving)
+    target = msgspec.structs.replace(engine.target(table), select=(chosen,), technique=engine.technique)
     (step,) = steps_of(engine.technique, "t")
     secret = {"digest-key": secrets.token_bytes(32)}
     with closing(engine.backend.open(target, secret)) as backend:
+        begin = time.monotonic()
         look = backend.inspect()
         if look.blockers or not look.offers:
             sys.exit(f"residue: refused: {look.blockers or look.denials}")
-        measured = max(cursor.outage for cursor in backend.erase(step, None))
-    return measured, look.offers[0].outage
+        stages, measured = {"inspect": time.monotonic() - begin}, 0
+        begin = time.monotonic()
+        for cursor in backend.erase(step, None):
+            stages[cursor.position.split()[0]] = time.monotonic() - begin
+            begin, measured = time.monotonic(), max(measured, cursor.outage)
+    return Run(measured, look.offers[0].outage, look.offers[0].limits, stages)
+
+
+def fill(folder: Path) -> None:
+    """Overwrite the free space of the file system under a folder, as a job does with [[free_space]]."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    device = os.open(filesystem_of(folder).source, os.O_RDONLY | os.O_DIRECT)
+    try:
+        for _ in write_reserved(fd):
+            continue
+        with SpaceFill(fd, device, Keystream(secrets.token_hex(32)), "fill", margin=0) as space:
+            for _ in space.overwrite():
+                continue
+            for look in space.read_back(range):
+                if look.differing:
+                    sys.exit("residue: the device does not hold what the fill wrote")
+            space.give_back()
+    finally:
+        os.close(device)
+        os.close(fd)
 
 
 class Bench:
@@ -87,51 +142,92 @@ class Bench:
         self.going = going
         self.wrong: list[str] = []
         self.left = 0
+        self.where = ""
 
-    def measure(self, name: str, kind: str) -> None:
-        """Load all tables, then go one way after the other, ours last."""
+    def measure(self, name: str, kind: str, start: Start) -> None:
+        """Go one way after the other, ours last."""
         size = (352 if kind == "xfs" else 176) + self.going // 1000 * 30
-        with ENGINES[name](kind, size) as engine:
+        with start(kind, size) as engine:
+            self.where = f"{name}, {kind}"
+            print(f"{name}, {kind}: version {engine.version}, a device of {size} MiB", flush=True)
             ways: dict[str, Callable[[Engine, str], None]] = {"DELETE": plain}
-            if name == "PostgreSQL":
+            if name.startswith("PostgreSQL"):
                 ways["DELETE, VACUUM"] = vacuumed
             ways[f"DELETE, {engine.rewrite[0]}"] = rewritten
             lines = [Line(way, letter) for way, letter in zip([*ways, OURS], "ABCD", strict=False)]
-            for line in lines:
-                engine.load(f"way_{line.letter}".lower(), customers(2 * self.going, line.letter))
-            self._look(engine, lines, "before")
+            self._load(engine, lines[:-1])
             for line in lines[:-1]:
                 begin = time.monotonic()
-                ways[line.way](engine, f"way_{line.letter}".lower())
+                ways[line.way](engine, line.table)
                 line.seconds = time.monotonic() - begin
-            self._look(engine, lines[:-1])
-            self._ours(engine, lines[-1], f"{name}, {kind}")
-        for line in lines:
-            if line.before != self.going:
-                self.wrong.append(f"{name}, {kind}, {line.way}: {line.before} customers were seen before")
-            print(
-                f"{name:<11}{kind:<5} {line.way:<22}{line.files:>9}{line.device:>9}{line.seconds:>9.1f}  "
-                f"{line.note}",
-                flush=True,
-            )
-        ratio = lines[-1].seconds / lines[-2].seconds
-        print(f"{name:<11}{kind:<5} ours took {ratio:.1f} times as long as {lines[-2].way}", flush=True)
+                self._look(engine, [line])
+            self._load(engine, lines[-1:])  # only now: no block that the others gave back holds its rows
+            own, anew = lines[-1], lines[-2]
+            lines += self._ours(engine, own)
+            for line in lines:
+                cells = f"{line.files:>9}{line.device:>9}{line.seconds:>9.1f}"
+                print(f"  {line.way:<28}{cells}  {line.note}", flush=True)
+                self.expect(line.before == self.going, f"{line.way}: {line.before} seen before")
+            ratio = own.seconds / anew.seconds
+            print(f"  ours took {ratio:.1f} times as long as {anew.way}", flush=True)
+            self._second(engine, own.table, own.letter)
 
-    def _ours(self, engine: Engine, line: Line, where: str) -> None:
-        table = f"way_{line.letter}".lower()
-        kept = engine.kept(table)
+    def _load(self, engine: Engine, lines: list[Line]) -> None:
+        for line in lines:
+            engine.load(line.table, customers(2 * self.going, line.letter))
+        self._look(engine, lines, "before")
+
+    def _ours(self, engine: Engine, line: Line) -> list[Line]:
+        kept = engine.kept(line.table)
         begin = time.monotonic()
-        measured, planned = ours(engine, table)
+        run = ours(engine, line.table)
         line.seconds = time.monotonic() - begin
+        line.note = f"others waited {run.measured / 1000:.2f} s, announced {run.planned / 1000:.1f} s"
         self._look(engine, [line])
-        self.left += line.files + line.device
-        self.expect(measured <= planned, f"{where}: others waited {measured} ms, announced were {planned} ms")
-        self.expect(engine.kept(table) == kept, f"{where}: rows that stay changed")
-        self.expect(engine.sound(table), f"{where}: the table is not sound")
-        engine.restart()
-        self.expect(engine.kept(table) == kept, f"{where}: rows that stay changed with a restart")
-        self.expect(engine.sound(table), f"{where}: the table is not sound after a restart")
-        line.note = f"others waited {measured / 1000:.2f} s, announced {planned / 1000:.1f} s"
+        self.expect(run.measured <= run.planned, f"others waited {run.measured} of {run.planned} ms")
+        filled = self._filled(engine, line) if "freed-blocks" in run.limits else []
+        last = [line, *filled][-1]
+        self.left += last.files + last.device
+        for when in ("", " after a restart"):
+            self.expect(engine.kept(line.table) == kept, f"rows that stay changed{when}")
+            self.expect(engine.sound(line.table), f"the table is not sound{when}")
+            if not when:
+                engine.restart()
+        took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in run.stages.items())
+        line.note += f"; seconds: {took}"
+        return filled
+
+    def _filled(self, engine: Engine, line: Line) -> list[Line]:
+        begin = time.monotonic()
+        fill(engine.folder)
+        filled = Line(FILLED, line.letter, time.monotonic() - begin, line.before, note="the fill alone")
+        self._look(engine, [filled])
+        return [filled]
+
+    def _second(self, engine: Engine, table: str, letter: str) -> None:
+        """Let others look, and both engines of the scan; what was only deleted is the control."""
+        engine.settle()
+        found = {name: look(engine.image) for name, look in OPINIONS.items() if shutil.which(name)}
+        brought = Found()
+        if name := engine.carved("way_a", brought):
+            engine.carved(table, brought)
+            found[name] = brought
+        for name, seen in found.items():
+            self._tell(name, seen.of("A"), seen.of(letter))
+        numbers = range(1, 2 * self.going, 2 * max(1, self.going // DRAWN))
+        deleted, erased = ([v for n in numbers for v in values_of(one, n)] for one in ("A", letter))
+        surface = Surface(name="device", reach="scannable", paths=(str(engine.image),))
+        finding = Scanner(NeedleSet.of([*deleted, *erased])).scan_surface(surface, lambda _: None)
+        self.expect(len(finding.scan.scanners) == 2, "the residue scan ran with one engine")
+        self.expect(not finding.scan.disputed, f"the engines dispute {finding.scan.disputed} hits")
+        control = sum(number < len(deleted) for number in finding.seen)
+        self._tell(f"both engines of the scan, of {len(erased)} values", control, len(finding.seen) - control)
+
+    def _tell(self, name: str, control: int, after: int) -> None:
+        """Print what somebody else finds."""
+        said = f"{control} after DELETE, {after} after ours" if control else "blind here"
+        print(f"  found by {name}: {said}", flush=True)
+        self.expect(not after, f"{name} finds {after} after ours")
 
     def _look(self, engine: Engine, lines: list[Line], moment: str = "after") -> None:
         engine.settle()
@@ -145,24 +241,28 @@ class Bench:
     def expect(self, holds: bool, otherwise: str) -> None:
         """Note what does not hold."""
         if not holds:
-            self.wrong.append(otherwise)
+            self.wrong.append(f"{self.where}: {otherwise}")
 
 
 def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} rows go instead of {FULL:,}")
-    parser.add_argument("--engine", choices=ENGINES, action="append")
+    parser.add_argument("--engine", action="append", help="such as PostgreSQL, or one major of it")
     parser.add_argument("--system", choices=SYSTEMS, action="append")
+    parser.add_argument("--postgresql", type=Path, action="append", default=[], metavar="FOLDER")
     asked = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("residue: loop devices need root; run as root")
     bench = Bench(QUICK if asked.quick else FULL)
-    print(f"{bench.going:,} customers go from each table, {bench.going:,} stay; customers still seen")
-    print(f"{'':<17}{'after':<22}{'files':>9}{'device':>9}{'seconds':>9}")
-    for name in asked.engine or ENGINES:
-        for kind in asked.system or SYSTEMS:
-            bench.measure(name, kind)
+    load = ", ".join(f"{n:.1f}" for n in os.getloadavg())
+    print(f"{bench.going:,} customers go from each table, {bench.going:,} stay; load of the machine {load}")
+    print("customers still seen:")
+    print(f"  {'after':<28}{'files':>9}{'device':>9}{'seconds':>9}")
+    for name, start in engines(asked.postgresql).items():
+        if not asked.engine or any(name.startswith(wanted) for wanted in asked.engine):
+            for kind in asked.system or SYSTEMS:
+                bench.measure(name, kind, start)
     for wrong in bench.wrong:
         print(f"does not hold: {wrong}")
     return result("residue", str(bench.left), "customers", good=not bench.left and not bench.wrong)

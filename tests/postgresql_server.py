@@ -1,6 +1,7 @@
 """A PostgreSQL server of the tests' own, on its own small file system.
 
 The machine's own cluster is never touched: socket, data and log lie in a folder of the test.
+DELEATUR_PG_BIN names the folder of another major version's programs: initdb, pg_ctl and postgres.
 """
 
 import os
@@ -19,7 +20,10 @@ from typing import Any
 
 import psycopg
 
-BIN = Path(os.path.realpath(shutil.which("pg_ctl") or "/usr/lib/postgresql/15/bin/pg_ctl")).parent
+BIN = Path(
+    os.environ.get("DELEATUR_PG_BIN")
+    or Path(os.path.realpath(shutil.which("pg_ctl") or "/usr/lib/postgresql/15/bin/pg_ctl")).parent
+)
 USER = "postgres"
 QUIET = {  # nothing happens by itself, so that what a test sees is what the backend did
     "autovacuum": "off",
@@ -42,6 +46,7 @@ class RunningServer:
     image: Path  # the bytes below
     behind_inodes: int  # offset in the image behind the inodes, whose times change
     sockets: Path
+    programs: Path = BIN
 
     @property
     def data(self) -> Path:
@@ -69,7 +74,7 @@ class RunningServer:
 
     def control(self, *words: str) -> None:
         """Run pg_ctl, as the user that the server runs as."""
-        as_user(str(BIN / "pg_ctl"), "-D", str(self.data), "-w", "-s", *words)
+        as_user(str(self.programs / "pg_ctl"), "-D", str(self.data), "-w", "-s", *words)
 
     def start(self) -> None:
         self.control("-l", str(self.sockets / "log"), "start")
@@ -90,6 +95,7 @@ def running_server(
     kind: str = "ext4",
     settings: Mapping[str, str] | None = None,
     journal: bool = False,
+    programs: Path = BIN,
 ) -> Iterator[RunningServer]:
     """Make a file system in memory, a cluster in it, start its server; stop and remove it all.
 
@@ -110,10 +116,10 @@ def running_server(
     entry = pwd.getpwnam(USER)
     for path in (point, sockets):
         os.chown(path, entry.pw_uid, entry.pw_gid)
-    server = RunningServer(point, image, _behind_inodes(image) if quiet else 0, sockets)
+    server = RunningServer(point, image, _behind_inodes(image) if quiet else 0, sockets, programs)
     try:
         as_user(
-            str(BIN / "initdb"), "-D", str(server.data), "--wal-segsize=1", "--auth=trust", "-E", "UTF8",
+            str(programs / "initdb"), "-D", str(server.data), "--wal-segsize=1", "--auth=trust", "-E", "UTF8",
             "--locale=C", "--no-sync", "--data-checksums",
         )  # fmt: skip
         with (server.data / "postgresql.conf").open("a") as file:

@@ -136,8 +136,8 @@ class Server:
 
 
 @contextmanager
-def server_on_a_disk(kind: str = "ext4", **settings: str) -> Iterator[Server]:
-    """Make the disk, start a server on it; stop and unmount at the end.
+def server_on_a_disk(kind: str = "ext4", size: int = 0, **settings: str) -> Iterator[Server]:
+    """Make the disk, of `size` bytes if told, start a server on it; stop and unmount at the end.
 
     ext4 without a journal: what that holds of names and times is no content, and changes with each look.
     """
@@ -146,7 +146,7 @@ def server_on_a_disk(kind: str = "ext4", **settings: str) -> Iterator[Server]:
     server = Server(folder, image, settings)
     server.mount.mkdir(parents=True)
     with image.open("wb") as file:
-        file.truncate(SIZE[kind])
+        file.truncate(size or SIZE[kind])
     options = {"ext4": ["-m", "0", "-O", "^has_journal"], "xfs": []}[kind]
     try:
         subprocess.run([f"mkfs.{kind}", "-q", *options, image], check=True)
