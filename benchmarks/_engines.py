@@ -36,6 +36,7 @@ class Engine(ABC):
     rewrite: ClassVar[tuple[str, str]]  # its own way of writing a table anew: name, statement
     named: ClassVar[str] = "{table}"  # how a selection names a table
     leaving: ClassVar[int | str] = 1
+    together: ClassVar[bool] = False  # all tables lie in the same files
     image: Path
     folder: Path  # where its files are
     version: str
@@ -235,6 +236,7 @@ class Redis(Engine):
     rewrite = ("BGREWRITEAOF, BGSAVE", "")
     named = "hash {table}:*"
     leaving = "1"
+    together = True
 
     def __init__(self, server: redis_server.Server) -> None:
         self.server = server

@@ -160,7 +160,10 @@ class Bench:
                 begin = time.monotonic()
                 ways[line.way](engine, line.table)
                 line.seconds = time.monotonic() - begin
-                self._look(engine, [line])
+                if engine.together:  # the next way changes the files of this one too
+                    self._look(engine, [line])
+            if not engine.together:
+                self._look(engine, lines[:-1])
             self._load(engine, lines[-1:])  # only now: no block that the others gave back holds its rows
             own, anew = lines[-1], lines[-2]
             lines += self._ours(engine, own)

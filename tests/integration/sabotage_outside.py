@@ -97,7 +97,8 @@ STORAGE = (
         "at erasing",
         lambda world: world.harm_neighbour(),
         only(*ROWED, ends=Failed),
-        "a keyed digest over all that must stay, before and after",
+        "a keyed digest over all that must stay, before and after; **not caught** where the target says "
+        "`others_write`, as the certificate says",
     ),
 )
 

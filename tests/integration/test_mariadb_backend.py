@@ -538,6 +538,29 @@ def test_writers_on_the_rows_that_stay_lose_nothing(server: Server, database: st
     assert found(server, going) == 0
 
 
+def test_a_job_among_writers_that_says_so_is_certified(server: Server, database: str, tmp_path: Path) -> None:
+    """The certificate then names what was not compared; no word says that what stays is as it was."""
+    server.run("ALTER TABLE person ADD counted INT NOT NULL DEFAULT 0", database=database)
+    server.settle()
+    writer = Writer(1, ("UPDATE person SET counted = counted + 1 WHERE id = {row}", "SELECT SLEEP(0.005)"))
+    going, stop = values(server, database), threading.Event()
+    thread = threading.Thread(target=writer.run, args=(server, database, stop))
+    thread.start()
+    try:
+        bench = Workbench(tmp_path)
+        job = bench.whole(job_text(server, database, "others_write = true"))
+    finally:
+        stop.set()
+        thread.join(60)
+    assert server.run("SELECT counted FROM person WHERE id = 1", database=database) == [(writer.done,)]
+    assert not writer.errors
+    said = verify(job.certificate, [bench.agent.public], 1, None).certificate
+    assert "others-wrote" in [e.sentence.id for e in said.exceptions]
+    assert "kept" not in [claim.id for claim in said.outcome.per_target[0].claims]
+    assert said.outcome.overall == "verified-with-exceptions"
+    assert found(server, going) == 0
+
+
 def test_the_time_that_others_wait_is_measured(server: Server, database: str) -> None:
     address = address_of(server.url(database))
     with Watch(address, ["person"]) as watch, server.connected(database) as other, other.cursor() as cursor:

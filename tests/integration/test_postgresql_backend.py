@@ -46,7 +46,7 @@ from deleatur.errors import Residue
 from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import PIN, Workbench
 from deleatur.trust.verification import verify
-from deleatur_plugins.postgresql import PostgresqlBackend
+from deleatur_plugins.postgresql import PostgresqlBackend, deleting
 from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.schema import Table
 
@@ -924,6 +924,67 @@ def test_writers_on_the_rows_that_stay_lose_nothing_and_wait_no_longer_than_plan
     measured = max(cursor.outage for cursor in cursors)
     assert 0 < measured <= offer.outage
     assert max(waited) * 1000 <= offer.outage
+
+
+def test_a_job_among_writers_is_certified_only_if_it_says_that_others_write(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    """The certificate then names what was not compared; no word says that what stays is as it was."""
+    server.run("ALTER TABLE person ADD count int NOT NULL DEFAULT 0", "CHECKPOINT", database=database)
+    text = job_text(server, database, device=False)
+    going, ended, written, errors = values(server, database), threading.Event(), [0], []
+
+    def write() -> None:
+        try:
+            with server.connect(database) as connection:
+                while not ended.is_set():
+                    changed = connection.execute("UPDATE person SET count = count + 1 WHERE NOT leaves")
+                    written[0] += changed.rowcount
+                    time.sleep(0.01)
+        except psycopg.Error as error:
+            errors.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(Failed, match="what must stay"):
+            Workbench(tmp_path / "silent").whole(text)
+        names = ", ".join(f"({n}, true, '{name.decode()}')" for n, name in enumerate(going, 100))
+        server.run(f"INSERT INTO person (id, leaves, name) VALUES {names}", "CHECKPOINT", database=database)
+        bench = Workbench(tmp_path / "said")
+        job = bench.whole(text.replace("[[target]]", "[[target]]\nothers_write = true"))
+    finally:
+        ended.set()
+        writer.join(60)
+    assert not errors
+    assert server.run("SELECT sum(count), count(*) FROM person", database=database) == [(written[0], 20)]
+    said = verify(job.certificate, [bench.agent.public], 1, None).certificate
+    assert "others-wrote" in [e.sentence.id for e in said.exceptions]
+    assert "kept" not in [claim.id for claim in said.outcome.per_target[0].claims]
+    assert said.outcome.overall == "verified-with-exceptions"
+    raw = server.raw()
+    assert not [v for v in going if v in raw]
+
+
+def test_where_others_write_a_deletion_that_harms_a_row_is_rolled_back(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No look afterwards could tell our doing from theirs, so it is told while nobody can write."""
+    harm = "UPDATE public.person SET memo = 'x' WHERE id = 1"
+
+    def harmful(connection: "psycopg.Connection[Any]", content: Any) -> None:
+        delete_(connection, content)
+        connection.execute(harm)
+
+    delete_ = deleting._delete
+    monkeypatch.setattr(deleting, "_delete", harmful)
+    before = server.run("SELECT * FROM person ORDER BY id", database=database)
+    with closing(opened(server, database, others_write=True)) as backend:
+        with pytest.raises(Failed, match="rows that stay"):
+            next(backend.erase(REWRITE, None))
+        assert server.run("SELECT * FROM person ORDER BY id", database=database) == before
+        harm = "SELECT 1"
+        assert next(backend.erase(REWRITE, None)).done == 20
 
 
 @pytest.fixture

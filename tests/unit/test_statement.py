@@ -224,6 +224,25 @@ def test_values_that_were_left_out_are_exceptions() -> None:
     assert {e.sentence.id for e in certificate.exceptions} == {"values-shared", "values-too-short"}
 
 
+def among_writers() -> FinishedJob:
+    rows = some_rows()
+    return finished(
+        msgspec.structs.replace(rows, target=msgspec.structs.replace(rows.target, others_write=True))
+    )
+
+
+def test_where_others_write_what_stays_is_not_called_the_same() -> None:
+    assert "others-wrote" not in [e.sentence.id for e in made(among_writers()).exceptions]
+    certificate = made(changed(among_writers(), j.Verified, keep_digest="77" * 32))
+    assert [e.sentence.id for e in certificate.exceptions] == ["others-wrote"]
+    assert certificate.outcome.overall == "verified-with-exceptions"
+    assert "kept" not in [claim.id for claim in certificate.outcome.per_target[0].claims]
+
+
+def test_nothing_left_of_what_had_to_stay_is_never_the_doing_of_others() -> None:
+    assert "what had to stay" in refusal(changed(among_writers(), j.Verified, keep_digest=""))
+
+
 def test_names_that_turn_the_direction_of_writing_are_shown_as_what_they_are() -> None:
     target = msgspec.structs.replace(a_file(), identity=Identity(kind="fi\u202ele", fields=()))
     job = finished(target)

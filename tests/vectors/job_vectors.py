@@ -164,6 +164,8 @@ def job_good() -> Made:
     good = {"decoder": "job", "expect": "ok"}
     yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
     yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodians"}, JOB)
+    live = swap(JOB, b'url = "sqlite:', b'others_write = true\nurl = "sqlite:')
+    yield "job/good-others-write", vector_text(good | {"comment": "writers go on"}, live)
     yield "job/good-last-four", vector_text(good | {"comment": "last four digits apart"}, APART)
     yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
     yield "job/good-risk", vector_text(good | {"comment": "k and l, a share, a ladder"}, MEASURED)
@@ -415,6 +417,14 @@ def _job_rules(where: str) -> Made:
             "contradiction",
             "$.target[0]",
             "would erase the whole file",
+        ),
+        (
+            "others-write-and-no-row-stays",
+            b'[[target.select]]\ntable = "Customer"\nwhere = [' + CONDITION + b"]\n",
+            b"others_write = true\n",
+            "contradiction",
+            "$.target[0].others_write",
+            "to what would they write?",
         ),
         ("url-without-scheme", b"sqlite:///srv", b"/srv", "bad-value", "$.target[0].url", "which backend?"),
         (

@@ -69,6 +69,8 @@ def _planned(target: PlannedTarget) -> list[Text | Table]:
     ]
     if target.held:
         rows.append(("", f"[green]{sum(u.size for u in target.held)}[/] stay"))
+    if target.target.others_write:
+        rows.append(("", "others write to what stays: a change there [bold]will not stop the job[/]"))
     for part in target.target.archive:
         rows.append(("archived", _safe(selected(part))))
         if part.risk is not None:

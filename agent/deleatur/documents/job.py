@@ -178,6 +178,7 @@ class Target(Frozen, frozen=True):
     select: tuple[Selection, ...] = ()
     hold: tuple[HeldRows, ...] = ()
     archive: tuple[ArchivedTable, ...] = ()
+    others_write: bool = False  # to rows that stay, while the job runs: a change there does not end it
 
 
 def parts_of(target: Target) -> tuple[ArchivePart, ...]:

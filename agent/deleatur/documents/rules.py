@@ -273,6 +273,8 @@ def _url(target: Target, where: str) -> Iterator[Fault]:
         yield Fault("secret", f"{where}.url", "a URL in a document must not hold a password")
     if scheme in SINGLE_APPROVAL_SCHEMES and (target.select or target.hold or target.archive):
         yield Fault("contradiction", where, "files have no rows: nothing in them to select, hold or archive")
+    if target.others_write and not target.select:
+        yield Fault("contradiction", f"{where}.others_write", "all of it goes: no row stays to be written to")
 
 
 def _split(url: str) -> SplitResult | None:

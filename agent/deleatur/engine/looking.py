@@ -19,7 +19,7 @@ from deleatur.engine.opening import Opener
 from deleatur.engine.progress import Progress, told
 from deleatur.engine.spool import Spool
 from deleatur.errors import Failed, Refused
-from deleatur.judge.evidence import verdict
+from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.sampling import positions
 from deleatur.sanitize.digest import keyed_digest
 from deleatur.sanitize.keystream import Keystream
@@ -325,15 +325,15 @@ class Reading:
 
 
 def _check_kept(planned: PlannedTarget, controlled: Controlled, reading: Reading) -> None:
-    """Refuse to go on when something that must stay has changed, by whomever.
+    """Refuse to go on when something that must stay has changed, by whomever, unless the plan lets others.
 
     Raises:
         Failed: it is not what it was at the control.
     """
-    if reading.kept != controlled.keep_digest:
+    if not may_have_changed(planned, controlled.keep_digest, reading.kept):
         raise Failed(
             f"{planned.id}: what must stay is not what it was before the erase, so there is no "
-            "certificate; compare it with a backup"
+            "certificate; compare it with a backup (a job in which others write says `others_write`)"
         )
 
 

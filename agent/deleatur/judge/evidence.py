@@ -6,6 +6,7 @@ Pure. Every absence check needs a positive control: no control, no claim.
 from collections.abc import Iterator, Sequence
 
 from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
+from deleatur.documents.plan import PlannedTarget
 
 SCANNERS = 2  # written by different people: what one of them cannot see, the other may
 SEEN_BEFORE = 999  # of 1,000 values: a scanner that saw fewer before the erase does not see well enough
@@ -89,3 +90,11 @@ def _doubts_of_scanners(scans: Sequence[SurfaceScan]) -> Iterator[str]:
     for scan in scans:
         if scan.disputed:
             yield f"the scanners disagree on {scan.disputed} of {scan.hits} occurrences in {scan.name}"
+
+
+def may_have_changed(planned: PlannedTarget, before: str, after: str) -> bool:
+    """Say whether what had to stay may have the one digest before the erase and the other one after.
+
+    Only where the plan says that others write there; and nothing at all left is never their doing.
+    """
+    return before == after or (planned.target.others_write and bool(before and after))

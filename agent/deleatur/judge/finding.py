@@ -58,6 +58,8 @@ class Finding:
             yield limit_sentence("values-too-short", count=self.controlled.short)
         if self.controlled.shared:
             yield limit_sentence("values-shared", count=self.controlled.shared)
+        if self.verified.keep_digest != self.controlled.keep_digest:
+            yield limit_sentence("others-wrote")
         if self.told.earlier_finding:
             yield limit_sentence("earlier-finding")
         for kept in (copy for gate in self.gates for copy in gate.left if copy.target == self.planned.id):
@@ -224,7 +226,7 @@ class Finding:
                 yield claim(
                     "searched-sampled", at=at, confidence=bound.confidence, fraction=bound.max_bad_fraction
                 )
-        if self.verified.keep_digest:
+        if self.verified.keep_digest and self.verified.keep_digest == self.controlled.keep_digest:
             yield claim("kept", at=at)
 
     def _scans_after(self) -> list[SurfaceScan]:

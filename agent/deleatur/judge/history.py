@@ -16,7 +16,7 @@ from deleatur.documents.place import ArchivePart, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.errors import Refused, Residue
 from deleatur.judge.custody import ended
-from deleatur.judge.evidence import verdict
+from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.free_space import doubts
 from deleatur.judge.risk import holds
 from deleatur.judge.staff import digest_of, keys_of, operator_fault
@@ -309,7 +309,8 @@ def _missing(target: TargetHistory, plan: Plan) -> list[str]:
     if target.verified is None:
         reasons.append(f"{name}: was not verified after its last change")
     if target.controlled is not None and target.verified is not None:
-        reasons += [f"{name}: {why}" for why in _contradictions(target.controlled, target.verified)]
+        looks = target.planned, target.controlled, target.verified
+        reasons += [f"{name}: {why}" for why in _contradictions(*looks)]
     return reasons
 
 
@@ -347,10 +348,10 @@ def _unarchived(target: TargetHistory, plan: Plan) -> list[str]:
     return []
 
 
-def _contradictions(controlled: j.Controlled, verified: j.Verified) -> list[str]:
+def _contradictions(planned: PlannedTarget, controlled: j.Controlled, verified: j.Verified) -> list[str]:
     """Name what cannot both be so: the verdict is judged again from what was seen."""
     reasons = []
-    if controlled.keep_digest != verified.keep_digest:
+    if not may_have_changed(planned, controlled.keep_digest, verified.keep_digest):
         reasons.append("what had to stay is not what it was before")
     ruling, why = verdict(
         controlled,

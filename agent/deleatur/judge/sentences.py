@@ -275,6 +275,12 @@ LIMITS = {
         "Some sampled values also stand in what must stay, or in the conditions of the job, and were not "
         "searched for (values: {count}).",
     ),
+    "others-wrote": Limit(
+        "exception",
+        "not-probed",
+        "Others wrote to the target while the job ran, as its plan says: what had to stay is not what it was "
+        "before, and whether they alone changed it was not looked at.",
+    ),
     "surface-not-read": Limit(
         "exception", "not-probed", "The surface {name} was not read raw, although it could have been."
     ),

@@ -209,6 +209,24 @@ class Content:
                 choice = chosen.get(name)
                 yield from self._rows(table, _not(choice.query) if choice else Query())
 
+    def staying(self) -> list[tuple[Any, ...]]:
+        """Return, for each table that rows go from, how many stay and two sums of what they hold."""
+        return [self._sums(c.table, _not(c.query)) for c in self.choices if c.table.kind == "table"]
+
+    def left(self) -> list[tuple[Any, ...]]:
+        """Return the same of all rows that are there: after the deletion they must be those that stayed."""
+        return [self._sums(c.table, Query()) for c in self.choices if c.table.kind == "table"]
+
+    def _sums(self, table: Table, query: Query) -> tuple[Any, ...]:
+        """Let the server add up both halves of each row's MD5: no row need come here, and none be sorted."""
+        half = "sum(('x' || substr(d, {}, 16))::bit(64)::bigint)"
+        found = self._connection.execute(
+            f"SELECT count(*), {half.format(1)}, {half.format(17)} FROM (SELECT md5(record_send(t0)) "
+            f"FROM {table.sql} AS t0 WHERE {query.clause}) AS digests (d)".encode(),
+            query.bound,
+        ).fetchone()
+        return tuple(found or ())
+
     def _rows(self, table: Table, query: Query) -> Iterator[bytes]:
         for (row,) in self.stream(
             f"SELECT record_send(t0) FROM {table.sql} AS t0 WHERE {query.clause} ORDER BY {table.order}",

@@ -9,7 +9,7 @@ that let nobody write; a number that differs rolls everything back.
 import json
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Refused, Secrets, Target, Unit, deletion_order
+from deleatur.api import Failed, Refused, Secrets, Target, Unit, deletion_order
 from deleatur_plugins.postgresql.blockers import blockers_of
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import Choice, Content, selected_tables
@@ -31,6 +31,7 @@ def delete(connector: Connector, target: Target, secrets: Secrets) -> tuple[int,
 
     Raises:
         Refused: something forbids it, or the rows are not those of the plan.
+        Failed: where others write, so that nobody could tell later: a row that stays would be harmed.
         Transient: somebody holds a lock, or it would take longer than the plan announced.
     """
     with connector.connected() as connection, translated("deleting"):
@@ -47,7 +48,10 @@ def delete(connector: Connector, target: Target, secrets: Secrets) -> tuple[int,
                 blockers = blockers_of(connection, connector, content)
                 if blockers:
                     raise Refused("; ".join(blockers))
+                staying = content.staying() if target.others_write else []
                 _delete(connection, content)
+                if staying and content.left() != staying:  # nobody else could write: it was our doing
+                    raise Failed("rows that stay would not be what they were; nothing was deleted")
         connection.execute("COMMIT")
         return content.rows, wait.milliseconds
 
