@@ -24,9 +24,17 @@ from deleatur.documents.plan import Plan
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
+from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_columns
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order, set_off
-from deleatur.judge.selecting import inner_of, listed_values, refuse_ambiguous, without_values
-from deleatur.sanitize.digest import keyed_digest, keyed_digest_of_set
+from deleatur.judge.sampling import drawn
+from deleatur.judge.selecting import (
+    inner_of,
+    listed_values,
+    refuse_ambiguous,
+    selection_named,
+    without_values,
+)
+from deleatur.sanitize.digest import digest_key, keyed_digest, keyed_digest_of_set, shredding
 from deleatur.sanitize.filesystem import (
     Extent,
     FileSystem,
@@ -40,6 +48,7 @@ from deleatur.sanitize.filesystem import (
     mount_points,
     overwrites_in_place,
 )
+from deleatur.sanitize.ground import limits_of_files, opened_in_turn, surfaces_below
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.linking import HeldName, LinkShredder
 from deleatur.sanitize.overwrite import (
@@ -106,31 +115,41 @@ __all__ = [
     "Within",
     "access_to",
     "blocks_of",
+    "chosen_rows",
     "covered",
     "deletion_order",
+    "digest_key",
+    "drawn",
     "encrypted_below",
     "extents",
     "filesystem_of",
     "found_again",
     "generation",
     "hookimpl",
+    "idle_hold",
     "immutable",
     "inner_of",
     "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",
+    "limits_of_files",
     "listed_values",
     "merged",
     "mount_points",
     "opened_here",
+    "opened_in_turn",
     "overwrite_in_place",
     "overwrites_in_place",
     "read_below_cache",
     "reclaim",
     "refuse_ambiguous",
+    "refuse_forgotten_columns",
     "remove",
     "remove_directory",
+    "selection_named",
     "set_off",
+    "shredding",
+    "surfaces_below",
     "usage",
     "users_of",
     "without_values",

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deleatur.documents.place import Locator
 from deleatur.errors import Refused
-from deleatur.judge.sampling import BINOMIAL, HYPERGEOMETRIC, positions, proven, proven_of_many, sample_size
+from deleatur.judge.sampling import (
+    BINOMIAL,
+    HYPERGEOMETRIC,
+    drawn,
+    positions,
+    proven,
+    proven_of_many,
+    sample_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +120,20 @@ def test_every_position_is_as_likely_as_any_other() -> None:
             counts[position] += 1
     assert sum(counts) == 12_000
     assert all(1000 < count < 1400 for count in counts)  # expected 1,200; 6 standard deviations
+
+
+@given(st.sets(st.integers(0, 999), max_size=40), st.integers(0, 50), st.binary(min_size=1, max_size=64))
+def test_the_same_seed_draws_the_same_places_in_whatever_order_they_come(
+    numbers: set[int], count: int, seed: bytes
+) -> None:
+    places = [Locator(unit="table people", item=f"row-\udc80{number}") for number in sorted(numbers)]
+    chosen = list(drawn(places, count, seed))
+    assert chosen == list(drawn(reversed(places), count, seed))
+    assert len(set(chosen)) == min(count, len(places))
+    assert set(chosen) <= set(places)
+    assert list(drawn(places, None, seed)) == places
+
+
+def test_another_seed_draws_other_places() -> None:
+    places = [Locator(unit="table people", item=str(number)) for number in range(1000)]
+    assert set(drawn(places, 20, b"one")) != set(drawn(places, 20, b"two"))

@@ -1,11 +1,14 @@
 """How many places to read, which, and what reading them proves. Pure; decimals, never floats."""
 
 import hashlib
+import heapq
 import re
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, Context, Decimal
 from math import comb
 from typing import NamedTuple
 
+from deleatur.documents.place import Locator
 from deleatur.errors import Refused
 
 _DECIMAL = re.compile(r"0\.[0-9]{1,6}\Z")  # as in a job
@@ -87,6 +90,21 @@ def positions(seed: bytes, population: int, count: int) -> list[int]:
             if number < limit and len(chosen) < count:
                 chosen.add(number % population)
     return sorted(chosen)
+
+
+def drawn(places: Iterable[Locator], count: int | None, seed: bytes) -> Iterable[Locator]:
+    """Return `count` of the places, the same ones for the same seed; every place for None.
+
+    Those with the lowest keyed digests (BLAKE2b, RFC 7693): no more than `count` are kept in memory.
+    """
+    if count is None:
+        return places
+
+    def lot(place: Locator) -> bytes:
+        text = f"{place.unit} {place.item} {place.offset}".encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text, key=seed[:64], digest_size=16).digest()
+
+    return heapq.nsmallest(count, places, key=lot)
 
 
 def _smallest_caught(population: int, reads: int, allowed: Decimal) -> int:

@@ -6,10 +6,16 @@ text made here holds a value.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from deleatur.documents.job import Condition, Within
+from deleatur.documents.job import Condition, Target, Within
 from deleatur.errors import Refused
 
 _DEEPEST = 8  # tables within tables; more is a mistake or an attack
+
+
+def selection_named(target: Target, rows: str = "rows") -> Iterator[tuple[str, str]]:
+    """Yield what a target selects and holds, without any value: the end of its identity."""
+    yield from ((rows, f"{part.table}: {without_values(part.where)}") for part in target.select)
+    yield from (("held", f"{part.table}: {without_values(part.where)}") for part in target.hold)
 
 
 def without_values(where: Sequence[Condition]) -> str:

@@ -6,10 +6,27 @@ The key is made for one job and destroyed when the job ends.
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from deleatur.documents.place import Step
+from deleatur.errors import Failed
+from deleatur.sanitize.keystream import Keystream
 
 _WORD = 32  # bytes
 _SUMS = 1 << 8 * _WORD
+
+
+def digest_key(secrets: Mapping[str, bytes]) -> bytes:
+    """Return the job's digest key. Raises Failed when the backend was opened without it."""
+    key = secrets.get("digest-key", b"")
+    if len(key) != _WORD:
+        raise Failed("the backend was opened without the job's digest key of 32 bytes")
+    return key
+
+
+def shredding(step: Step, key: bytes) -> Keystream:
+    """Return what a step overwrites files with; as nothing is compared with it, the step may name none."""
+    return Keystream(step.pattern.key if step.pattern else keyed_digest(key, b"shred", step.id.encode()))
 
 
 def keyed_digest(key: bytes, *parts: bytes) -> str:

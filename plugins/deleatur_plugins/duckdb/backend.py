@@ -4,8 +4,6 @@ Rules kept: a look changes nothing; every name comes from the schema and every v
 old file is never written to but to overwrite it.
 """
 
-import hashlib
-import heapq
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,12 +16,10 @@ from deleatur.api import (
     Column,
     Contents,
     Cursor,
-    Failed,
     HeldTable,
     Holding,
     Identity,
     Inspection,
-    Keystream,
     Locator,
     Offer,
     Refused,
@@ -32,10 +28,12 @@ from deleatur.api import (
     Target,
     Unsupported,
     access_to,
+    digest_key,
+    drawn,
     encrypted_below,
     filesystem_of,
-    keyed_digest,
-    without_values,
+    selection_named,
+    shredding,
 )
 from deleatur_plugins.duckdb.connecting import OLD, Session, check_file, path_of
 from deleatur_plugins.duckdb.content import Content, typed_rows
@@ -55,8 +53,7 @@ class DuckdbBackend(Backend):
         self._secrets = secrets
         self._opened: list[Session] = []
         self._known: dict[str, tuple[Content, Table, dict[bytes, int]]] = {}
-        if len(secrets.get("digest-key", b"")) != 32:
-            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+        self._key = digest_key(secrets)
 
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
@@ -74,8 +71,9 @@ class DuckdbBackend(Backend):
         with self._content() as (session, content):
             content.check_archive()
             units = content.units()
+            identity = (*self._identity(content.schema), *selection_named(self._target))
             return Inspection(
-                identity=Identity(kind="rows", fields=(*self._identity(content.schema), *self._selection())),
+                identity=Identity(kind="rows", fields=identity),
                 size=sum(unit.size for unit in units),
                 units=units,
                 offers=(Offer(technique=_REWRITE, limits=limits_of(self._path)),),
@@ -93,18 +91,10 @@ class DuckdbBackend(Backend):
             ("schema-sha256", schema.digest()),
         )
 
-    def _selection(self) -> Iterator[tuple[str, str]]:
-        yield from (("rows", f"{s.table}: {without_values(s.where)}") for s in self._target.select)
-        yield from (("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold)
-
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
         """Name selected texts and blobs by table, digest of row and column; a row without any by itself."""
         with self._content() as (_, content):
-            places = content.places()
-            if count is None:
-                yield from places
-            else:
-                yield from heapq.nsmallest(count, places, key=lambda place: _rank(seed, place))
+            yield from drawn(content.places(), count, seed)
 
     def probe(self, place: Locator) -> bytes | None:
         """Return a stored value; None when no row of the table is that row, or a NULL stands in it."""
@@ -124,9 +114,7 @@ class DuckdbBackend(Backend):
             raise Unsupported(
                 f"{step.technique[:40]!r} with action {step.action[:40]!r} is not possible here"
             )
-        # nothing is compared with this pattern, so a step may come without one
-        pattern = step.pattern.key if step.pattern else keyed_digest(self._secrets["digest-key"], b"shred")
-        yield from Rewriting(self._path, self._target, self._secrets, Keystream(pattern)).run(after)
+        yield from Rewriting(self._path, self._target, self._secrets, shredding(step, self._key)).run(after)
 
     def records(self, table: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of `table` that the archive keeps, every column, as Python values."""
@@ -196,8 +184,3 @@ def _holdings(session: Session, schema: Schema) -> Iterator[Holding]:
             rows=int(session.value(f"SELECT count(*) FROM {table.sql}")),  # noqa: S608 - quoted
             read=partial(typed_rows, session, table),
         )
-
-
-def _rank(seed: bytes, place: Locator) -> bytes:
-    """Return a number that the seed fixes, so that the same places are drawn each time."""
-    return hashlib.blake2b(f"{place.unit} {place.item}".encode(), key=seed[:64], digest_size=16).digest()

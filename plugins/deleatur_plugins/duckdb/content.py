@@ -6,11 +6,22 @@ digest of all that stands in it, because rows have no name that a rewrite keeps.
 
 # ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are typed
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deleatur.api import Failed, Locator, Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur.api import (
+    Condition,
+    Failed,
+    Locator,
+    Secrets,
+    Target,
+    Unit,
+    chosen_rows,
+    keyed_digest,
+    keyed_digest_of_set,
+    refuse_forgotten_columns,
+)
 from deleatur_plugins.duckdb.connecting import Session, quoted
 from deleatur_plugins.duckdb.schema import Schema, Table, read_schema
 from deleatur_plugins.duckdb.selecting import Selector
@@ -36,29 +47,14 @@ class Content:
         self._target = target
         self._key = secrets["digest-key"]
         self._selector = Selector(self.schema, secrets)
-        self.choices = self._choose()
+        self.choices = tuple(
+            Choice(self.schema.table(name), clause, held)
+            for name, clause, held in chosen_rows(target, self._clause)
+        )
 
-    def _choose(self) -> tuple[Choice, ...]:
-        selected: dict[str, list[str]] = {}
-        for selection in self._target.select:
-            table = self.schema.table(selection.table)
-            selected.setdefault(table.name, []).append(self._selector.clause(table, selection.where))
-        held: dict[str, list[tuple[str, str]]] = {}
-        for hold in self._target.hold:
-            table = self.schema.table(hold.table)
-            if table.name not in selected:
-                raise Refused(
-                    f"hold {hold.id!r} names {table.name!r}, from which nothing is selected, so it holds "
-                    "nothing; name the rows that must stay in each selected table"
-                )
-            held.setdefault(table.name, []).append((hold.id, self._selector.clause(table, hold.where)))
-        choices = []
-        for name, clauses in sorted(selected.items()):
-            asked = f"(({' OR '.join(f'({clause})' for clause in clauses)}) IS TRUE)"
-            kept = [f" AND ({clause}) IS NOT TRUE" for _, clause in held.get(name, ())]
-            holds = tuple((id_, f"({asked} AND ({c}) IS TRUE)") for id_, c in held.get(name, ()))
-            choices.append(Choice(self.schema.table(name), f"({asked}{''.join(kept)})", holds))
-        return tuple(choices)
+    def _clause(self, name: str, where: Sequence[Condition]) -> tuple[str, str]:
+        table = self.schema.table(name)
+        return table.name, self._selector.clause(table, where)
 
     def rows(self, table: Table, clause: str = "true") -> Iterator[tuple[int, bytes]]:
         """Yield rowid and canonical bytes of rows, in the order in which they are stored."""
@@ -174,9 +170,7 @@ class Content:
             self._selector.clause(table, wanted.where)
             for name in wanted.columns:
                 table.column(name)
-            silent = [c.name for c in table.columns if c.name not in wanted.columns]
-            if silent:
-                raise Refused(f"the archive of {table.name!r} has no rule for {', '.join(silent)[:200]}")
+            refuse_forgotten_columns(table.name, [c.name for c in table.columns], list(wanted.columns))
 
     def records(self, name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values."""

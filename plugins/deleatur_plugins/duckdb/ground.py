@@ -4,14 +4,12 @@ import os
 from pathlib import Path
 
 from deleatur.api import (
-    Extent,
-    FileSystem,
     Surface,
-    extents,
     filesystem_of,
     immutable,
-    journals_data,
-    overwrites_in_place,
+    limits_of_files,
+    opened_in_turn,
+    surfaces_below,
     users_of,
 )
 from deleatur_plugins.duckdb.connecting import OLD, Session
@@ -39,16 +37,12 @@ def blockers_of(path: Path, session: Session, content: Content) -> tuple[str, ..
     if room.f_bavail * room.f_frsize < _ROOM * sum(file.stat().st_size for file in files_of(path)):
         found.append("the file system has no room for a second copy of the database; make some")
     begun = journal_of(path).exists()
-    for file in files_of(path):
-        status = file.lstat()
+    for fd in opened_in_turn(files_of(path)):
+        status = os.fstat(fd)
         if status.st_nlink > 1 + begun:
             found.append(f"inode-{status.st_ino} has {status.st_nlink} names; remove the others")
-        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            if immutable(fd):
-                found.append(f"inode-{status.st_ino} is immutable or append-only; run chattr -i -a on it")
-        finally:
-            os.close(fd)
+        if immutable(fd):
+            found.append(f"inode-{status.st_ino} is immutable or append-only; run chattr -i -a on it")
     if number := comments(session, OLD):
         found.append(f"{number} comments would be lost, as DuckDB does not copy them; set them to NULL")
     found += [
@@ -64,50 +58,15 @@ def blockers_of(path: Path, session: Session, content: Content) -> tuple[str, ..
 
 def limits_of(path: Path) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
-    system: FileSystem = filesystem_of(path)
-    flags, journalled, exempt, mapped = 0, system.data_journal, True, True
-    for file in files_of(path):
-        fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            runs = extents(fd)
-            journalled |= journals_data(fd)
-            exempt &= overwrites_in_place(fd)
-        finally:
-            os.close(fd)
-        mapped &= runs is not None
-        for run in runs or ():
-            flags |= run.flags
-    found = {
-        "copy-on-write": system.copy_on_write and not exempt,
-        "shared-extents": bool(flags & Extent.SHARED),
-        "compressed-extents": bool(flags & Extent.ENCODED),
-        "placement-unknown": not mapped and (system.in_place or system.copy_on_write),
-        "data-journal": journalled,
-        "network-file-system": system.network,
-        "memory-file-system": system.memory,
-        "unknown-file-system": not (
-            system.in_place or system.copy_on_write or system.network or system.memory
-        ),
-        "flash": system.flash,
-        "layered-device": system.layered,
-        "earlier-free-blocks": True,
-        "numbers-not-searched": True,
-    }
-    return tuple(name for name, applies in found.items() if applies)
+    found = limits_of_files(filesystem_of(path), opened_in_turn(files_of(path)))
+    return (*found, "earlier-free-blocks", "numbers-not-searched")
 
 
 def surfaces_of(path: Path) -> tuple[Surface, ...]:
     """Name every place where bytes of the rows may survive."""
-    system = filesystem_of(path)
-    device = "block device under the file system"
-    if system.source and os.access(system.source, os.R_OK):
-        below = Surface(name=device, reach="scannable", paths=(system.source,))
-    else:
-        reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
-        below = Surface(name=device, reach="out-of-reach", reason=reason)
     return (
         Surface(name="database files", reach="scannable", paths=(str(path), str(log_of(path)))),
-        below,
+        *surfaces_below(filesystem_of(path)),
         Surface(
             name="temporary files and memory of programs that used it",
             reach="out-of-reach",

@@ -39,6 +39,7 @@ from deleatur.api import (
     read_below_cache,
     remove,
     remove_directory,
+    surfaces_below,
 )
 from deleatur_plugins.file.content import (
     begun,
@@ -419,27 +420,12 @@ def _rank(seed: bytes, place: Locator) -> bytes:
 
 def _surfaces(path: str, system: FileSystem) -> tuple[Surface, ...]:
     """Name every place where bytes of the target may survive."""
-    device = "block device under the file system"
-    if system.source and os.access(system.source, os.R_OK):
-        below = Surface(name=device, reach="scannable", paths=(system.source,))
-    else:
-        reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
-        below = Surface(name=device, reach="out-of-reach", reason=reason)
-    surfaces = [
+    return (
         Surface(name="files", reach="scannable", paths=(path,)),
-        below,
+        *surfaces_below(system),
         Surface(
             name="copies elsewhere (backups, snapshots, editor copies, thumbnails)",
             reach="out-of-reach",
             reason="they are no part of the target, and no list of them exists on this host",
         ),
-    ]
-    if system.flash:
-        surfaces.append(
-            Surface(
-                name="flash over-provisioning",
-                reach="out-of-reach",
-                reason="the device remaps blocks; replaced ones cannot be addressed by the host",
-            )
-        )
-    return tuple(surfaces)
+    )

@@ -4,8 +4,6 @@ Rules kept: a look changes nothing; every name comes from the schema and every v
 the server's files in reach it erases down to them, else only if the job asks for less by name.
 """
 
-import hashlib
-import heapq
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Self
@@ -18,7 +16,6 @@ from deleatur.api import (
     Failed,
     Identity,
     Inspection,
-    Keystream,
     Locator,
     Offer,
     Refused,
@@ -26,8 +23,10 @@ from deleatur.api import (
     Step,
     Target,
     Unsupported,
-    keyed_digest,
-    without_values,
+    digest_key,
+    drawn,
+    selection_named,
+    shredding,
 )
 from deleatur_plugins.mariadb.connecting import Session, address_of
 from deleatur_plugins.mariadb.content import Content, value_at
@@ -51,8 +50,7 @@ class MariadbBackend(Backend):
         self._secrets = secrets
         self._probing: tuple[Session, Schema] | None = None
         self._opened: list[Session] = []
-        if len(secrets.get("digest-key", b"")) != 32:
-            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+        self._key = digest_key(secrets)
 
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
@@ -94,8 +92,7 @@ class MariadbBackend(Backend):
 
     def _selection(self, content: Content) -> Iterator[tuple[str, str]]:
         yield "schema-sha256", content.schema.digest()
-        yield from (("rows", f"{s.table}: {without_values(s.where)}") for s in self._target.select)
-        yield from (("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold)
+        yield from selection_named(self._target)
 
     def _blockers(
         self, session: Session, content: Content, ground: Ground, technique: str
@@ -117,11 +114,7 @@ class MariadbBackend(Backend):
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
         """Name selected texts and blobs by table, sealed key and column; a row without any by itself."""
-        places = self._places()
-        if count is None:
-            yield from places
-        else:
-            yield from heapq.nsmallest(count, places, key=lambda place: _rank(seed, place))
+        yield from drawn(self._places(), count, seed)
 
     def _places(self) -> Iterator[Locator]:
         with self._content() as (_, content):
@@ -139,22 +132,18 @@ class MariadbBackend(Backend):
         if not place.unit.startswith(_TABLE) or not sealed:
             raise Failed("the place is none of this backend's")
         table = schema.table(place.unit.removeprefix(_TABLE))
-        return value_at(session, self._secrets["digest-key"], table, sealed, column)
+        return value_at(session, self._key, table, sealed, column)
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""
         match (step.technique, step.action):
             case (str(technique), "rebuild") if technique == REBUILD == self._technique():
-                key = self._secrets["digest-key"]
-                # nothing is compared with this pattern, so a step may come without one
-                pattern = step.pattern.key if step.pattern else keyed_digest(key, b"shred", step.id.encode())
                 with closing(Session(self._address)) as session:
                     ground = Ground(session)
                     if denials := ground.denials():
                         raise Refused(denials[0].reason)
-                    yield from Rebuilding(
-                        session, ground, self._target, self._secrets, Keystream(pattern)
-                    ).run(after)
+                    stream = shredding(step, self._key)
+                    yield from Rebuilding(session, ground, self._target, self._secrets, stream).run(after)
             case (str(technique), "delete") if technique == ROWS == self._technique():
                 with closing(Session(self._address)) as session:
                     rows = delete_rows(session, self._target, self._secrets)
@@ -196,8 +185,3 @@ class MariadbBackend(Backend):
 def _offer(ground: Ground, technique: str) -> Offer:
     outage = 0 if technique == ROWS else PLANNED
     return Offer(technique=technique, limits=ground.limits(technique), outage=outage)
-
-
-def _rank(seed: bytes, place: Locator) -> bytes:
-    """Return a number that the seed fixes, so that the same places are drawn each time."""
-    return hashlib.blake2b(f"{place.unit} {place.item}".encode(), key=seed[:64], digest_size=16).digest()

@@ -17,7 +17,18 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from deleatur.api import Failed, Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur.api import (
+    Condition,
+    Failed,
+    Refused,
+    Secrets,
+    Target,
+    Unit,
+    chosen_rows,
+    keyed_digest,
+    keyed_digest_of_set,
+    refuse_forgotten_columns,
+)
 from deleatur_plugins.mariadb.connecting import Session, quoted
 from deleatur_plugins.mariadb.joined import joined_rows
 from deleatur_plugins.mariadb.schema import FLOATS, INTEGERS, TEXTS, WORDS, Column, Schema, Table
@@ -55,32 +66,16 @@ class Content:
         self._target = target
         self._key = secrets["digest-key"]
         self._selector = Selector(session, schema, secrets)
-        self.choices = self._choose()
+        self.choices = tuple(
+            Choice(self.schema.table(name), clause, held)
+            for name, clause, held in chosen_rows(target, self._clause)
+        )
 
-    def _choose(self) -> tuple[Choice, ...]:
-        """Combine the selections of each table and take the holds out of them."""
-        selected: dict[str, list[str]] = {}
-        for selection in self._target.select:
-            table = self.schema.table(selection.table)
-            if hindrance := table.hindrance():
-                raise Refused(hindrance)
-            selected.setdefault(table.name, []).append(self._selector.clause(table, selection.where))
-        held: dict[str, list[tuple[str, str]]] = {}
-        for hold in self._target.hold:
-            table = self.schema.table(hold.table)
-            if table.name not in selected:
-                raise Refused(
-                    f"hold {hold.id!r} names {table.name!r}, from which nothing is selected, so it holds "
-                    "nothing; name the rows that must stay in each selected table"
-                )
-            held.setdefault(table.name, []).append((hold.id, self._selector.clause(table, hold.where)))
-        choices = []
-        for name, clauses in sorted(selected.items()):
-            asked = " OR ".join(f"({clause})" for clause in clauses)
-            kept = [f" AND NOT (({clause}) IS TRUE)" for _, clause in held.get(name, ())]
-            holds = tuple((id_, f"(({asked}) IS TRUE AND ({c}) IS TRUE)") for id_, c in held.get(name, ()))
-            choices.append(Choice(self.schema.table(name), f"(({asked}) IS TRUE{''.join(kept)})", holds))
-        return tuple(choices)
+    def _clause(self, name: str, where: Sequence[Condition]) -> tuple[str, str]:
+        table = self.schema.table(name)
+        if hindrance := table.hindrance():
+            raise Refused(hindrance)
+        return table.name, self._selector.clause(table, where)
 
     # --- what goes
 
@@ -269,9 +264,7 @@ class Content:
             self._selector.clause(table, wanted.where)
             for name in wanted.columns:
                 table.column(name)
-            silent = [c.name for c in table.columns if c.name not in wanted.columns]
-            if silent:
-                raise Refused(f"the archive of {table.name!r} has no rule for {', '.join(silent)[:200]}")
+            refuse_forgotten_columns(table.name, [c.name for c in table.columns], list(wanted.columns))
 
     def records(self, table_name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values."""

@@ -4,8 +4,6 @@ Rules kept: a look changes nothing; nothing is evaluated by the server but a pat
 server's files in reach it erases down to them, else only if the job asks for less by name.
 """
 
-import hashlib
-import heapq
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Self
@@ -18,7 +16,6 @@ from deleatur.api import (
     Failed,
     Identity,
     Inspection,
-    Keystream,
     Locator,
     Offer,
     Refused,
@@ -26,8 +23,10 @@ from deleatur.api import (
     Step,
     Target,
     Unsupported,
-    keyed_digest,
-    without_values,
+    digest_key,
+    drawn,
+    selection_named,
+    shredding,
 )
 from deleatur_plugins.redis.connecting import Session, address_of
 from deleatur_plugins.redis.content import Content, unit_of, value_at
@@ -48,8 +47,7 @@ class RedisBackend(Backend):
         self._secrets = secrets
         self._units = {unit_of(Pattern.of(selection.table)) for selection in target.select}
         self._opened: list[Session] = []
-        if len(secrets.get("digest-key", b"")) != 32:
-            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+        self._key = digest_key(secrets)
 
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
@@ -70,8 +68,9 @@ class RedisBackend(Backend):
             technique = self._technique()
             possible = technique == ROWS or not denials
             units = content.units()
+            identity = (*ground.identity(), *selection_named(self._target, "keys"))
             return Inspection(
-                identity=Identity(kind="rows", fields=(*ground.identity(), *self._selection())),
+                identity=Identity(kind="rows", fields=identity),
                 size=sum(unit.size for unit in units),
                 units=units,
                 offers=(Offer(technique=technique, limits=ground.limits(technique)),) if possible else (),
@@ -87,10 +86,6 @@ class RedisBackend(Backend):
     def _technique(self) -> str:
         """Return the one technique for this target: the weaker one only if the job asks for it by name."""
         return ROWS if self._target.technique == ROWS else RESAVE
-
-    def _selection(self) -> Iterator[tuple[str, str]]:
-        yield from (("keys", f"{s.table}: {without_values(s.where)}") for s in self._target.select)
-        yield from (("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold)
 
     def _blockers(
         self, session: Session, content: Content, ground: Ground, technique: str
@@ -114,11 +109,7 @@ class RedisBackend(Backend):
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
         """Name selected keys, and texts in them, by sealed names."""
         with self._content() as (_, content):
-            places = content.places()
-            if count is None:
-                yield from places
-            else:
-                yield from heapq.nsmallest(count, places, key=lambda place: _rank(seed, place))
+            yield from drawn(content.places(), count, seed)
 
     def probe(self, place: Locator) -> bytes | None:
         """Return a key's name or a stored value; None when the server finds no such key, or nothing there."""
@@ -126,22 +117,18 @@ class RedisBackend(Backend):
             raise Failed("the place is none of this backend's")
         if not self._opened:
             self._opened.append(Session(self._address))
-        return value_at(self._opened[0], self._secrets["digest-key"], place.item)
+        return value_at(self._opened[0], self._key, place.item)
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""
         match (step.technique, step.action):
             case (str(technique), "resave") if technique == RESAVE == self._technique():
-                key = self._secrets["digest-key"]
-                # nothing is compared with this pattern, so a step may come without one
-                pattern = step.pattern.key if step.pattern else keyed_digest(key, b"shred", step.id.encode())
                 with self._for_change() as session:
                     ground = Ground(session)
                     if denials := ground.denials():
                         raise Refused(denials[0].reason)
-                    yield from Resaving(session, ground, self._target, self._secrets, Keystream(pattern)).run(
-                        after
-                    )
+                    stream = shredding(step, self._key)
+                    yield from Resaving(session, ground, self._target, self._secrets, stream).run(after)
             case (str(technique), "delete") if technique == ROWS == self._technique():
                 with self._for_change() as session:
                     rows = delete_keys(session, self._target, self._secrets)
@@ -182,8 +169,3 @@ class RedisBackend(Backend):
             raise Refused("the target selects nothing; name each class of keys with [[target.select]]")
         with closing(Session(self._address)) as session:
             yield session, Content(session, self._target, self._secrets)
-
-
-def _rank(seed: bytes, place: Locator) -> bytes:
-    """Return a number that the seed fixes, so that the same places are drawn each time."""
-    return hashlib.blake2b(f"{place.unit} {place.item}".encode(), key=seed[:64], digest_size=16).digest()

@@ -15,7 +15,16 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from deleatur.api import Failed, Locator, Refused, Secrets, Target, Unit, keyed_digest
+from deleatur.api import (
+    Failed,
+    Locator,
+    Refused,
+    Secrets,
+    Target,
+    Unit,
+    keyed_digest,
+    refuse_forgotten_columns,
+)
 from deleatur_plugins.redis.connecting import Session
 from deleatur_plugins.redis.keyspace import TYPES, Entry, Pattern, databases, entries, names, refuse_unknown
 from deleatur_plugins.redis.rows import columns_of, rows_of
@@ -156,9 +165,8 @@ class Content:
             Refused: keys of several types, or a column without a rule.
         """
         for wanted in self._target.archive:
-            silent = [c for c in columns_of(self._archived(wanted.table)) if c not in wanted.columns]
-            if silent:
-                raise Refused(f"the archive of {wanted.table!r} has no rule for {', '.join(silent)[:200]}")
+            columns = columns_of(self._archived(wanted.table))
+            refuse_forgotten_columns(wanted.table, columns, list(wanted.columns))
 
     def _archived(self, table: str) -> list[Entry]:
         pattern = Pattern.of(table)

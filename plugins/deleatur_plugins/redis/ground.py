@@ -12,17 +12,16 @@ from typing import Literal
 
 from deleatur.api import (
     Denial,
-    Extent,
     Failed,
     FileSystem,
     Gone,
     Refused,
     Surface,
     encrypted_below,
-    extents,
     filesystem_of,
-    journals_data,
-    overwrites_in_place,
+    limits_of_files,
+    opened_in_turn,
+    surfaces_below,
 )
 from deleatur_plugins.redis.connecting import Session
 
@@ -193,37 +192,8 @@ class Ground:
         """Return the ids of the sentences that lower the claim."""
         if technique == ROWS:
             return ("logical-only", "numbers-not-searched")
-        system = self.system()
-        flags, journalled, exempt, mapped = 0, system.data_journal, True, True
-        for path in self.held_files():
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                runs = extents(fd)
-                journalled |= journals_data(fd)
-                exempt &= overwrites_in_place(fd)
-            finally:
-                os.close(fd)
-            mapped &= runs is not None
-            for run in runs or ():
-                flags |= run.flags
-        found = {
-            "copy-on-write": system.copy_on_write and not exempt,
-            "shared-extents": bool(flags & Extent.SHARED),
-            "compressed-extents": bool(flags & Extent.ENCODED),
-            "inline-data": bool(flags & Extent.INLINE),
-            "placement-unknown": not mapped and (system.in_place or system.copy_on_write),
-            "data-journal": journalled,
-            "network-file-system": system.network,
-            "memory-file-system": system.memory,
-            "unknown-file-system": not (
-                system.in_place or system.copy_on_write or system.network or system.memory
-            ),
-            "flash": system.flash,
-            "layered-device": system.layered,
-            "earlier-free-blocks": True,
-            "numbers-not-searched": True,
-        }
-        return tuple(name for name, applies in found.items() if applies)
+        found = limits_of_files(self.system(), opened_in_turn(self.held_files()))
+        return (*found, "earlier-free-blocks", "numbers-not-searched")
 
     def surfaces(self) -> tuple[Surface, ...]:
         """Name every place where bytes of the keys may survive."""
@@ -248,17 +218,10 @@ class Ground:
         )
         if self.distance:
             return (Surface(name="files of the server", reach="out-of-reach", reason=self.distance), *beyond)
-        system = self.system()
-        device = "block device under the file system"
-        if system.source and os.access(system.source, os.R_OK):
-            below = Surface(name=device, reach="scannable", paths=(system.source,), decoders=_COMPRESSED)
-        else:
-            reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
-            below = Surface(name=device, reach="out-of-reach", reason=reason)
         files = Surface(
             name="files of the server", reach="scannable", paths=self._places(), decoders=_COMPRESSED
         )
-        return (files, below, *beyond)
+        return (files, *surfaces_below(self.system(), _COMPRESSED), *beyond)
 
     def _places(self) -> tuple[str, ...]:
         """Return the server's directory, and its own log of events where it lies outside of it."""

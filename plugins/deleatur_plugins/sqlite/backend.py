@@ -7,11 +7,9 @@ rows go by `rewrite-and-shred`, the whole database by `overwrite-and-remove`, ne
 # ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are bound
 
 import hashlib
-import heapq
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Self
 
 from deleatur.api import (
@@ -30,10 +28,12 @@ from deleatur.api import (
     Step,
     Target,
     Unsupported,
+    digest_key,
+    drawn,
     filesystem_of,
-    keyed_digest,
+    selection_named,
+    shredding,
     usage,
-    without_values,
 )
 from deleatur_plugins.sqlite.connecting import Text, looking
 from deleatur_plugins.sqlite.content import Content, refuse_unknown
@@ -58,8 +58,7 @@ class SqliteBackend(Backend):
         self._target = target
         self._secrets = secrets
         self._known: dict[str, Table] = {}
-        if len(secrets.get("digest-key", b"")) != 32:
-            raise Failed("the backend was opened without the job's digest key of 32 bytes")
+        self._key = digest_key(secrets)
         if target.hold and not target.select:
             raise Refused("the target holds rows and selects none: that would erase them with the database")
 
@@ -96,7 +95,7 @@ class SqliteBackend(Backend):
 
     def _inspect_whole(self, files: Files) -> Inspection:
         system, now = filesystem_of(files.folder), usage()
-        whole = Whole(files, self._secrets["digest-key"])
+        whole = Whole(files, self._key)
         inode = whole.database().st_ino
         units = whole.units()
         return Inspection(
@@ -125,8 +124,6 @@ class SqliteBackend(Backend):
 
     def _identity_of_rows(self, content: Content, filesystem: str) -> Identity:
         """Neither the file's inode nor its content is part of it: the rewrite changes both."""
-        rows = [("rows", f"{s.table}: {without_values(s.where)}") for s in self._target.select]
-        held = [("held", f"{h.table}: {without_values(h.where)}") for h in self._target.hold]
         return Identity(
             kind="rows",
             fields=(
@@ -135,8 +132,7 @@ class SqliteBackend(Backend):
                 ("filesystem", filesystem),
                 ("application-id", str(content.application_id())),
                 ("schema-sha256", content.schema.digest()),
-                *rows,
-                *held,
+                *selection_named(self._target),
             ),
         )
 
@@ -144,9 +140,7 @@ class SqliteBackend(Backend):
         """Name selected texts and blobs by table, row and column; a row without any by itself."""
         if not self._target.select:
             with Files(self._path) as files:
-                places = Whole(files, self._secrets["digest-key"]).places()
-                lot = partial(_rank, seed)
-                yield from places if count is None else heapq.nsmallest(count, places, key=lot)
+                yield from drawn(Whole(files, self._key).places(), count, seed)
             return
         with self._content() as content:
             for table, row, column in _listed(content) if count is None else _drawn(content, count, seed):
@@ -156,7 +150,7 @@ class SqliteBackend(Backend):
         """Return a stored value, texts in UTF-8; None when SQLite finds no such row or a NULL in it."""
         if not self._target.select:
             with Files(self._path) as files:
-                return Whole(files, self._secrets["digest-key"]).probe(place)
+                return Whole(files, self._key).probe(place)
         name = place.unit.removeprefix(_TABLE)
         row, _, column = place.item.partition("/")
         if not place.unit.startswith(_TABLE):
@@ -165,7 +159,7 @@ class SqliteBackend(Backend):
             if name not in self._known:
                 self._known[name] = read_schema(connection).table(name)
             table = self._known[name]
-            named = values_of(self._secrets["digest-key"], table, row)
+            named = values_of(self._key, table, row)
             marks = ", ".join("CAST(? AS TEXT)" if isinstance(part, Text) else "?" for part in named)
             value = f"t0.{quoted(column)}" if column else "x''"
             found = connection.execute(
@@ -177,23 +171,21 @@ class SqliteBackend(Backend):
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""
-        key = self._secrets["digest-key"]
         match (step.technique, step.action, bool(self._target.select)):
             case (str(technique), "rewrite", True) if technique == ROWS:
-                # nothing is compared with this pattern, so a step may come without one
-                pattern = step.pattern.key if step.pattern else keyed_digest(key, b"shred", step.id.encode())
                 with Files(self._path) as files:
-                    yield from Rewriting(files, self._target, self._secrets, Keystream(pattern)).run(after)
+                    stream = shredding(step, self._key)
+                    yield from Rewriting(files, self._target, self._secrets, stream).run(after)
             case (str(technique), "overwrite", False) if technique == WHOLE:
                 if step.pattern is None:
                     raise Failed(f"step {step.id} overwrites and has no pattern")
                 with Files(self._path) as files:
-                    yield from Whole(files, key).overwrite(Keystream(step.pattern.key), after)
+                    yield from Whole(files, self._key).overwrite(Keystream(step.pattern.key), after)
             case (str(technique), "remove", False) if technique == WHOLE:
                 if step.pattern is None:
                     raise Failed(f"step {step.id} has no pattern to tell what was overwritten")
                 with Files(self._path) as files:
-                    yield from Whole(files, key).remove(Keystream(step.pattern.key))
+                    yield from Whole(files, self._key).remove(Keystream(step.pattern.key))
             case _:
                 raise Unsupported(
                     f"{step.technique[:40]!r} with action {step.action[:40]!r} is not possible here"
@@ -256,9 +248,3 @@ def _numbers(drawn: hashlib.blake2b, count: int) -> tuple[int, ...]:
         drawn.update(b"on")
         stream += drawn.digest()
     return struct.unpack_from(f">{count}Q", stream)
-
-
-def _rank(seed: bytes, place: Locator) -> bytes:
-    """Return a number that the seed fixes, so that the same places are drawn each time."""
-    text = f"{place.unit} {place.item} {place.offset}".encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(text, key=seed[:64], digest_size=16).digest()

@@ -14,7 +14,16 @@ from functools import cached_property
 from itertools import compress
 from typing import Any
 
-from deleatur.api import Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur.api import (
+    Refused,
+    Secrets,
+    Target,
+    Unit,
+    idle_hold,
+    keyed_digest,
+    keyed_digest_of_set,
+    refuse_forgotten_columns,
+)
 from deleatur_plugins.sqlite.connecting import Text
 from deleatur_plugins.sqlite.joined import Joined
 from deleatur_plugins.sqlite.naming import encoded, seal
@@ -87,10 +96,7 @@ class Content:
                 unit = f"hold {name} table {table.name}"
                 self._held.append(Unit(name=unit, size=rows, digest=self._digest(unit, table, numbers)))
         else:
-            raise Refused(
-                f"hold {name!r} names {table.name!r}, from which nothing is selected, so it holds nothing; "
-                "name the rows that must stay in each selected table"
-            )
+            raise idle_hold(name, table.name)
         return table, numbers
 
     def _numbers(self, table: Table) -> str:
@@ -196,9 +202,7 @@ class Content:
             self._selector.query(table, wanted.where)
             for column in wanted.columns:
                 self.schema.column(table, column)
-            silent = [column for column in table.columns if column not in wanted.columns]
-            if silent:
-                raise Refused(f"the archive of {table.name!r} has no rule for {', '.join(silent)[:200]}")
+            refuse_forgotten_columns(table.name, table.columns, list(wanted.columns))
 
     def bystanders(self) -> Iterator[tuple[str, bytes]]:
         """Yield (table, bytes) of everything that must stay: declarations and every other row."""

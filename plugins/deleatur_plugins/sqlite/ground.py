@@ -5,6 +5,7 @@ named, never what stands in the file.
 """
 
 import os
+from collections.abc import Iterator
 
 from deleatur.api import (
     Denial,
@@ -14,8 +15,8 @@ from deleatur.api import (
     Usage,
     extents,
     immutable,
-    journals_data,
-    overwrites_in_place,
+    limits_of_files,
+    surfaces_below,
 )
 from deleatur_plugins.sqlite.files import LONGEST, SIDECARS, Files
 
@@ -50,34 +51,22 @@ def blockers_of(files: Files, system: FileSystem, now: Usage) -> tuple[str, ...]
 
 def limits_of(files: Files, system: FileSystem, now: Usage, *, whole: bool) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
-    flags = 0
-    journalled, exempt, mapped = system.data_journal, True, True
-    for suffix in ("", *SIDECARS):
-        if files.size(suffix):
-            with files.opened(suffix, os.O_RDONLY) as fd:
-                journalled |= journals_data(fd)
-                exempt &= overwrites_in_place(fd)
-                runs = extents(fd)
-                mapped &= runs is not None
-                for run in runs or ():
-                    flags |= run.flags
-    known = system.in_place or system.copy_on_write or system.network or system.memory
     found = {
-        "copy-on-write": system.copy_on_write and not exempt,
-        "compressed-extents": bool(flags & Extent.ENCODED),
-        "placement-unknown": not mapped and (system.in_place or system.copy_on_write),
-        "data-journal": journalled,
-        "network-file-system": system.network,
-        "memory-file-system": system.memory,
-        "unknown-file-system": not known,
-        "flash": system.flash,
-        "layered-device": system.layered,
         "directory-names": whole,
         "open-files-unseen": now.unseen > 0,
         "earlier-free-blocks": True,
         "numbers-not-searched": not whole,
     }
-    return tuple(name for name, applies in found.items() if applies)
+    below = limits_of_files(system, _opened(files))
+    return (*below, *(name for name, applies in found.items() if applies))
+
+
+def _opened(files: Files) -> Iterator[int]:
+    """Yield a descriptor of each file that holds something, open until the next one is asked for."""
+    for suffix in ("", *SIDECARS):
+        if files.size(suffix):
+            with files.opened(suffix, os.O_RDONLY) as fd:
+                yield fd
 
 
 def denial_of(files: Files, technique: str) -> tuple[Denial, ...]:
@@ -95,24 +84,13 @@ def denial_of(files: Files, technique: str) -> tuple[Denial, ...]:
 
 def surfaces_of(files: Files, system: FileSystem) -> tuple[Surface, ...]:
     """Name every place where bytes of the rows may survive."""
-    device = "block device under the file system"
-    if system.source and os.access(system.source, os.R_OK):
-        below = Surface(name=device, reach="scannable", paths=(system.source,))
-    else:
-        reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
-        below = Surface(name=device, reach="out-of-reach", reason=reason)
-    flash = Surface(
-        name="flash over-provisioning",
-        reach="out-of-reach",
-        reason="the device remaps blocks; replaced ones cannot be addressed by the host",
-    )
     return (
         Surface(
             name="database files",
             reach="scannable",
             paths=tuple(str(files.path) + suffix for suffix in ("", *SIDECARS, *files.ours())),
         ),
-        below,
+        *surfaces_below(system),
         Surface(
             name="journals and temporary files of earlier transactions",
             reach="out-of-reach",
@@ -128,5 +106,4 @@ def surfaces_of(files: Files, system: FileSystem) -> tuple[Surface, ...]:
             reach="out-of-reach",
             reason="they had ended before the erase, and their memory and swap are not read",
         ),
-        *((flash,) if system.flash else ()),
     )
