@@ -82,24 +82,30 @@ def open_(name: str, **given: Any) -> None:
     _add(Opened(matter=matter), given)
 
 
-@command.command("answer")
-@click.argument("name", metavar="ID")
-@_signed
-def answer(name: str, **given: Any) -> None:
-    """Say that whoever made the complaint ID has a first answer."""
-    from deleatur.documents.docket import Answered
+def _tell(name: str, act: str, told: str) -> None:
+    """Add the command of an act that says nothing but which matter it is about."""
 
-    _add(Answered(matter=name), given)
+    @command.command(name, help=told)
+    @click.argument("name", metavar="ID")
+    @_signed
+    def enter(name: str, **given: Any) -> None:
+        from deleatur.documents import docket
+
+        _add(getattr(docket, act)(matter=name), given)
 
 
-@command.command("remedy")
-@click.argument("name", metavar="ID")
-@_signed
-def remedy(name: str, **given: Any) -> None:
-    """Say that the finding ID is put right; somebody else looks again."""
-    from deleatur.documents.docket import Remedied
-
-    _add(Remedied(matter=name), given)
+for _name, _act, _told in (
+    ("answer", "Answered", "Say that whoever made the complaint ID has a first answer."),
+    ("remedy", "Remedied", "Say that the finding ID is put right; somebody else looks again."),
+    ("grant", "Granted", "Give the access ID that somebody with another key asked for."),
+    ("use", "Used", "Say that the access ID was used."),
+    (
+        "review",
+        "Reviewed",
+        "Say that the access ID is still needed; with another key than asked for it, each quarter.",
+    ),
+):
+    _tell(_name, _act, _told)
 
 
 @command.command("recheck")
@@ -115,36 +121,6 @@ def recheck(name: str, **given: Any) -> None:
     report: Path = given["report"]
     evidence = UntrustedFolder(report.parent).measure(report.name).sha256
     _add(Rechecked(matter=name, sound=given["found"] == "sound", evidence=evidence), given)
-
-
-@command.command("grant")
-@click.argument("name", metavar="ID")
-@_signed
-def grant(name: str, **given: Any) -> None:
-    """Give the access ID that somebody with another key asked for."""
-    from deleatur.documents.docket import Granted
-
-    _add(Granted(matter=name), given)
-
-
-@command.command("use")
-@click.argument("name", metavar="ID")
-@_signed
-def use(name: str, **given: Any) -> None:
-    """Say that the access ID was used."""
-    from deleatur.documents.docket import Used
-
-    _add(Used(matter=name), given)
-
-
-@command.command("review")
-@click.argument("name", metavar="ID")
-@_signed
-def review(name: str, **given: Any) -> None:
-    """Say that the access ID is still needed; with another key than asked for it, each quarter."""
-    from deleatur.documents.docket import Reviewed
-
-    _add(Reviewed(matter=name), given)
 
 
 @command.command("close")
