@@ -1,7 +1,6 @@
 """The duckdb backend keeps every promise of the contract, down to the raw image."""
 
 import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +15,8 @@ from deleatur.api import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.job import ArchivedTable, Rule
 from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Planted, Raw
 from deleatur_plugins.duckdb import DuckdbBackend
+
+from ..small_disk import WITHOUT_JOURNAL, flush, small_disk
 
 KEY = {"digest-key": bytes(range(32))}
 GOING = Condition(column="country", operator="=", value="DE")
@@ -60,18 +61,9 @@ def target(url: str) -> Target:
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    """An ext4 without a journal, whose content alone changes with what is written."""
-    mount, image = tmp_path_factory.mktemp("disk"), Path("/dev/shm") / f"deleatur-{uuid.uuid4().hex}"
-    with image.open("wb") as file:
-        file.truncate(12 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image], check=True)
-    subprocess.run(["mount", "-o", "loop,noatime", image, mount], check=True)
-    try:
-        yield mount, image
-    finally:
-        subprocess.run(["umount", mount], check=True)
-        image.unlink()
+def disk() -> Iterator[tuple[Path, Path]]:
+    with small_disk(12, ("-m", "0", *WITHOUT_JOURNAL)) as made:
+        yield made
 
 
 @pytest.mark.root
@@ -114,7 +106,7 @@ class TestDuckdb(BackendContract):
                 bought = [(10, 1, "1.00"), (11, 2, "2.00"), (12, 3, "3.50")]
                 connection.executemany("INSERT INTO purchase VALUES (?, ?, ?)", bought)
             assert path.with_name(f"{path.name}.wal").exists()
-            subprocess.run(["sync", "--file-system", mount], check=True)
+            flush(mount)
             return Planted(
                 target=target(f"duckdb:{path}"),
                 secrets=KEY,
@@ -136,7 +128,7 @@ class TestDuckdb(BackendContract):
         mount, image = disk
 
         def read(_: Planted) -> bytes:
-            subprocess.run(["sync", "--file-system", mount], check=True)
+            flush(mount)
             return image.read_bytes()
 
         return read

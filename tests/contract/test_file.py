@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,29 +14,15 @@ from deleatur.api import Target
 from deleatur.testing.contract import BackendContract, MakeTarget, Planted, Raw
 from deleatur_plugins.file import FileBackend
 
+from ..small_disk import SMALL_JOURNAL, flush, small_disk
+
 KEY = {"digest-key": bytes(range(32))}
 
 
 @pytest.fixture(scope="module")
 def disk() -> Iterator[tuple[Path, Path]]:
-    """A mounted ext4 and the image that it lies in: in memory and small, as it is read whole so often."""
-    folder = Path(tempfile.mkdtemp(prefix="deleatur-", dir="/dev/shm"))
-    image, mount = folder / "image", folder / "mount"
-    mount.mkdir()
-    with image.open("wb") as file:
-        file.truncate(12 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-J", "size=1", image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, mount], check=True)
-    try:
-        yield mount, image
-    finally:
-        subprocess.run(["umount", mount], check=True)
-        shutil.rmtree(folder)
-
-
-def flush(mount: Path) -> None:
-    """Write what the file system still holds back into its image."""
-    subprocess.run(["sync", "--file-system", mount], check=True)
+    with small_disk(12, SMALL_JOURNAL) as made:
+        yield made
 
 
 @pytest.mark.root

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,23 +15,15 @@ from deleatur.api import Condition, Selection, Target
 from deleatur.testing.contract import BackendContract, MakeTarget, Planted, Raw
 from deleatur_plugins.subject_keys import KeyStore, SubjectKeysBackend
 
+from ..small_disk import SMALL_JOURNAL, flush, small_disk
+
 KEK = bytes(range(32))
 
 
 @pytest.fixture(scope="module")
 def disk() -> Iterator[tuple[Path, Path]]:
-    folder = Path(tempfile.mkdtemp(prefix="deleatur-", dir="/dev/shm"))
-    image, mount = folder / "image", folder / "mount"
-    mount.mkdir()
-    with image.open("wb") as file:
-        file.truncate(8 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-J", "size=1", image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, mount], check=True)
-    try:
-        yield mount, image
-    finally:
-        subprocess.run(["umount", mount], check=True)
-        shutil.rmtree(folder)
+    with small_disk(8, SMALL_JOURNAL) as made:
+        yield made
 
 
 @pytest.mark.root
@@ -86,7 +76,7 @@ class TestSubjectKeys(BackendContract):
                     ),
                 ),
             )
-            subprocess.run(["sync", "--file-system", mount], check=True)
+            flush(mount)
             return Planted(
                 target=target,
                 secrets={"digest-key": bytes(range(32)), "values:gone.txt": "\n".join(gone).encode()},
@@ -101,7 +91,7 @@ class TestSubjectKeys(BackendContract):
         mount, image = disk
 
         def read(_planted: Planted) -> bytes:
-            subprocess.run(["sync", "--file-system", mount], check=True)
+            flush(mount)
             return image.read_bytes()
 
         return read

@@ -10,7 +10,6 @@ import itertools
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +26,8 @@ from deleatur.sanitize.overwrite import found_again, neutral_names, overwrite_in
 from deleatur.testing import faults
 from deleatur_plugins.file import FileBackend
 
+from ..small_disk import SMALL_JOURNAL, flush, small_disk
+
 pytestmark = pytest.mark.root
 
 KEY = bytes(range(32))
@@ -36,17 +37,8 @@ CANARY = b"CANARY-0123456789abcdef-0123456-"
 
 @pytest.fixture(scope="module")
 def disk() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="deleatur-", dir="/dev/shm"))
-    mount = folder / "mount"
-    mount.mkdir()
-    subprocess.run(["truncate", "-s", "24M", folder / "image"], check=True)
-    subprocess.run(["mkfs.ext4", "-q", "-J", "size=1", folder / "image"], check=True)
-    subprocess.run(["mount", "-o", "loop", folder / "image", mount], check=True)
-    try:
+    with small_disk(24, SMALL_JOURNAL) as (mount, _):
         yield mount
-    finally:
-        subprocess.run(["umount", mount], check=True)
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -58,7 +50,7 @@ def folder(disk: Path) -> Iterator[Path]:
 
 
 def raw(folder: Path) -> bytes:
-    subprocess.run(["sync", "--file-system", folder], check=True)
+    flush(folder)
     return (folder.parents[1] / "image").read_bytes()
 
 
@@ -209,7 +201,7 @@ def test_a_full_btrfs_is_told(tmp_path: Path) -> None:
         assert isinstance(error, OSError)
         assert error.errno == errno.ENOSPC
         (mount / "filler").unlink()
-        subprocess.run(["sync", "--file-system", mount], check=True)
+        flush(mount)
         assert list(job.run(tuple(journal)))[-1] == "remove end"
     finally:
         subprocess.run(["umount", mount], check=True)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from ..small_disk import WITHOUT_JOURNAL, small_disk
 from .hostile import Agent, content_of, file_target, wrapped
 
 
@@ -187,16 +188,10 @@ def test_odd_names_inside_a_target_are_erased_and_never_printed(agent: Agent, tm
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
+def small() -> Iterator[Path]:
     """A file system of 8 MiB."""
-    image, place = tmp_path / "image", tmp_path / "small"
-    place.mkdir()
-    image.touch()
-    os.truncate(image, 8 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", image], check=True)
-    subprocess.run(["mount", "-o", "loop", image, place], check=True)
-    yield place
-    subprocess.run(["umount", place], check=True)
+    with small_disk(8, WITHOUT_JOURNAL) as (mount, _):
+        yield mount
 
 
 def fill(place: Path) -> None:

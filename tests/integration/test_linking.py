@@ -16,6 +16,8 @@ import pytest
 from deleatur.api import Failed, Keystream, LinkShredder, Refused, Transient
 from deleatur.testing import faults, flushing
 
+from ..small_disk import WITHOUT_JOURNAL, flush, small_disk
+
 pytestmark = pytest.mark.root
 STREAM = Keystream("5e" * 32)
 SIZE = 3 << 16  # bytes of a file: several writes of the overwrite would only make the matrix longer
@@ -36,7 +38,7 @@ class World:
         self.flush()
 
     def flush(self) -> None:
-        subprocess.run(["sync", "--file-system", self.folder], check=True)
+        flush(self.folder)
 
     def rewrite(self) -> None:
         """Do what the program does; done twice it does nothing."""
@@ -63,17 +65,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    mount, image = tmp_path_factory.mktemp("disk"), Path("/dev/shm") / f"deleatur-{uuid.uuid4().hex}"
-    with image.open("wb") as file:
-        file.truncate(8 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", image], check=True)
-    subprocess.run(["mount", "-o", "loop,noatime", image, mount], check=True)
-    try:
-        yield mount, image
-    finally:
-        subprocess.run(["umount", mount], check=True)
-        image.unlink()
+def disk() -> Iterator[tuple[Path, Path]]:
+    with small_disk(8, WITHOUT_JOURNAL) as made:
+        yield made
 
 
 @pytest.fixture
