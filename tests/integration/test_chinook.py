@@ -17,66 +17,12 @@ import pytest
 from deleatur.archive.age import new_identity
 from deleatur.archive.package import open_archive
 from deleatur.engine.directory import JobDirectory
-from deleatur.testing.keepers import keepers_text
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 
-COUNTRY = "Germany"
-CUSTOMERS = "SELECT CustomerId FROM Customer WHERE Country = 'Germany'"
-INVOICES = f"SELECT InvoiceId FROM Invoice WHERE CustomerId IN ({CUSTOMERS})"
-GOING = {
-    "Customer": "Country = 'Germany'",
-    "Invoice": f"CustomerId IN ({CUSTOMERS})",
-    "InvoiceLine": f"InvoiceId IN ({INVOICES})",
-}
-PERSONAL = ("FirstName", "LastName", "Address", "Phone", "Email")
+from .chinook_germany import alone, every_file, going, job_text, personal
 
-
-def job_text(database: Path, recipient: str, *, device: bool) -> str:
-    german = '{ column = "Country", operator = "=", value = "Germany" }'
-    customers = f'{{ table = "Customer", column = "CustomerId", where = [{german}] }}'
-    theirs = f'{{ column = "CustomerId", operator = "within", within = {customers} }}'
-    invoices = f'{{ table = "Invoice", column = "InvoiceId", where = [{theirs}] }}'
-    lines = f'{{ column = "InvoiceId", operator = "within", within = {invoices} }}'
-    return f"""
-schema = "deleatur/job/v1"
-name = "leave-germany"
-reason = "contract-end"
-authority = "board decision 7 of 2026"
-requested_by = "legal"
-
-[verification]
-device = {str(device).lower()}
-
-{keepers_text(recipient)}
-[[target]]
-id = "chinook"
-url = "sqlite://{database}"
-
-[[target.select]]
-table = "InvoiceLine"
-where = [{lines}]
-[[target.select]]
-table = "Invoice"
-where = [{theirs}]
-[[target.select]]
-table = "Customer"
-where = [{german}]
-
-[[target.archive]]
-table = "Invoice"
-where = [{theirs}]
-[target.archive.columns]
-InvoiceId = {{ rule = "keep" }}
-CustomerId = {{ rule = "keyed-hash" }}
-InvoiceDate = {{ rule = "generalise", to = "month" }}
-BillingAddress = {{ rule = "drop" }}
-BillingCity = {{ rule = "drop" }}
-BillingState = {{ rule = "null" }}
-BillingCountry = {{ rule = "keep" }}
-BillingPostalCode = {{ rule = "mask" }}
-Total = {{ rule = "keep" }}
-"""
+GOING = going()
 
 
 def rows(database: Path, *, staying: bool) -> dict[str, str]:
@@ -100,31 +46,24 @@ def rows(database: Path, *, staying: bool) -> dict[str, str]:
 def personal_values(database: Path) -> list[bytes]:
     """Return the values of the customers that go, without those that also stand in what stays."""
     connection = sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)
-    query = f"SELECT {', '.join(PERSONAL)} FROM Customer WHERE Country = ?"
-    going = {v for row in connection.execute(query, [COUNTRY]) for v in row if v}
-    stays = b""
+    rows = connection.execute(personal()).fetchall()
+    stays = ""
     for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall():
         for row in connection.execute(f'SELECT * FROM "{table}" WHERE NOT ({GOING.get(table, "0")})'):
-            stays += "\0".join(str(v) for v in row).encode() + b"\n"
+            stays += "\0".join(map(str, row)) + "\n"
     connection.close()
-    alone = sorted(v.encode() for v in going if v.encode() not in stays)
-    assert len(alone) >= len(going) - 3, "only a first name or two may be shared with who stays"
-    return alone
+    return alone(rows, stays)
 
 
 def found(content: bytes, values: list[bytes]) -> list[bytes]:
     return [v for v in values if v in content or v.decode().encode("utf-16-le") in content]
 
 
-def every_file(folder: Path) -> bytes:
-    return b"\n".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
-
-
 def walk(folder: Path, source: Path, *, device: bool) -> tuple[Workbench, JobDirectory, str]:
     database = folder / "chinook.sqlite"
     identity, recipient = new_identity()
     bench = Workbench(folder)
-    job = bench.job(job_text(database, recipient, device=device))
+    job = bench.job(job_text(f"sqlite://{database}", recipient, device=device))
     bench.plan(job)
     bench.approve(job)
     assert rows(database, staying=True) == rows(source, staying=True)

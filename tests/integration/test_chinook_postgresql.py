@@ -16,22 +16,15 @@ from deleatur.archive.age import new_identity
 from deleatur.archive.package import open_archive
 from deleatur.cli.group import deleatur
 from deleatur.documents.datamap import decode_datamap
-from deleatur.testing.keepers import keepers_text
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.keys import generate
 from deleatur.trust.verification import verify
 
 from ..postgresql_server import RunningServer, running_server
+from .chinook_germany import alone, every_file, found, going, job_text, personal, snake
 
 DATABASE = "chinook"
-CUSTOMERS = "SELECT customer_id FROM customer WHERE country = 'Germany'"
-INVOICES = f"SELECT invoice_id FROM invoice WHERE customer_id IN ({CUSTOMERS})"
-GOING = {
-    "customer": "country = 'Germany'",
-    "invoice": f"customer_id IN ({CUSTOMERS})",
-    "invoice_line": f"invoice_id IN ({INVOICES})",
-}
-PERSONAL = ("first_name", "last_name", "address", "phone", "email")
+GOING = going(snake)
 COUNTS = {
     "album": 347, "artist": 275, "customer": 59, "employee": 8, "genre": 25, "invoice": 412,
     "invoice_line": 2240, "media_type": 5, "playlist": 18, "playlist_track": 8715, "track": 3503,
@@ -51,64 +44,6 @@ def chinook(request: pytest.FixtureRequest, data_folder: Path) -> Iterator[Runni
         yield server
 
 
-def job_text(server: RunningServer, recipient: str) -> str:
-    german = '{ column = "country", operator = "=", value = "Germany" }'
-    customers = f'{{ table = "customer", column = "customer_id", where = [{german}] }}'
-    theirs = f'{{ column = "customer_id", operator = "within", within = {customers} }}'
-    invoices = f'{{ table = "invoice", column = "invoice_id", where = [{theirs}] }}'
-    lines = f'{{ column = "invoice_id", operator = "within", within = {invoices} }}'
-    dropped = ("first_name", "last_name", "company", "address", "city", "state", "postal_code")
-    rules = "\n".join(f'{name} = {{ rule = "drop" }}' for name in (*dropped, "phone", "fax", "email"))
-    return f"""
-schema = "deleatur/job/v1"
-name = "leave-germany"
-reason = "contract-end"
-authority = "board decision 7 of 2026"
-requested_by = "legal"
-
-[verification]
-device = true
-
-{keepers_text(recipient)}
-[[target]]
-id = "chinook"
-url = "{server.url(DATABASE)}"
-
-[[target.select]]
-table = "invoice_line"
-where = [{lines}]
-[[target.select]]
-table = "invoice"
-where = [{theirs}]
-[[target.select]]
-table = "customer"
-where = [{german}]
-
-[[target.archive]]
-table = "customer"
-where = [{german}]
-[target.archive.columns]
-customer_id = {{ rule = "keyed-hash", domain = "customer" }}
-country = {{ rule = "keep" }}
-support_rep_id = {{ rule = "keep" }}
-{rules}
-
-[[target.archive]]
-table = "invoice"
-where = [{theirs}]
-[target.archive.columns]
-invoice_id = {{ rule = "keep" }}
-customer_id = {{ rule = "keyed-hash", domain = "customer" }}
-invoice_date = {{ rule = "generalise", to = "month" }}
-billing_address = {{ rule = "drop" }}
-billing_city = {{ rule = "drop" }}
-billing_state = {{ rule = "null" }}
-billing_country = {{ rule = "keep" }}
-billing_postal_code = {{ rule = "mask" }}
-total = {{ rule = "keep" }}
-"""
-
-
 def rows(server: RunningServer, *, staying: bool) -> dict[str, str]:
     """Digest every row of every table that stays (or goes), by table."""
     digests = {}
@@ -122,24 +57,13 @@ def rows(server: RunningServer, *, staying: bool) -> dict[str, str]:
 
 def personal_values(server: RunningServer) -> list[bytes]:
     """Return the values of the customers that go, without those that also stand in what stays."""
-    query = f"SELECT {', '.join(PERSONAL)} FROM customer WHERE country = 'Germany'"
-    going = {v for row in server.run(query, database=DATABASE) for v in row if v}
+    rows = server.run(personal(snake), database=DATABASE)
     stays = ""
     for table in COUNTS:
         where = f"({GOING.get(table, 'false')}) IS NOT TRUE"
         for row in server.run(f"SELECT * FROM {table} WHERE {where}", database=DATABASE):
             stays += "\0".join(map(str, row)) + "\n"
-    alone = sorted(v.encode() for v in going if v not in stays)
-    assert len(alone) >= len(going) - 3, "only a first name or two may be shared with who stays"
-    return alone
-
-
-def every_file(folder: Path) -> bytes:
-    return b"\n".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
-
-
-def found(content: bytes, values: list[bytes]) -> list[bytes]:
-    return [v for v in values if v in content]
+    return alone(rows, stays)
 
 
 @pytest.mark.root
@@ -157,7 +81,7 @@ def test_a_country_is_mapped_archived_and_erased(chinook: RunningServer, tmp_pat
 
     identity, recipient = new_identity()
     bench = Workbench(tmp_path)
-    job = bench.whole(job_text(chinook, recipient))
+    job = bench.whole(job_text(chinook.url(DATABASE), recipient, spell=snake))
 
     assert rows(chinook, staying=True) == before
     empty = hashlib.sha256(b"[]").hexdigest()

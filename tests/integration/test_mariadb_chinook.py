@@ -18,20 +18,13 @@ from deleatur.archive.package import open_archive
 from deleatur.cli.group import deleatur
 from deleatur.documents.datamap import decode_datamap
 from deleatur.engine.directory import JobDirectory
-from deleatur.testing.keepers import keepers_text
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 
 from ..mariadb_server import Server, server_on_a_disk
+from .chinook_germany import alone, every_file, found, going, job_text, personal
 
-CUSTOMERS = "SELECT CustomerId FROM Customer WHERE Country = 'Germany'"
-INVOICES = f"SELECT InvoiceId FROM Invoice WHERE CustomerId IN ({CUSTOMERS})"
-GOING = {
-    "Customer": "Country = 'Germany'",
-    "Invoice": f"CustomerId IN ({CUSTOMERS})",
-    "InvoiceLine": f"InvoiceId IN ({INVOICES})",
-}
-PERSONAL = ("FirstName", "LastName", "Address", "Phone", "Email")
+GOING = going()
 
 
 @pytest.fixture(scope="module")
@@ -60,71 +53,6 @@ def chinook(server: Server, loaded: str, monkeypatch: pytest.MonkeyPatch) -> str
     return loaded
 
 
-def job_text(url: str, recipient: str) -> str:
-    german = '{ column = "Country", operator = "=", value = "Germany" }'
-    customers = f'{{ table = "Customer", column = "CustomerId", where = [{german}] }}'
-    theirs = f'{{ column = "CustomerId", operator = "within", within = {customers} }}'
-    invoices = f'{{ table = "Invoice", column = "InvoiceId", where = [{theirs}] }}'
-    lines = f'{{ column = "InvoiceId", operator = "within", within = {invoices} }}'
-    return f"""
-schema = "deleatur/job/v1"
-name = "leave-germany"
-reason = "contract-end"
-authority = "board decision 7 of 2026"
-requested_by = "legal"
-
-[verification]
-device = true
-
-{keepers_text(recipient)}
-[[target]]
-id = "chinook"
-url = "{url}"
-
-[[target.select]]
-table = "InvoiceLine"
-where = [{lines}]
-[[target.select]]
-table = "Invoice"
-where = [{theirs}]
-[[target.select]]
-table = "Customer"
-where = [{german}]
-
-[[target.archive]]
-table = "Customer"
-where = [{german}]
-[target.archive.columns]
-CustomerId = {{ rule = "keyed-hash", domain = "customer" }}
-FirstName = {{ rule = "drop" }}
-LastName = {{ rule = "drop" }}
-Company = {{ rule = "drop" }}
-Address = {{ rule = "drop" }}
-City = {{ rule = "drop" }}
-State = {{ rule = "drop" }}
-Country = {{ rule = "keep" }}
-PostalCode = {{ rule = "drop" }}
-Phone = {{ rule = "drop" }}
-Fax = {{ rule = "drop" }}
-Email = {{ rule = "drop" }}
-SupportRepId = {{ rule = "drop" }}
-
-[[target.archive]]
-table = "Invoice"
-where = [{theirs}]
-[target.archive.columns]
-InvoiceId = {{ rule = "keep" }}
-CustomerId = {{ rule = "keyed-hash", domain = "customer" }}
-InvoiceDate = {{ rule = "generalise", to = "month" }}
-BillingAddress = {{ rule = "drop" }}
-BillingCity = {{ rule = "drop" }}
-BillingState = {{ rule = "null" }}
-BillingCountry = {{ rule = "keep" }}
-BillingPostalCode = {{ rule = "mask" }}
-Total = {{ rule = "keep" }}
-"""
-
-
 def tables(server: Server) -> list[str]:
     return [name for (name,) in server.run("SHOW TABLES", database="Chinook")]
 
@@ -144,23 +72,12 @@ def rows(server: Server, *, staying: bool) -> dict[str, str]:
 
 def personal_values(server: Server) -> list[bytes]:
     """Return the values of the customers that go, without those that also stand in what stays."""
-    query = f"SELECT {', '.join(PERSONAL)} FROM Customer WHERE Country = 'Germany'"
-    going = {v for row in server.run(query, database="Chinook") for v in row if v}
+    rows = server.run(personal(), database="Chinook")
     stays = ""
     for table in tables(server):
         staying = server.run(f"SELECT * FROM {table} WHERE NOT ({GOING.get(table, '0')})", database="Chinook")
         stays += "\n".join("\0".join(map(str, row)) for row in staying)
-    alone = sorted(v.encode() for v in going if v not in stays)
-    assert len(alone) >= len(going) - 3, "only a first name or two may be shared with who stays"
-    return alone
-
-
-def found(content: bytes, values: list[bytes]) -> list[bytes]:
-    return [v for v in values if v in content]
-
-
-def every_file(folder: Path) -> bytes:
-    return b"\n".join(p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file())
+    return alone(rows, stays)
 
 
 def sums(server: Server) -> dict[int, tuple[int, float]]:
