@@ -53,6 +53,7 @@ def run_demo() -> str:
             stderr=subprocess.STDOUT,
             text=True,
             check=True,
+            timeout=1800,
         )
         return run.stdout
 
