@@ -22,6 +22,10 @@ _SELDOM = "1000000000 1"
 _SETTINGS = {"save": _SELDOM, "auto-aof-rewrite-percentage": "0"}
 _LONGEST = 150  # characters of the settings in a cursor
 _POLL = 0.05  # seconds
+_ATTEMPTS = 200  # saves asked for: ten seconds and more, for one that waits behind another child
+_STANDSTILL = 600.0  # seconds without a further key written or a file finished
+_WRITING = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+_PROGRESS = ("current_save_keys_processed", "rdb_saves", "aof_rewrites")
 _PATIENCE = 10.0  # seconds for the server to remove what it replaced
 
 
@@ -102,12 +106,20 @@ class Resaving:
         return int(info.get("rdb_saves", "0")) + int(info.get("aof_rewrites", "0"))
 
     def _save(self, links: LinkShredder) -> None:
-        """Have the snapshot written anew, where there is one."""
-        while any(name.path == self._ground.snapshot for name in links.in_use()):
+        """Have the snapshot written anew, where there is one.
+
+        Raises:
+            Failed: the server could not, or says that it did and keeps the old file.
+        """
+        for _ in range(_ATTEMPTS):
+            if all(name.path != self._ground.snapshot for name in links.in_use()):
+                return
             self._session.ask("BGSAVE", "SCHEDULE")
+            time.sleep(_POLL)  # a save that is scheduled begins a moment later
             self._wait_until_idle()
             if self._session.info.get("rdb_last_bgsave_status") != "ok":
                 raise Failed("the server could not save its snapshot; its own log says why (a full disk?)")
+        raise Failed("the server saves, and its old snapshot stays where it was; look at its directory")
 
     def _rewrite(self, links: LinkShredder) -> None:
         """Have the log written anew, where there is one, and take away what dead children left."""
@@ -123,12 +135,24 @@ class Resaving:
             _flush(path.parent)
 
     def _wait_until_idle(self) -> None:
-        """Wait until no child of the server writes a file."""
+        """Wait until no child of the server writes a file.
+
+        Raises:
+            Transient: a child has not come on for a long time.
+        """
+        end, seen = time.monotonic() + _STANDSTILL, dict[str, str]()
         while True:
             info = self._session.refresh()
-            names = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-            if not any(info.get(name, "0") != "0" for name in names):
+            now = {name: info.get(name, "0") for name in (*_WRITING, *_PROGRESS)}
+            if all(now[name] == "0" for name in _WRITING):
                 return
+            if now != seen:
+                end, seen = time.monotonic() + _STANDSTILL, now
+            elif time.monotonic() >= end:
+                raise Transient(
+                    f"the server has been writing a file for {_STANDSTILL:.0f} s and does not come on; see "
+                    "its log, then resume"
+                )
             time.sleep(_POLL)
 
     def _wait_until_given_up(self, links: LinkShredder) -> None:
