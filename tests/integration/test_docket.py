@@ -24,7 +24,8 @@ from deleatur.documents.docket import (
     decode_calendar,
 )
 from deleatur.engine.docket import DocketFile
-from deleatur.errors import Malformed, Refused
+from deleatur.engine.lines import alone
+from deleatur.errors import Malformed, Refused, Transient
 from deleatur.judge.docket import Standing, after_working_days
 from deleatur.testing.workbench import signing_key
 from deleatur.trust.docket import read_docket, sign_docket_line
@@ -76,6 +77,15 @@ def matter(kind: str, since: datetime = MONDAY, due: str | None = None) -> Opene
 def one(docket: DocketFile, moment: datetime) -> Standing:
     (found,) = docket.standings(at(moment))
     return found
+
+
+def test_another_process_that_does_not_end_is_not_waited_for_without_end(
+    docket: DocketFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur.engine.lines._PATIENCE", 0.1)
+    with alone(docket.path), pytest.raises(Transient, match="another process works with"):
+        docket.add(matter("complaint"), ANNA, at(MONDAY))
+    assert docket.read().matters == {}
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ Rules kept: only whole lines count, and a line counts when it is on disk; a dock
 broken is an error and never an empty one.
 """
 
-import fcntl
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +14,7 @@ from deleatur.documents.codec import MAX_JOB
 from deleatur.documents.docket import AnyAct, Begun, Calendar, decode_calendar
 from deleatur.documents.plan import PublicKey
 from deleatur.engine.chronicle import Clock, instant
-from deleatur.engine.lines import DurableLines
+from deleatur.engine.lines import DurableLines, alone
 from deleatur.engine.reading import decoding, read_plain
 from deleatur.errors import Refused
 from deleatur.judge.docket import Standing, judged, require_possible
@@ -112,15 +110,10 @@ class DocketFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Let one writer work at a time."""
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise _missing(self.path) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not self.path.exists():
+            raise _missing(self.path)
+        with alone(self.path):
             yield
-        finally:
-            os.close(descriptor)
 
 
 def _missing(path: Path) -> Refused:

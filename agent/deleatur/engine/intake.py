@@ -64,8 +64,10 @@ def intake(folder: Path, clerk: Clerk) -> Iterator[Taken]:
         Refused: another intake works on these jobs, or the docket cannot be written.
     """
     with JobDirectory(clerk.jobs).locked():
-        for path in sorted(folder.glob("*.json")):
-            name = f"inode-{path.lstat().st_ino}"
+        with os.scandir(folder) as listing:
+            found = sorted((e.name, e.inode()) for e in listing if e.name.endswith(".json"))
+        for file, inode in found:
+            path, name = folder / file, f"inode-{inode}"
             try:
                 content = read_plain(path, MAX_EVENT)
                 with decoding("the event"):

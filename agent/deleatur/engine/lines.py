@@ -1,10 +1,17 @@
 """A file of lines that only grows: each line is on disk before the next one is written."""
 
+import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from deleatur.engine.directory import sync_directory, write_all
-from deleatur.errors import Failed
+from deleatur.errors import Failed, Transient
+
+_PATIENCE = 30.0  # seconds for another writer; one line takes some milliseconds
+_POLL = 0.02  # seconds
 
 
 class DurableLines:
@@ -45,3 +52,31 @@ class DurableLines:
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Let one process at a time work with a file that is there.
+
+    Raises:
+        Transient: another one has not ended within half a minute.
+        FileNotFoundError: there is no such file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while not _locked(descriptor):
+            if time.monotonic() >= end:
+                raise Transient(f"another process works with {path}; wait until it ends, or end it")
+            time.sleep(_POLL)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

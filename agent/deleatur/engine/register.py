@@ -4,7 +4,6 @@ Rules kept: only whole lines count, and a line counts when it is on disk; a regi
 missing, torn in its middle, or signed by a stranger counts as a hold on everything.
 """
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from deleatur.documents.hold import AnyAct, Begun, Hold, Placed, Released, value
 from deleatur.documents.plan import PublicKey
 from deleatur.engine.chronicle import Clock, instant
 from deleatur.engine.directory import sync_directory, write_all
-from deleatur.engine.lines import DurableLines
+from deleatur.engine.lines import DurableLines, alone
 from deleatur.engine.reading import decoding, read_plain
 from deleatur.errors import Malformed, Refused
 from deleatur.judge.fingerprint import spki_bytes
@@ -57,7 +56,7 @@ class HoldRegister:
         if self.key_file.exists():
             self._chained(self.content())
             raise Refused(f"{self.path} has begun already; place holds in it")
-        with self._appending() as lines, _alone(self.path):
+        with self._appending() as lines, alone(self.path):
             register = read_register(self.content(), self.keys, self.former)
             if len(register.lines) > 1:
                 raise _counts_as_hold(f"{self.key_file.name} is missing or damaged (restore it)")
@@ -174,7 +173,7 @@ class HoldRegister:
         """Let one writer work at a time, in a register that has begun."""
         if not self.key_file.exists():
             raise Refused(f"{self.path} has not begun; `deleatur hold begin` makes it")
-        with _alone(self.key_file):
+        with alone(self.key_file):
             yield
 
     def _append(self, register: Register, line: bytes) -> None:
@@ -184,17 +183,6 @@ class HoldRegister:
 
     def _appending(self) -> closing[DurableLines]:
         return closing(DurableLines(self.path))
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one at a time work with a file that is there."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _require_possible(register: Register, act: AnyAct, key: SigningKey) -> None:

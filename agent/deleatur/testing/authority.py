@@ -50,7 +50,7 @@ class Authority:
         asked.write_bytes(query)
         command = ["openssl", "ts", "-reply", "-config", str(self._folder / "tsa.cnf")]
         command += ["-queryfile", str(asked), "-out", str(answered)]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - stock openssl, our own files
+        subprocess.run(command, check=True, capture_output=True, timeout=60)  # noqa: S603 - stock openssl, our own files
         return answered
 
 

@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import Self
 
 from deleatur.api import Gone, Transient
-from deleatur_plugins.mariadb.connecting import STRETCH, Address, Session, quoted
+from deleatur_plugins.mariadb.connecting import PATIENCE, STRETCH, Address, Session, quoted
 
 _SWAP = 4  # seconds; it took 0.5 with four writers on two cores that were busy with ten other programs
 PLANNED = (STRETCH + _SWAP) * 1000  # milliseconds
+_LAST = 2.0 * PATIENCE  # seconds for the last question to be answered, which waits for one lock
 _PAUSE = 0.02  # seconds between two questions
 
 
@@ -40,7 +41,7 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._asking.join()
+        self._asking.join(_LAST)
         self._session.close()
 
     def milliseconds(self) -> int:
