@@ -168,6 +168,30 @@ def test_a_second_name_of_a_key_is_refused_by_name(house: House) -> None:
         house.job()
 
 
+@pytest.mark.root
+def test_a_reflink_of_a_key_is_refused_by_name_before_the_approval_and_after(tmp_path: Path) -> None:
+    with disk(tmp_path, "xfs") as made:
+        house = House(made.point, tmp_path / "jobs")
+        with KeyStore(house.folder / "store", KEK) as store:
+            key = house.folder / "store" / "keys" / store.name_of(GONE[0])
+        copy = made.point / "copy"
+        link = ("cp", "--reflink=always", key, copy)
+        subprocess.run(link, check=True, timeout=60)
+        with pytest.raises(Refused, match="shares its block with another file"):
+            house.job()
+        copy.unlink()
+        os.sync()
+        house.bench = Workbench(tmp_path / "later")
+        directory = house.job()
+        subprocess.run(link, check=True, timeout=60)
+        with pytest.raises(Refused, match="crypto-erase is no longer possible here"):
+            house.bench.run(directory)
+        copy.unlink()
+        os.sync()
+        house.bench.run(directory)
+        assert directory.certificate.exists()
+
+
 def test_a_key_that_was_made_after_the_approval_stays(house: House) -> None:
     directory = house.job()
     with KeyStore(house.folder / "store", KEK) as store:

@@ -22,6 +22,8 @@ from deleatur.api import (
     Condition,
     Cursor,
     Denial,
+    Extent,
+    FileSystem,
     Identity,
     Inspection,
     Keystream,
@@ -34,12 +36,16 @@ from deleatur.api import (
     Target,
     Unit,
     Unsupported,
+    extents,
     filesystem_of,
     generation,
     keyed_digest,
+    limits_of_files,
     listed_values,
+    opened_in_turn,
     overwrite_in_place,
     refuse_ambiguous,
+    surfaces_below,
 )
 from deleatur_plugins.subject_keys.store import BLOCK, KEY, NONCE, KeyNotFound, KeyStore, open_quietly
 
@@ -86,18 +92,8 @@ class SubjectKeysBackend(Backend):
         status = Path(self._path).lstat()
         units = tuple(self._unit(name) for name in self._selected())
         reasons = tuple(dict.fromkeys(r for name in self._selected() for r in self._against(name)))
-        found = {
-            "copy-on-write": system.copy_on_write,
-            "data-journal": system.data_journal,
-            "network-file-system": system.network,
-            "memory-file-system": system.memory,
-            "unknown-file-system": not (
-                system.in_place or system.copy_on_write or system.network or system.memory
-            ),
-            "flash": system.flash,
-            "layered-device": system.layered,
-        }
-        limits = (*(name for name, applies in found.items() if applies), "sealed-values")
+        files = (self._file(name) for name in self._selected())
+        limits = limits_of_files(system, opened_in_turn(file for file in files if not file.is_symlink()))
         return Inspection(
             identity=Identity(
                 kind="key-store",
@@ -111,9 +107,9 @@ class SubjectKeysBackend(Backend):
             ),
             size=sum(unit.size for unit in units),
             units=units,
-            offers=(Offer(technique=TECHNIQUE, limits=limits),) if not reasons else (),
+            offers=(Offer(technique=TECHNIQUE, limits=(*limits, "sealed-values")),) if not reasons else (),
             denials=tuple(Denial(technique=TECHNIQUE, reason=reason) for reason in reasons),
-            surfaces=_surfaces(self._path, system.source),
+            surfaces=_surfaces(self._path, system),
             blockers=reasons,
             held=tuple(self._unit(name) for name in self._store.names() if name in self._held),
         )
@@ -183,9 +179,19 @@ class SubjectKeysBackend(Backend):
         return names
 
     def _against(self, name: str) -> Iterator[str]:
-        status = (Path(self._path) / "keys" / name).lstat()
+        status = self._file(name).lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             yield f"{_PREFIX}{name[:16]} is no file of its own: a second name keeps a wrapped copy; remove it"
+            return
+        for fd in opened_in_turn([self._file(name)]):
+            if any(extent.is_(Extent.SHARED) for extent in extents(fd) or ()):
+                yield (
+                    f"{_PREFIX}{name[:16]} shares its block with another file (reflink, snapshot), "
+                    "which keeps a wrapped copy; remove that"
+                )
+
+    def _file(self, name: str) -> Path:
+        return Path(self._path) / "keys" / name
 
     def _unit(self, name: str) -> Unit:
         digest = keyed_digest(self._secrets["digest-key"], b"key", name.encode(), self._store.content(name))
@@ -257,15 +263,11 @@ def _rank(seed: bytes, name: str) -> bytes:
     return hashlib.blake2b(name.encode(), key=seed[:64], digest_size=16).digest()
 
 
-def _surfaces(path: str, source: str) -> tuple[Surface, ...]:
+def _surfaces(path: str, system: FileSystem) -> tuple[Surface, ...]:
     """Name every place where a key may survive."""
-    device = "block device under the file system"
-    below = Surface(name=device, reach="out-of-reach", reason="this user may not read it, or there is none")
-    if source and os.access(source, os.R_OK):
-        below = Surface(name=device, reach="scannable", paths=(source,))
     return (
         Surface(name="key store", reach="scannable", paths=(path,)),
-        below,
+        *surfaces_below(system),
         Surface(
             name="memory of the programs that sealed and opened",
             reach="out-of-reach",
