@@ -43,11 +43,11 @@ def test_a_gigabyte_is_refused_without_reading_it(tmp_path: Path) -> None:
     path = tmp_path / "job.toml"
     with path.open("wb") as file:
         file.truncate(1 << 30)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(Malformed) as caught:
         read_limited(path, MAX_JOB)
     assert caught.value.kind == "too-large"
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_file_without_end_is_refused() -> None:
@@ -98,25 +98,25 @@ SLOW = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_deep_toml_bomb_is_refused_in_a_moment(bomb: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert malformed(BOMBS[bomb], Job, decode_toml).kind == "too-deep"
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("bomb", SLOW)
 def test_a_toml_document_that_is_slow_to_read_is_refused_in_a_moment(bomb: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     malformed(SLOW[bomb], Job, decode_toml)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("open_", [b"[", b'{"a":', b'[{"a":', b'"[[[",['])
 def test_a_deep_json_bomb_is_refused_in_a_moment(open_: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     content = b"[" + open_ * (MAX_JSON // len(open_) - 1)
     assert malformed(content, Job).kind == "too-deep"
     assert malformed(content, Job, decode_canonical).kind == "too-deep"
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def test_brackets_in_texts_and_comments_are_not_nesting() -> None:
@@ -309,9 +309,9 @@ def test_the_canonical_decoder_names_the_same_fault_as_the_careful_one() -> None
 
 def test_a_plan_too_large_to_look_for_the_fault_is_refused_without_building_a_tree() -> None:
     content = b'{"schema":NaN,"x":[' + b"[]," * (MAX_JSON // 3) + b"[]]}"
-    start = time.perf_counter()
+    start = time.process_time()
     assert malformed(content, Plan, decode_canonical).kind == "not-canonical"
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_every_kind_of_event_has_a_tag_that_is_its_name() -> None:
