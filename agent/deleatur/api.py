@@ -34,6 +34,7 @@ from deleatur.judge.selecting import (
     selection_named,
     without_values,
 )
+from deleatur.network import on_this_host, tls_context, tls_failure
 from deleatur.sanitize.digest import digest_key, keyed_digest, keyed_digest_of_set, shredding
 from deleatur.sanitize.filesystem import (
     Extent,
@@ -136,6 +137,7 @@ __all__ = [
     "listed_values",
     "merged",
     "mount_points",
+    "on_this_host",
     "opened_here",
     "opened_in_turn",
     "overwrite_in_place",
@@ -150,6 +152,8 @@ __all__ = [
     "set_off",
     "shredding",
     "surfaces_below",
+    "tls_context",
+    "tls_failure",
     "usage",
     "users_of",
     "without_values",

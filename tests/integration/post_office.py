@@ -25,8 +25,8 @@ from cryptography.x509.oid import NameOID
 from deleatur.engine.notices.sending import Server
 
 
-def certificate(folder: Path) -> Path:
-    """Write a key and a certificate for 127.0.0.1 into one file, which is also its own authority."""
+def certificate(folder: Path, address: str = "127.0.0.1") -> Path:
+    """Write a key and a certificate for an address into one file, which is also its own authority."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "post office of a test")])
     today = datetime.datetime.now(datetime.UTC)
@@ -40,7 +40,7 @@ def certificate(folder: Path) -> Path:
         .not_valid_after(today + datetime.timedelta(days=2))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False
         )
         .sign(key, hashes.SHA256())
     )

@@ -4,7 +4,6 @@ Rules kept: in doubt a hold concerns: a place holds what lies in it and what it 
 the scheme, user or port of the URL; a line that cannot follow from those before breaks the register.
 """
 
-import ipaddress
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
@@ -15,9 +14,9 @@ from deleatur.documents.hold import BY_TWO, Begun, Hold, Line, Placed, Released,
 from deleatur.documents.job import Target
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Malformed
+from deleatur.network import on_this_host
 
 _NUMBERED = re.compile(r"(.+)\.([0-9]{1,6})")  # how `deleatur cycle` names the job after the first
-_OWN_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 
 
 @dataclass(frozen=True)
@@ -128,15 +127,7 @@ def _place(url: str) -> tuple[str, str]:
         host = (parts.hostname or "").casefold()
     except ValueError:
         return "", "/"
-    return "" if _is_own(host) else host, _normal(parts)
-
-
-def _is_own(host: str) -> bool:
-    """Say whether a name or an address leads back to this host, whoever asks (RFC 6890 §2.2)."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.rstrip(".") in _OWN_NAMES
+    return "" if on_this_host(host) else host, _normal(parts)
 
 
 def _normal(parts: SplitResult) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from deleatur.api import Failed, Gone, Refused, Transient, Unsupported
+from deleatur.api import Failed, Gone, Refused, Transient, Unsupported, on_this_host, tls_context, tls_failure
 
 OPTIONS = "DELEATUR_MARIADB_OPTIONS"  # environment: an option file with a [client] group
 _CONNECT = 10.0  # seconds
@@ -29,6 +29,7 @@ _ABSENT = frozenset({1049, 1008})  # ER_BAD_DB_ERROR, ER_DB_DROP_EXISTS
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1698})  # access denied in all its forms
 _LOCKED = 1205  # ER_LOCK_WAIT_TIMEOUT, of rows and of definitions
 _BUSY = frozenset({1040, 1213, 1317, 1969, 2002, 2003, 2006, 2013})  # locks, time-outs, lost, too many
+_IN_CLEAR = 2026  # CR_SSL_CONNECTION_ERROR: the server has no TLS
 _FULL = frozenset({1021, 1114})  # ER_DISK_FULL, ER_RECORD_FILE_FULL
 
 
@@ -189,6 +190,7 @@ def _connected(address: Address) -> Any:
     """Connect as the option file says, else as the user that runs this."""
     pymysql = driver()
     options = _option_file()
+    near = not address.host or on_this_host(address.host)
     connection = pymysql.connect(
         host=address.host or None,
         port=address.port,
@@ -201,7 +203,7 @@ def _connected(address: Address) -> Any:
         },  # bytes only
         autocommit=True,
         connect_timeout=_CONNECT,
-        ssl_disabled=not address.host,
+        **({"ssl_disabled": True} if near else {"ssl": tls_context()}),
         program_name="deleatur",
         defer_connect=True,
     )
@@ -274,6 +276,10 @@ def _translation(error: Exception, doing: str) -> Exception:
         )
     if code == _LOCKED:
         return Waited(f"{doing}: waited {PATIENCE} s for a lock that another connection holds; try again")
+    if code == _IN_CLEAR:
+        return Refused(f"{doing}: the server has no TLS, and no value leaves a host in clear")
+    if why := tls_failure(getattr(error, "original_exception", None)):
+        return Refused(f"{doing}: TLS fails: {why}")
     if code in _BUSY:
         return Transient(f"{doing}: busy or not reachable ({told}); try again")
     if code in _FULL:

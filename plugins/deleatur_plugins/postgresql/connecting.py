@@ -10,10 +10,11 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from deleatur.api import Failed, Refused, Transient, Unsupported
+from deleatur.api import Failed, Refused, Transient, Unsupported, on_this_host
 
 if TYPE_CHECKING:
     import psycopg
@@ -107,6 +108,7 @@ class Connector:
         try:
             connection: psycopg.Connection[Any] = driver.connect(
                 **self._arguments,
+                **_encryption(self._arguments),
                 autocommit=True,
                 prepare_threshold=None,
                 application_name="deleatur",
@@ -114,10 +116,10 @@ class Connector:
                 connect_timeout=10,
             )
         except driver.Error as error:
-            said = str(error).strip().splitlines()
-            raise Transient(
-                f"no connection to the server: {said[-1][:200] if said else 'no reason given'}"
-            ) from None
+            said = (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
+            if "SSL" in said or "certificate" in said:
+                raise Refused(f"no value leaves a host in clear, and TLS fails: {said}") from None
+            raise Transient(f"no connection to the server: {said}") from None
         with ExitStack() as undo:
             undo.callback(connection.close)
             with translated("opening a session"):
@@ -130,6 +132,19 @@ class Connector:
         """Close a connection of ours."""
         self.ours.discard(connection.info.backend_pid)
         connection.close()
+
+
+def _encryption(arguments: dict[str, str]) -> dict[str, str]:
+    """Ask for TLS with a server that proves its name, unless the way surely stays on this host."""
+    service = arguments.get("service") or os.environ.get("PGSERVICE")
+    named = (arguments.get("host") or os.environ.get("PGHOST", ""), os.environ.get("PGHOSTADDR", ""))
+    if not service and all(not name or name.startswith(("/", "@")) or on_this_host(name) for name in named):
+        return {}
+    demanded = {"sslmode": "verify-full", "ssl_min_protocol_version": "TLSv1.2", "gssencmode": "disable"}
+    own = Path.home() / ".postgresql/root.crt"  # where libpq looks by itself
+    if service or "PGSSLROOTCERT" in os.environ or own.exists():
+        return demanded
+    return {**demanded, "sslrootcert": "system"}
 
 
 def driver_of() -> Any:

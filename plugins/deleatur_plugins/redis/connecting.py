@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from deleatur.api import Failed, Refused, Transient, Unsupported
+from deleatur.api import Failed, Refused, Transient, Unsupported, on_this_host, tls_failure
 
 OPTIONS = "DELEATUR_REDIS_OPTIONS"  # environment: an option file with a [client] group
 PATIENCE = 60.0  # seconds for one answer
@@ -63,6 +63,8 @@ def address_of(url: str) -> Address:
     )
     if number is None or parts.fragment or asked not in allowed or (not host and not asked["socket"]):
         raise Refused(_SHAPE)
+    if not (asked or on_this_host(host)):
+        raise Refused("the server is on another host: write ?tls=yes, for no value leaves a host in clear")
     return Address(
         host=host,
         port=port,
@@ -196,8 +198,12 @@ def _connected(address: Address) -> Any:
     }
     if not address.host:
         return client.UnixDomainSocketConnection(path=address.socket, **common)
-    kind = client.SSLConnection if address.tls else client.Connection
-    return kind(host=address.host, port=address.port, **common)
+    where = {"host": address.host, "port": address.port}
+    if address.tls:
+        import ssl
+
+        return client.SSLConnection(**where, ssl_min_version=ssl.TLSVersion.TLSv1_2, **common)
+    return client.Connection(**where, **common)
 
 
 def _options() -> dict[str, str]:
@@ -252,6 +258,8 @@ def _translation(error: Exception, doing: str) -> Exception:
         return Refused(f"{doing}: the server wants another user or password; see {OPTIONS}")
     if isinstance(error, errors.ReadOnlyError):
         return Refused(f"{doing}: it is a replica, which only its master may change")
+    if why := tls_failure(error.__cause__ or error.__context__):
+        return Refused(f"{doing}: TLS fails: {why}")
     if isinstance(error, errors.TimeoutError | errors.ConnectionError):
         return Transient(f"{doing}: busy or not reachable ({type(error).__name__}); try again")
     kind = str(error).split(" ", 1)[0]

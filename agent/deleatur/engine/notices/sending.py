@@ -23,6 +23,7 @@ from deleatur.engine.chronicle import Clock
 from deleatur.engine.notices.letters import Written
 from deleatur.engine.reading import read_plain
 from deleatur.errors import Failed, Refused, Transient
+from deleatur.network import tls_context
 
 TIMEOUT = 60.0  # seconds; RFC 5321 §4.5.3.2 asks for minutes, and a letter that waits can be tried again
 REFERENCE = 40  # hex digits of a subject's keyed digest that a letter carries: 160 bits
@@ -76,10 +77,7 @@ class Server:
             connection.close()
 
     def _connect(self, scheme: str, host: str, port: int) -> smtplib.SMTP:
-        context = ssl.create_default_context()
-        context.minimum_version = ssl.TLSVersion.TLSv1_2  # RFC 8997, RFC 9325 §3.1.1
-        if self.ca is not None:
-            context.load_verify_locations(self.ca)
+        context = tls_context(self.ca)
         if scheme == "smtps":
             return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
         connection = smtplib.SMTP(host, port, timeout=TIMEOUT)
