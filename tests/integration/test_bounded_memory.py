@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from deleatur.archive import new_identity, write_archive
+from deleatur.archive.memory import give_back_memory
+from deleatur.desensitize.arrow import keep_memory
 from deleatur.documents.job import ArchivedTable, Rule, Selection, Target
 from deleatur.documents.place import Identity, Sampling
 from deleatur.documents.plan import PlannedTarget, PluginPin
@@ -17,22 +19,23 @@ from deleatur.testing.keepers import keepers
 from deleatur_plugins.sqlite.rebuild import Rebuild
 
 ROWS, BYTES = 100_000, 400  # 40 MB in the database, in pages that each deletion changes
+PIECES, PIECE = 64, 1 << 20  # bytes that a step needed
 FEW, NOTES, LONG = 10_000, 60_000, 2_000  # 120 MB of texts that are archived, after 20 MB
 
 
-def peak() -> int:
-    """Return the most memory that this process ever had, in bytes; getrusage would show its parent's."""
+def memory(line: str) -> int:
+    """Return what this process has in memory, or had at most, in bytes; getrusage would show its parent's."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+    return next(int(told.split()[1]) << 10 for told in lines if told.startswith(line))
 
 
 def in_a_process_of_its_own(what: str, path: Path) -> tuple[int, int]:
-    """Return how many rows it says it worked on, and by how much its memory grew, in bytes."""
+    """Return the two numbers that it prints, of rows and bytes."""
     told = subprocess.run(
         [sys.executable, __file__, what, path], check=True, capture_output=True, text=True, timeout=300
     )
-    rows, grown = map(int, told.stdout.split())
-    return rows, grown
+    first, second = map(int, told.stdout.split())
+    return first, second
 
 
 def test_rows_are_deleted_without_every_page_in_memory(tmp_path: Path) -> None:
@@ -52,6 +55,12 @@ def test_records_are_archived_without_all_of_them_in_memory(tmp_path: Path) -> N
     assert grown < NOTES * LONG * 3 // 4
 
 
+def test_what_a_step_needed_goes_back_to_the_system_after_it(tmp_path: Path) -> None:
+    kept, given_back = in_a_process_of_its_own("give-back", tmp_path)
+    assert kept > PIECES * PIECE // 2
+    assert given_back > kept * 3 // 4
+
+
 def delete(path: Path) -> int:
     """Delete all rows of a copy; return how many."""
     target = Target(id="store", url=path.as_uri(), select=(Selection(table="notes"),))
@@ -67,8 +76,7 @@ def archive(folder: Path, notes: int = NOTES) -> int:
         for number in range(notes):
             yield {"id": number, "author": f"author {number}", "body": chance.randbytes(LONG // 2).hex()}
 
-    rules = {"id": "keyed-hash", "author": "mask", "body": "drop"}
-    columns = {column: Rule(rule=rule) for column, rule in rules.items()}
+    columns = {"id": Rule(rule="keyed-hash"), "author": Rule(rule="mask"), "body": Rule(rule="drop")}
     written = write_archive(
         Path(tempfile.mkdtemp(dir=folder)),
         planned(ArchivedTable(table="notes", columns=columns)),
@@ -99,11 +107,31 @@ def planned(table: ArchivedTable) -> PlannedTarget:
     )
 
 
+def give_back() -> tuple[int, int]:
+    """Return how many bytes the allocator keeps of pieces that are free, and how many it then gives back."""
+    keep_memory()
+    pieces = [bytearray(PIECE) for _ in range(PIECES)]
+    above = bytearray(PIECE)  # the heap does not end with what is freed
+    most = memory("VmRSS")
+    least = most - len(pieces) * len(above)
+    del pieces
+    kept = memory("VmRSS") - least
+    give_back_memory()
+    return kept, kept + least - memory("VmRSS")
+
+
+def measured(work: Callable[[Path], int], path: Path) -> tuple[int, int]:
+    """Return how many rows were worked on, and by how much the most memory grew, in bytes."""
+    before = memory("VmHWM")
+    return work(path), memory("VmHWM") - before
+
+
 if __name__ == "__main__":
-    work: dict[str, Callable[[Path], int]] = {"delete": delete, "archive": archive}
-    place = Path(sys.argv[2])
-    if sys.argv[1] == "archive":
+    what, place = sys.argv[1], Path(sys.argv[2])
+    if what == "give-back":
+        print(*give_back())
+    elif what == "delete":
+        print(*measured(delete, place))
+    else:
         archive(place, FEW)
-    before = peak()
-    done = work[sys.argv[1]](place)
-    print(done, peak() - before)
+        print(*measured(archive, place))

@@ -101,6 +101,7 @@ class Writing:
                 raise Refused(
                     f"table {name}: no record to archive; correct its conditions or leave it out of the job"
                 )
+        give_back_memory()  # of the records
         self._leaks.settle()
         self._leaks.compare(self._readings)
         give_back_memory()  # of the values in the order in which they came
