@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deleatur.archive.memory import give_back_memory
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 _SHARDS = 64  # by the first bits of a key: one shard at a time is sorted, so that little is held twice
 _BORDERS = np.arange(1, _SHARDS, dtype=np.uint64) << np.uint64(64 - _SHARDS.bit_length() + 1)
+_AT_ONCE = 8  # shards whose memory is given back together
 _WAITING = 1 << 20  # rows that wait at least before they are merged
 
 
@@ -46,10 +49,12 @@ class Distinct:
         yield from self._shards
 
     def drain(self) -> "Iterator[Columns]":
-        """Yield what `shards` does, and forget it on the way."""
+        """Yield what `shards` does, and forget it on the way; the memory of many goes back to the system."""
         self._merge()
-        self._kept = 0
+        many, self._kept = self._kept > _WAITING, 0
         for number, shard in enumerate(self._shards):
+            if many and number % _AT_ONCE == 0:
+                give_back_memory()  # of those that were taken out before
             self._shards[number] = tuple(column[:0].copy() for column in shard)
             yield shard
 
