@@ -81,6 +81,9 @@ def test_no_rule_but_keep_lets_any_other_value_through(rule: Rule, value: Any) -
     result = applied([value], rule)
     if result is None or result[0] is None:
         return
+    if rule.to == "tens" and result[0] == value:  # what all ten are rounded down to
+        assert value % 10 == 0
+        return
     if isinstance(value, bytes):
         assert len(value) < 6 or value not in str(result[0]).encode()
     else:
