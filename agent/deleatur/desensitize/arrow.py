@@ -14,11 +14,13 @@ def keep_memory() -> None:
 
     glibc maps a block that is larger than a threshold, and gives it back at once; when such a block is
     freed, the threshold rises to its size (mallopt(3), M_MMAP_THRESHOLD). No page of this one is touched.
-    Elsewhere it does nothing.
+    Elsewhere it does nothing. Arrow takes its memory from there too: its own allocator gives back what lies
+    unused for a moment, and a step between two batches is longer than that.
     """
     import numpy as np
 
     np.empty(_KEPT, np.uint8)
+    arrow().set_memory_pool(arrow().system_memory_pool())
 
 
 def arrow() -> Any:
