@@ -241,6 +241,8 @@ def test_where_others_write_what_stays_is_not_called_the_same() -> None:
 
 def test_nothing_left_of_what_had_to_stay_is_never_the_doing_of_others() -> None:
     assert "what had to stay" in refusal(changed(among_writers(), j.Verified, keep_digest=""))
+    came = made(changed(among_writers(), j.Controlled, keep_digest=""))  # where nothing had to stay
+    assert [e.sentence.id for e in came.exceptions] == ["others-wrote"]
 
 
 def test_names_that_turn_the_direction_of_writing_are_shown_as_what_they_are() -> None:

@@ -97,4 +97,4 @@ def may_have_changed(planned: PlannedTarget, before: str, after: str) -> bool:
 
     Only where the plan says that others write there; and nothing at all left is never their doing.
     """
-    return before == after or (planned.target.others_write and bool(before and after))
+    return before == after or (planned.target.others_write and bool(after))
