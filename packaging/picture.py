@@ -1,10 +1,12 @@
 """Draw the picture of the README from the real output of `deleatur demo`.
 
-Rules: nothing is typed by hand but the prompt; lines that are left out leave a mark; no font and
-nothing else is loaded from elsewhere when the picture is shown.
+Rules: nothing is typed by hand but the prompt; lines that are left out leave a mark, but for progress, of
+which the last line stands as in a terminal; no font and nothing else is loaded from elsewhere when the
+picture is shown.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,14 @@ PICTURE = Path(__file__).parents[1] / "docs" / "demo.svg"
 WIDTH = 94  # characters; the chapter lines of the demo are as wide
 CUT = "  […]"
 WHOLE = 1000  # more lines than any chapter has
-SHOWN = {"1": (WHOLE, 0), "3": (12, 6), "4": (WHOLE, 0), "5": (32, 0)}  # chapter: its first and last lines
+SHOWN = {  # chapter: how many of its first and last lines
+    "a web shop closes": (WHOLE, 0),
+    "the plan": (20, 6),
+    "the walk": (WHOLE, 0),
+    "the proof": (32, 0),
+}
+TITLE = re.compile(r"\d+ +(.+?) ─+")
+PROGRESS = re.compile(r"([a-z]+ [\w+-]+): \d")  # what is done, and to what
 STYLE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
 <title>The output of deleatur demo</title>
 <style>
@@ -61,17 +70,35 @@ def run_demo() -> str:
 def excerpt(output: str) -> list[Text]:
     """Return the lines of the chapters that are shown, with a mark for those that are not."""
     shown = [Text.assemble(("$ ", "green"), ("make demo", "bold"))]
+    wanted = dict(SHOWN)
     for chapter in output.split("\n── ")[1:]:
-        if chapter[0] not in SHOWN:
-            continue
         title, *lines = chapter.rstrip("\n").split("\n")
-        first, last = SHOWN[chapter[0]]
+        named = TITLE.match(Text.from_ansi(title).plain)
+        first, last = wanted.pop(named[1] if named else "", (0, 0))
+        if not first:
+            continue
+        lines = last_of_progress(lines)
         shown += [Text(), Text(f"── {title}", style="bold cyan")]
         shown += [Text.from_ansi(line) for line in lines[:first]]
         if first + last < len(lines):
             shown.append(Text(CUT, style="dim"))
             shown += [Text.from_ansi(line) for line in lines[len(lines) - last :]]
+    if wanted:
+        sys.exit(f"picture: the demo has no chapter {', '.join(wanted)} any more; name those that it has")
     return shown
+
+
+def last_of_progress(lines: list[str]) -> list[str]:
+    """Leave out each line of progress that a terminal replaces by the next one."""
+    kept: list[str] = []
+    before = None
+    for line in lines:
+        about = PROGRESS.match(Text.from_ansi(line).plain)
+        if about and before and about[1] == before[1]:
+            kept.pop()
+        kept.append(line)
+        before = about
+    return kept
 
 
 def draw(lines: list[Text]) -> str:
