@@ -56,6 +56,9 @@ def confirm(job: str, expected: str, digest: str | None) -> None:
             raise Refused(f"that is not this plan's digest; it is sha256:{expected}")
         return
     if ask("Type the job's name") != job:
-        raise Refused("that is not the job's name; nothing was approved")
+        raise Refused(
+            "that is not the job's name, which the plan's title says; nothing was approved, and "
+            "`deleatur approve` asks again"
+        )
     if ask(f"Type the first {SHORT} digits of the plan's digest") != expected[:SHORT]:
         raise Refused("that is not the plan's digest; nothing was approved")
