@@ -9,10 +9,11 @@ from msgspec import structs
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
 from deleatur.documents.job import Rule
+from deleatur.documents.plan import PublicKey
 from deleatur.engine.packs import shipped
 from deleatur.errors import Refused
 from deleatur.judge import fold as f
-from deleatur.judge.custodians import Keeper, Signed, register
+from deleatur.judge.custodians import Keeper, Register, Signed, register
 from deleatur.judge.demands import archive_rules
 from deleatur.judge.drills import drill_standings
 from deleatur.judge.statement import Issue, statement
@@ -104,27 +105,32 @@ def test_nothing_goes_on_before_both_parts_are_written() -> None:
     assert both.archived.keys() == {"crm", "crm+last-four"}
 
 
-def test_custody_of_a_part_passes_by_that_part_alone() -> None:
-    notary, safe, successor = (
-        known_key(name, n).public for n, name in enumerate(("notary", "safe", "new"), 20)
-    )
-    keepers = [
-        Keeper(notary, RECIPIENT, since="2026-03-01"),
-        Keeper(safe, APART, since="2026-03-01", part="last-four"),
-    ]
+NOTARY, SAFE, SUCCESSOR = (known_key(name, n).public for n, name in enumerate(("notary", "safe", "new"), 20))
+KEEPERS = [
+    Keeper(NOTARY, RECIPIENT, since="2026-03-01"),
+    Keeper(SAFE, APART, since="2026-03-01", part="last-four"),
+]
+
+
+def handed_over(leaving: PublicKey) -> Register:
+    """Return the register after somebody handed the part with the last four over to a successor."""
     handover = Signed(
         file=OTHER.file,
         sha256="77" * 32,
         size=5001,
         before=OTHER.sha256,
         contents=OTHER.contents,
-        leaving="safe",
-        successor=successor,
+        leaving=leaving.name,
+        successor=SUCCESSOR,
         recipient="age1" + "u" * 58,
         at="2027-01-01T00:00:00Z",
-        signers=frozenset({safe.spki, successor.spki, AGENT.public.spki}),
+        signers=frozenset({leaving.spki, SUCCESSOR.spki, AGENT.public.spki}),
     )
-    now = register(keepers, [MAIN, OTHER], [handover], AGENT.public)
+    return register(KEEPERS, [MAIN, OTHER], [handover], AGENT.public)
+
+
+def test_custody_of_a_part_passes_by_that_part_alone() -> None:
+    now = handed_over(SAFE)
     assert now.alarms == ()
     assert [(k.key.name, k.part) for k in now.keepers if not k.until] == [
         ("notary", "main"),
@@ -139,26 +145,7 @@ def test_custody_of_a_part_passes_by_that_part_alone() -> None:
 
 
 def test_one_who_keeps_the_main_part_cannot_hand_the_other_one_over() -> None:
-    notary, safe, successor = (
-        known_key(name, n).public for n, name in enumerate(("notary", "safe", "new"), 20)
-    )
-    keepers = [
-        Keeper(notary, RECIPIENT, since="2026-03-01"),
-        Keeper(safe, APART, since="2026-03-01", part="last-four"),
-    ]
-    handover = Signed(
-        file=OTHER.file,
-        sha256="77" * 32,
-        size=5001,
-        before=OTHER.sha256,
-        contents=OTHER.contents,
-        leaving="notary",
-        successor=successor,
-        recipient="age1" + "u" * 58,
-        at="2027-01-01T00:00:00Z",
-        signers=frozenset({notary.spki, successor.spki, AGENT.public.spki}),
-    )
-    now = register(keepers, [MAIN, OTHER], [handover], AGENT.public)
+    now = handed_over(NOTARY)
     assert now.archived == (MAIN, OTHER)
     assert now.alarms != ()
 
