@@ -3,9 +3,11 @@
 A quarter each of random bytes, text, zeros and JSON-like lines, with needles planted at known places; 1,
 100, 10,000 and 100,000 values, each in all the forms that a job looks for. Every way gets the same needles
 (but for those with a line feed, which a file of patterns cannot hold) and must count the same. Building is
-inside each way's time. Prints one line for each way, and `RESULT scan FIGURE of-grep ok|short`: the rate of
-our quicker engine as a ratio to grep's, in processor time, the lowest from 100 values on. Short means: that
-ratio is below 1, or ripgrep was quicker, or a count is wrong, or we needed 512 MiB or more.
+inside each way's time. Prints one line for each way, with its ratios to grep and ripgrep in processor time
+and by the clock (both engines together search in two threads, every other way in one), and
+`RESULT scan FIGURE of-grep ok|short`: the rate of our quicker engine as a ratio to grep's, in processor time,
+the lowest from 100 values on. Short means: that ratio is below 1, or ripgrep was quicker, or a count is
+wrong, or we needed 512 MiB or more.
 """
 
 import argparse
@@ -67,35 +69,36 @@ class Chosen(Scanner):
 
 def scanned(
     file: Path, needles: NeedleSet, build: Callable[[tuple[bytes, ...]], tuple[Engine, ...]]
-) -> tuple[int, float]:
+) -> tuple[int, float, float]:
     """Count with these engines; return with it the processor time of building."""
     before = time.process_time()
     scanner = Chosen(needles, build)
     built = time.process_time() - before
     surface = Surface(name="corpus", reach="scannable", paths=(str(file),))
-    return scanner.scan_surface(surface, lambda _: None).scan.hits, built
+    return scanner.scan_surface(surface, lambda _: None).scan.hits, built, 0.0
 
 
-def counted(command: list[str], needles: NeedleSet, file: Path) -> tuple[int, float]:
+def counted(command: list[str], needles: NeedleSet, file: Path) -> tuple[int, float, float]:
     """Count with a program that reads its patterns from a file and prints a line for each match.
 
-    What it needs for no bytes at all is taken for building.
+    What it needs for no bytes at all is taken for building; returned too is how long that took by the clock,
+    because it is started once more for it.
     """
     with tempfile.NamedTemporaryFile() as patterns, tempfile.TemporaryFile() as found:
         patterns.write(b"\n".join(needles.needles) + b"\n")
         patterns.flush()
-        before, times = spent(), []
+        before, begin, times = spent(), time.perf_counter(), []
         for searched in ("/dev/null", str(file)):
             words = [*command, "-f", patterns.name, searched]
             done = subprocess.run(words, check=False, env=ENVIRONMENT, stdout=found)
             if done.returncode > 1:  # 1: nothing was found
                 raise SystemExit(f"{command[0]} ended with {done.returncode}")
-            times.append(spent() - before)
+            times.append((spent() - before, time.perf_counter() - begin))
         found.seek(0)
-        return sum(1 for _ in found), times[0]
+        return sum(1 for _ in found), *times[0]
 
 
-Way = Callable[[Path, NeedleSet], tuple[int, float]]
+Way = Callable[[Path, NeedleSet], tuple[int, float, float]]
 ENGINES: dict[str, Way] = {
     "aho-corasick": lambda file, needles: scanned(file, needles, lambda n: (AhoCorasick(n),)),
     "hyperscan": lambda file, needles: scanned(file, needles, lambda n: (Hyperscan(n),)),
@@ -114,8 +117,8 @@ WAYS: dict[str, Way] = {
 def measured(way: str, file: Path, needles: NeedleSet, answers: "Connection[list[float], None]") -> None:
     """Measure one way in a process of its own: found, wall, processor and building seconds, memory in MiB."""
     start, before = time.perf_counter(), spent()
-    count, built = WAYS[way](file, needles)
-    wall, processor = time.perf_counter() - start, spent() - before
+    count, built, aside = WAYS[way](file, needles)
+    wall, processor = time.perf_counter() - start - aside, spent() - before
     if way in PEERS:  # it was started twice
         processor -= built
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
@@ -167,8 +170,9 @@ def main() -> int:
     clean = corpus(size, random.Random(4711))
     wrong, low, high = 0, [], 0.0
     print(f"{size // MIB} MiB; CPU s with building; MB/s: searching alone, in processor time; MiB of memory")
-    heads = ("values", "needles", "found", "wall s", "CPU s", "build", "MB/s", "MiB", "to grep", "to rg")
-    print(f"{'way':<20}" + "".join(f"{head:>9}" for head in heads))
+    heads = ["values", "needles", "found", "wall s", "CPU s", "build", "MB/s", "MiB"]
+    heads += ["CPU:grep", "CPU:rg", "wall:grep", "wall:rg"]
+    print(f"{'way':<20}" + "".join(f"{head:>10}" for head in heads))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "corpus"
         for count in COUNTS[:-1] if quick else COUNTS:
@@ -180,13 +184,15 @@ def main() -> int:
             rows = {way: run(way, file, needles) for way in WAYS}
             for way, (found, wall, processor, built, peak) in rows.items():
                 ratios = [rows[peer][2] / processor for peer in PEERS]
+                ratios += [rows[peer][1] / wall for peer in PEERS]
                 wrong += found != expected
                 high = max(high, 0.0 if way in PEERS else peak)
                 rate = size / 1e6 / max(processor - built, 0.001)
-                figures = f"{wall:9.2f}{processor:9.2f}{built:9.2f}{rate:9.0f}{peak:9.0f}"
-                shown = "".join(f"{ratio:9.2f}" for ratio in ratios)
+                figures = f"{wall:10.2f}{processor:10.2f}{built:10.2f}{rate:10.0f}{peak:10.0f}"
+                shown = "".join(f"{ratio:10.2f}" for ratio in ratios)
                 print(
-                    f"{way:<20}{count:>9}{len(needles.needles):>9}{found:>9.0f}{figures}{shown}", flush=True
+                    f"{way:<20}{count:>10}{len(needles.needles):>10}{found:>10.0f}{figures}{shown}",
+                    flush=True,
                 )
             if count >= 100:
                 best = min(rows[engine][2] for engine in ENGINES)

@@ -36,13 +36,16 @@ def naive(wanted: Sequence[bytes], haystack: bytes) -> set[Match]:
     }
 
 
+@pytest.mark.parametrize("tabled", [0, engines._TABLED])
 @pytest.mark.parametrize("engine", ENGINES)
 @given(st.lists(cut_at_nul, min_size=1, max_size=6, unique=True), st.data())
 def test_an_engine_finds_what_a_naive_search_finds(
-    engine: type[AhoCorasick | Hyperscan], wanted: list[bytes], data: st.DataObject
+    engine: type[AhoCorasick | Hyperscan], tabled: int, wanted: list[bytes], data: st.DataObject
 ) -> None:
     haystack = b"".join(data.draw(st.lists(st.sampled_from([*wanted, b"\0\0", b"\xff"]), max_size=9)))
-    found = engine(wanted).find(haystack)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "_TABLED", tabled)
+        found = engine(wanted).find(haystack)
     assert len(found) == len(set(found))
     assert set(found) == naive(wanted, haystack)
 

@@ -10,14 +10,15 @@ from functools import lru_cache
 from itertools import accumulate, chain, islice
 from typing import Any, Protocol
 
-from ahocorasick_rs import BytesAhoCorasick
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from deleatur.errors import Failed
 
-# Both measured with benchmarks/scan.py (ADR 23): building slows down beyond this many needles a part,
+# Measured with benchmarks/scan.py (ADR 23): building takes more memory and time with more needles a part,
 # searching slows down with each part more.
-_HYPERSCAN_PART = 16_384
-_AHO_CORASICK_PART = 262_144
+_HYPERSCAN_PART = 32_768
+_AHO_CORASICK_PART = 131_072
+_TABLED = 131_072  # bytes of needles: a table of every step, at most 1 KiB a byte, searches in half the time
 _TRIED_AT_ONCE = 8_192  # needles put side by side when an engine is tried
 
 Match = tuple[int, int]  # number of the needle, offset of its end
@@ -98,7 +99,9 @@ class _Automaton:
 
     def __init__(self, needles: Sequence[bytes], numbers: range) -> None:
         self.numbers = numbers
-        self._automaton = BytesAhoCorasick(needles[numbers.start : numbers.stop])
+        part = needles[numbers.start : numbers.stop]
+        steps = Implementation.DFA if sum(map(len, part)) <= _TABLED else None
+        self._automaton = BytesAhoCorasick(part, implementation=steps)
 
     def find(self, content: bytes | memoryview) -> list[Match]:
         found = self._automaton.find_matches_as_indexes(content, overlapping=True)
