@@ -61,10 +61,12 @@ def run_demo() -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=True,
+            check=False,
             timeout=1800,
         )
-        return run.stdout
+    if run.returncode:
+        raise SystemExit(f"{run.stdout}\nthe demo ended with code {run.returncode}: no picture of it")
+    return run.stdout
 
 
 def excerpt(output: str) -> list[Text]:
