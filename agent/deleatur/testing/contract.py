@@ -383,13 +383,16 @@ class BackendContract:
         for name in trial().techniques():
             calls = faults.list_calls(partial(trial().journalled_all, name))
             assert calls, "no call was seen: list test_a_kill_at_any_call_is_survived in not_applicable"
-            for n, moment in faults.kill_points(calls, MOST_FAULTS):
+            points, reached = faults.kill_points(calls, MOST_FAULTS), 0
+            for n, moment in points:
                 one = trial()
                 places, staying = one.places(), one.staying()
                 died = faults.run_killed_at(partial(one.journalled_all, name), n, moment)
-                assert died.killed, f"the run did not come to its call number {n}: {died.error}"
+                assert died.killed or not died.error, f"the run ended before its call {n}: {died.error}"
+                reached += died.killed
                 one.resume(name, died.told, places)
                 one.assert_ended_well(name, places, staying)
+            assert 2 * reached > len(points), "most runs ended before they came to the call to be killed at"
 
     def test_an_io_error_is_not_swallowed(self, trial: NewTrial) -> None:
         """Let each writing call fail: the error comes out, and the resumed job ends well."""
@@ -398,15 +401,21 @@ class BackendContract:
             with self.failing(1 << 62) as calls:
                 list(counted.journalled_all(name))
             assert calls, "no call could fail: write the hook `failing`, or list the test"
-            for n in faults.spread(len(calls), MOST_FAULTS):
+            points, reached = faults.spread(len(calls), MOST_FAULTS), 0
+            for n in points:
                 one = trial()
                 places, staying = one.places(), one.staying()
                 with self.failing(n) as calls:
                     journal, error = one.journalled_until_error(name)
-                assert error is not None, f"an I/O error was swallowed: call {n}, {calls[n - 1 :][:1]}"
+                failed = len(calls) >= n  # a server writes more at one time than at another
+                assert (error is not None) == failed, (
+                    f"an I/O error was swallowed, or came by itself: call {n}, {calls[n - 1 :][:1]}"
+                )
+                reached += failed
                 one.assert_silent(str(error).encode(), "an error")
                 one.resume(name, journal, places)
                 one.assert_ended_well(name, places, staying)
+            assert 2 * reached > len(points), "most runs ended before they came to the call to fail at"
 
     def test_a_cursor_is_flushed(self, trial: NewTrial) -> None:
         """At each cursor nothing waits in the page cache that a power cut would lose."""
