@@ -156,6 +156,15 @@ def test_a_finding_is_closed_only_after_somebody_else_looked_again(docket: Docke
     assert not one(docket, MONDAY + timedelta(days=60)).missed
 
 
+def test_whoever_had_a_hand_in_a_remedy_does_not_look_again(docket: DocketFile) -> None:
+    docket.add(matter("finding", due="2026-11-30"), ANNA, at(MONDAY))
+    for key in (ANNA, BERT):
+        docket.add(Remedied(matter="finding-1"), key, at(MONDAY))
+    for key in (ANNA, BERT):
+        with pytest.raises(Refused, match="another key does"):
+            docket.add(Rechecked(matter="finding-1", sound=True, evidence=REPORT), key, at(MONDAY))
+
+
 def test_what_nobody_may_enter(docket: DocketFile) -> None:
     docket.add(matter("approval"), ANNA, at(MONDAY))
     for act, key, words in (

@@ -41,14 +41,8 @@ def absolute(target: Target, directory: Path) -> Target:
     path = os.path.normpath(directory / unquote(parts.path, errors="surrogateescape"))
     encoded = quote(path, errors="surrogateescape")
     url = urlunsplit((scheme_of(target.url), "", encoded, parts.query, parts.fragment))
-    return Target(
-        id=target.id,
-        url=url if url.partition(":")[2].startswith("//") else url.replace(":", "://", 1),
-        technique=target.technique,
-        select=target.select,
-        hold=target.hold,
-        archive=target.archive,
-    )
+    whole = url if url.partition(":")[2].startswith("//") else url.replace(":", "://", 1)
+    return replace(target, url=whole)
 
 
 def make_digest_key(directory: JobDirectory) -> bytes:

@@ -52,7 +52,9 @@ class Standing:
     matter: Matter
     opened_by: str = ""  # SPKI of the key
     answered: datetime | None = None
-    remedied_by: str = ""  # SPKI of the key; "": nobody has, or a re-check found otherwise
+    remedied_by: frozenset[str] = (
+        frozenset()
+    )  # SPKI of the keys; none: a re-check found otherwise, or none yet
     rechecked: bool = False
     granted: datetime | None = None
     used: datetime | None = None
@@ -145,11 +147,13 @@ def _advanced(
         case Answered() if kind == "complaint" and stood.answered is None:
             return replace(stood, answered=at)
         case Remedied() if kind == "finding":
-            return replace(stood, remedied_by=spki, rechecked=False)
+            return replace(stood, remedied_by=stood.remedied_by | {spki}, rechecked=False)
         case Rechecked() if kind == "finding" and stood.remedied_by:
-            if stood.remedied_by == spki:
+            if spki in stood.remedied_by:
                 raise Refused(f"who remedied {name} does not look again; another key does")
-            return replace(stood, rechecked=act.sound, remedied_by=stood.remedied_by if act.sound else "")
+            return replace(
+                stood, rechecked=act.sound, remedied_by=stood.remedied_by if act.sound else frozenset()
+            )
         case Closed() if kind == "finding" and not stood.rechecked:
             raise Refused(f"{name} is a finding: it is closed after a re-check that found it remedied")
         case Closed() if kind == "complaint" and stood.answered is None:

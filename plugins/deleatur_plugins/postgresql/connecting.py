@@ -33,6 +33,7 @@ _SESSION = (
     ("timezone", "UTC"),
     ("extra_float_digits", "1"),
 )
+_SORTS = ("enable_sort", "enable_incremental_sort")  # a large one puts rows into files that are given back
 _QUIET = (  # for superusers: nothing of ours in the log, nor in the statistics of statements
     ("log_statement", "none"),
     ("log_min_duration_statement", "-1"),
@@ -41,6 +42,7 @@ _QUIET = (  # for superusers: nothing of ours in the log, nor in the statistics 
     ("log_temp_files", "-1"),
     ("pg_stat_statements.track", "none"),
 )
+_LIVELY = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}  # seconds: lost in 90
 _AGAIN = frozenset({"55P03", "40001", "40P01", "57014", "57P01", "57P02", "57P03", "55006", "53300"})
 _MISFIT = frozenset({"42883", "42804", "22P02", "22007", "22008", "22003", "22023"})
 
@@ -100,6 +102,8 @@ class Connector:
         """Open a connection in one transaction that cannot write and sees one moment."""
         with self.connected() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            for way in _SORTS:
+                connection.execute(f"SET LOCAL {way} = off")
             yield connection
 
     def connect(self) -> "psycopg.Connection[Any]":
@@ -114,6 +118,7 @@ class Connector:
                 application_name="deleatur",
                 client_encoding="UTF8",
                 connect_timeout=10,
+                **_LIVELY,
             )
         except driver.Error as error:
             said = (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
@@ -137,8 +142,11 @@ class Connector:
 def _encryption(arguments: dict[str, str]) -> dict[str, str]:
     """Ask for TLS with a server that proves its name, unless the way surely stays on this host."""
     service = arguments.get("service") or os.environ.get("PGSERVICE")
-    named = (arguments.get("host") or os.environ.get("PGHOST", ""), os.environ.get("PGHOSTADDR", ""))
-    if not service and all(not name or name.startswith(("/", "@")) or on_this_host(name) for name in named):
+    lists = (arguments.get("host") or os.environ.get("PGHOST", ""), os.environ.get("PGHOSTADDR", ""))
+    named = [
+        name for several in lists for name in several.split(",") if name
+    ]  # libpq tries one after another
+    if not service and all(name.startswith(("/", "@")) or on_this_host(name) for name in named):
         return {}
     demanded = {"sslmode": "verify-full", "ssl_min_protocol_version": "TLSv1.2", "gssencmode": "disable"}
     own = Path.home() / ".postgresql/root.crt"  # where libpq looks by itself
