@@ -151,24 +151,100 @@ def test_an_idle_snapshot_is_refused_by_its_process(server: RunningServer, datab
     assert len(values(server, database)) == 20
 
 
-def test_a_snapshot_that_comes_after_the_deletion_is_waited_for(
-    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("before", "named"),
+    [
+        (("BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1"), "process {pid}"),
+        (("BEGIN", "SELECT pg_current_xact_id()"), "process {pid}"),  # between two statements: no snapshot
+        (("BEGIN", "SELECT pg_current_xact_id()", "PREPARE TRANSACTION 'late'"), "transaction 'late'"),
+    ],
+)
+def test_what_outlasts_the_deletion_and_keeps_its_rows_is_waited_for(
+    server: RunningServer,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    before: tuple[str, ...],
+    named: str,
 ) -> None:
     going = values(server, database)
     with server.connect(database) as other, closing(opened(server, database)) as backend:
-        other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
-        other.execute("SELECT 1")
+        for statement in before[:2]:
+            other.execute(statement.encode())
         cursors = backend.erase(REWRITE, None)
         deleted = next(cursors)
         assert deleted.position == "deleted 20"
-        with monkeypatch.context() as patch:  # afterwards the server's own looks are waited for, as ever
-            patch.setattr("deleatur_plugins.postgresql.rewriting._PATIENCE", 0.3)
-            with pytest.raises(Transient, match=f"process {other.info.backend_pid} still sees"):
-                next(cursors)
-        other.execute("ROLLBACK")
+        for statement in before[2:]:
+            other.execute(statement.encode())
+        try:
+            with monkeypatch.context() as patch:  # afterwards the server's own looks are waited for, as ever
+                patch.setattr("deleatur_plugins.postgresql.rewriting._PATIENCE", 0.3)
+                with pytest.raises(Transient, match=f"for .*{named.format(pid=other.info.backend_pid)}"):
+                    next(cursors)
+        finally:
+            other.execute(b"ROLLBACK PREPARED 'late'" if before[2:] else b"ROLLBACK")
         assert [c.position for c in backend.erase(REWRITE, deleted)][-1] == "reclaimed 20"
     raw = server.raw()
     assert [v for v in going if v in raw] == []
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_the_statistics_are_not_rewritten_before_nothing_keeps_the_old_samples(
+    server: RunningServer,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    reads: bool,  # noqa: FBT001
+) -> None:
+    """A writer of another database does so too: every snapshot goes back to the oldest writer of all."""
+    going = values(server, database)
+    with (
+        server.connect(database if reads else "postgres") as other,
+        closing(opened(server, database)) as backend,
+    ):
+        cursors = backend.erase(REWRITE, None)
+        last = [next(cursors) for _ in range(2)][-1]
+        other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        other.execute("SELECT 1" if reads else "SELECT pg_current_xact_id()")
+        with monkeypatch.context() as patch:
+            patch.setattr("deleatur_plugins.postgresql.rewriting._PATIENCE", 0.3)
+            with pytest.raises(Transient, match=f"process {other.info.backend_pid}"):
+                next(cursors)
+        other.execute("ROLLBACK")
+        assert [c.position for c in backend.erase(REWRITE, last)][-1] == "reclaimed 20"
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+
+
+@pytest.mark.parametrize("moment", ["before", "behind"])
+def test_the_rewrite_by_somebody_else_is_not_taken_for_ours(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """It may be older than the deletion, or copy deleted rows for somebody who has gone since."""
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+
+    def late(*arguments: Any) -> tuple[int, int]:
+        if moment == "before":
+            server.run("VACUUM FULL person", database=database)
+        return delete(*arguments)
+
+    delete = deleting.delete
+    monkeypatch.setattr("deleatur_plugins.postgresql.rewriting.delete", late)
+    with server.connect(database) as other, closing(opened(server, database)) as backend:
+        cursors = backend.erase(REWRITE, None)
+        if moment == "behind":
+            other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            other.execute("SELECT 1")
+        deleted = next(cursors)
+        if moment == "behind":
+            server.run("VACUUM FULL person", database=database)
+            other.execute("ROLLBACK")
+        assert next(cursors).outage > 0
+        again = backend.erase(REWRITE, deleted)  # killed before its journal had that cursor
+        rewritten = next(again)
+        assert (rewritten.position, rewritten.outage) == ("rewritten 20", 0), "ours is known, and enough"
+        list(again)
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
 
 
 def test_what_keeps_or_copies_rows_is_named(server: RunningServer, database: str) -> None:

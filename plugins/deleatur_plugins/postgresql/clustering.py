@@ -1,7 +1,8 @@
 """Let the server rewrite tables by their primary keys, and write down before where the old files lie.
 
 Rules kept: `CLUSTER` and not `VACUUM FULL`, because it runs inside of a transaction: between the look at
-the old files and the moment they are given back nobody can make them longer.
+the old files and the moment they are given back nobody can make them longer; a table counts as rewritten
+only in a file that this rewrite wrote and named, as somebody else's may have copied deleted rows.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -26,21 +27,24 @@ def cluster_tables(
     if are_rewritten(connection, server, tables):
         return False
     pending = read_pending(server.data)
-    for oid, paths in server.files(connection, [table.oid for table in tables]).items():
-        pending.files[str(oid)] = str(paths[0])
+    oids = [table.oid for table in tables]
+    for paths in server.files(connection, oids).values():
         note_blocks(pending, server, paths)
     pending.write(server.data)
     for table in tables:
         with wait.bounding(connection):
             _cluster(connection, table)
+    # before the commit: after a rollback the tables have other files, and are rewritten again
+    pending.files = {str(oid): str(paths[0]) for oid, paths in server.files(connection, oids).items()}
+    pending.write(server.data)
     return True
 
 
 def are_rewritten(connection: "psycopg.Connection[Any]", server: Server, tables: list[Table]) -> bool:
-    """Say whether no table has the file any more that was written down before the deletion."""
+    """Say whether every table has the file that our rewrite gave it."""
     pending = read_pending(server.data)
     now = server.files(connection, [table.oid for table in tables])
-    return all(pending.files.get(str(t.oid), "") not in ("", str(now[t.oid][0])) for t in tables)
+    return all(pending.files.get(str(t.oid)) == str(now[t.oid][0]) for t in tables)
 
 
 def lock_tables(connection: "psycopg.Connection[Any]", tables: list[Table]) -> None:

@@ -7,6 +7,7 @@ that let nobody write; a number that differs rolls everything back.
 # ruff: noqa: S608 - the names in an SQL text come from the catalogs and are quoted, values are bound
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from deleatur.api import Failed, Refused, Secrets, Target, Unit, deletion_order
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
     import psycopg
 
 
-def delete(connector: Connector, target: Target, secrets: Secrets) -> tuple[int, int]:
+def delete(
+    connector: Connector,
+    target: Target,
+    secrets: Secrets,
+    note: "Callable[[psycopg.Connection[Any]], None] | None" = None,
+) -> tuple[int, int]:
     """Delete the selected rows minus the held ones; return how many, and how long others waited (ms).
 
     None left: 0. Nobody writes meanwhile to the selected tables, nor to those that conditions read.
+    `note` is called when nobody writes any more and nothing is deleted yet.
 
     All tables are emptied by one statement, so that every condition sees the rows as they were
     approved and every foreign key is checked when all of them are gone, circles included.
@@ -42,6 +49,8 @@ def delete(connector: Connector, target: Target, secrets: Secrets) -> tuple[int,
             connection.execute(f"LOCK TABLE ONLY {name} IN {mode} MODE".encode(), ())
         # no query came before the locks, so the transaction sees what the last writer left
         with wait.bounding(connection):
+            if note:
+                note(connection)
             content = Content(connection, read_schema(connection), target, secrets, wait.check)
             if content.rows:  # else they went before this job was killed
                 _compare_with_plan(content, secrets)

@@ -23,7 +23,7 @@ class Pending(msgspec.Struct, forbid_unknown_fields=True):
 
     schema: str = _VERSION
     blocks: dict[str, list[Run]] = {}  # by folder on their file system: runs of bytes
-    files: dict[str, str] = {}  # by number of a table: its file before the rewrite
+    files: dict[str, str] = {}  # by number of a table: its file since our rewrite
     log: str = ""  # the oldest file of the log when the first change came
     job: str = ""  # the job whose first change that was
     settings: dict[str, str | None] = {}  # of ALTER SYSTEM: what stood there before; None: nothing

@@ -19,7 +19,7 @@ from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.pending import note_blocks, nothing_pending, read_pending
 from deleatur_plugins.postgresql.schema import Table, quoted, read_schema
 from deleatur_plugins.postgresql.server import SWAP, Server
-from deleatur_plugins.postgresql.swapping import is_swapping, shred_swapped, swap_tables, transaction_name
+from deleatur_plugins.postgresql.swapping import shred_swapped, swap_tables, transaction_name
 from deleatur_plugins.postgresql.waiting import Wait
 
 if TYPE_CHECKING:
@@ -35,10 +35,21 @@ _FORGET_SAMPLES = (
     "DELETE FROM pg_statistic_ext_data WHERE stxoid IN "
     "(SELECT s.oid FROM pg_statistic_ext s WHERE s.stxrelid = ANY (%s::oid[]))",
 )
+# Whatever makes the server copy deleted rows when it rewrites. A writer does so from any database, because
+# every snapshot goes back to the oldest writer of all; a reader only from its own, or from a standby (no
+# database). Activity is read first: what is prepared meanwhile is seen here or there. When our own rewrite is
+# prepared, nothing is left to copy, and others wait for us.
 _STILL_SEEN = """
-    SELECT pid FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND NOT pid = ANY (%s)
-    AND (datid IS NULL OR datid = (SELECT oid FROM pg_database WHERE datname = current_database()))
-    AND age(backend_xmin) > age(CAST(CAST(%s AS xid8) AS xid)) ORDER BY pid"""
+    WITH newest AS (SELECT age(CAST(CAST(%(newest)s AS xid8) AS xid)) AS age)
+    SELECT who, name FROM (
+      SELECT 'process {}' AS who, pid::text AS name, backend_xid AS writes,
+        CASE WHEN datid IS NULL OR datid = (SELECT oid FROM pg_database WHERE datname = current_database())
+        THEN backend_xmin END AS sees
+        FROM pg_stat_activity WHERE NOT pid = ANY (%(ours)s)
+      UNION ALL SELECT 'the prepared transaction {!r}', gid, transaction, NULL FROM pg_prepared_xacts
+      UNION ALL SELECT 'the replication slot {!r}', slot_name, catalog_xmin, xmin FROM pg_replication_slots
+    ) AS open, newest WHERE greatest(age(writes), age(sees)) > newest.age
+    AND NOT EXISTS (SELECT FROM pg_prepared_xacts WHERE gid = %(mine)s)"""
 
 
 class Rewriting:
@@ -67,7 +78,7 @@ class Rewriting:
         if done < 1:
             self._check()
             self._write_down()
-            rows, waited = delete(self._connector, self._target, self._secrets)
+            rows, waited = delete(self._connector, self._target, self._secrets, self._note_tables)
             yield Cursor(position=f"deleted {rows}", done=rows, outage=waited)
         if done < 2:
             waited = self._rewrite()
@@ -96,10 +107,16 @@ class Rewriting:
             keep_log(self._connector, self._server, [t.oid for t in tables] + statistics, self._job())
             connection.execute("CHECKPOINT")
             pending = read_pending(self._server.data)
-            found = self._server.files(connection, [t.oid for t in tables])
-            pending.files = {str(oid): str(paths[0]) for oid, paths in found.items()}
-            note_blocks(pending, self._server, (path for paths in found.values() for path in paths))
+            pending.files = {}
             pending.write(self._server.data)
+            self._note_tables(connection)
+
+    def _note_tables(self, connection: "psycopg.Connection[Any]") -> None:
+        """Note the blocks of the tables as they are now: somebody else may have moved them meanwhile."""
+        pending = read_pending(self._server.data)
+        found = self._server.files(connection, [table.oid for table in self._tables(connection)])
+        note_blocks(pending, self._server, (path for paths in found.values() for path in paths))
+        pending.write(self._server.data)
 
     def _job(self) -> str:
         """Return a name for the job: nobody else's, and the same in each run."""
@@ -112,8 +129,7 @@ class Rewriting:
         """Rewrite every table, all in one transaction that lets nobody in; return how long that took."""
         with self._connector.connected() as connection, translated("rewriting the tables"):
             tables = [table for table in self._tables(connection) if table.kind == "table"]
-            if not (self._swaps and is_swapping(self._server)):
-                self._wait_until_unseen(connection)
+            self._wait_until_unseen(connection)
             wait = Wait(self._secrets)
             if self._swaps:
                 name = transaction_name(self._secrets, self._target)
@@ -129,27 +145,30 @@ class Rewriting:
             return waited
 
     def _wait_until_unseen(self, connection: "psycopg.Connection[Any]") -> None:
-        """Wait until no transaction is left that may see the deleted rows: a rewrite would copy them.
+        """Wait until nothing of before now makes the server keep deleted rows: a rewrite would copy them.
+
+        What begins later is never waited for, so this ends among writers as well.
 
         Raises:
-            Transient: one stays open.
+            Transient: something stays.
         """
         ((newest,),) = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchall()
+        bound = {"newest": newest, "ours": sorted(self._connector.ours), "mine": self._connector.prepared}
         end = time.monotonic() + _PATIENCE
-        while pids := connection.execute(
-            _STILL_SEEN.encode(), (sorted(self._connector.ours), newest)
-        ).fetchall():
-            if time.monotonic() > end:
-                named = ", ".join(str(pid) for (pid,) in pids[:20])
-                raise Transient(
-                    f"process {named} still sees the deleted rows; end its transaction and resume"
-                )
-            time.sleep(0.05)
+        # one look goes from process to process: behind its back one may take a snapshot that goes back to a
+        # writer who ends before the look comes to it; the second look sees that one, and no more can come
+        for _ in range(2):
+            while found := connection.execute(_STILL_SEEN.encode(), bound).fetchall():
+                if time.monotonic() > end:
+                    named = ", ".join(who.format(name) for who, name in found[:20])
+                    raise Transient(f"the server keeps the deleted rows for {named}; end that and resume")
+                time.sleep(0.05)
 
     def _clear_statistics(self) -> None:
         """Take new samples, and let the server forget the old ones and the texts of statements."""
         with self._connector.connected() as connection, translated("clearing statistics"):
             self._sample_anew(connection)
+            self._wait_until_unseen(connection)
             found = connection.execute(
                 "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
                 "WHERE e.extname = 'pg_stat_statements'"
