@@ -192,7 +192,7 @@ def test_the_statistics_are_not_rewritten_before_nothing_keeps_the_old_samples(
     server: RunningServer,
     database: str,
     monkeypatch: pytest.MonkeyPatch,
-    reads: bool,  # noqa: FBT001
+    reads: bool,
 ) -> None:
     """A writer of another database does so too: every snapshot goes back to the oldest writer of all."""
     going = values(server, database)
@@ -940,6 +940,36 @@ def test_a_swap_that_somebody_rolls_back_leaves_no_empty_table(
         list(backend.erase(SWAP, deleted))
     assert values(server, database, "true") == staying
     assert [p.name for p in server.data.rglob(".deleatur*")] == []
+
+
+def test_who_waits_for_a_killed_swap_is_not_waited_for(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He has a snapshot, and cannot end before the swap does: each would wait for the other."""
+    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        break_at(patch, "aside")
+        with pytest.raises(InterruptedError):
+            next(cursors)
+    seen: list[Any] = []
+    reader = threading.Thread(
+        target=lambda: seen.extend(server.run("SELECT count(*) FROM person", database=database))
+    )
+    reader.start()
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND backend_xmin IS NOT NULL"
+    for _ in range(100):
+        if server.run(waits):
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("the reader does not wait")
+    server.run("SELECT pg_current_xact_id()")  # somebody writes meanwhile, so both are of before
+    with closing(swapping(server, database)) as backend:
+        assert next(backend.erase(SWAP, deleted)).position == "rewritten 20"
+        reader.join(30)
+        assert seen == [(20,)]
+        list(backend.erase(SWAP, deleted))
 
 
 def test_a_server_without_prepared_transactions_does_not_swap(
