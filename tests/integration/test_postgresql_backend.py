@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date
 from hashlib import sha256
 from itertools import product
@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from deleatur.api import (
     Condition,
+    Cursor,
     Failed,
     HeldRows,
     Keystream,
@@ -75,6 +76,19 @@ def server() -> Iterator[RunningServer]:
 
 @pytest.fixture
 def database(server: RunningServer) -> Iterator[str]:
+    with of_forty_people(server) as name:
+        yield name
+
+
+@pytest.fixture
+def neighbour(server: RunningServer) -> Iterator[str]:
+    """A further database of the same server."""
+    with of_forty_people(server) as name:
+        yield name
+
+
+@contextmanager
+def of_forty_people(server: RunningServer) -> Iterator[str]:
     """A database of its own with a table of forty people, half of whom leave."""
     name = f"d{uuid.uuid4().hex[:8]}"
     server.run(f"CREATE DATABASE {name}")
@@ -970,6 +984,101 @@ def test_who_waits_for_a_killed_swap_is_not_waited_for(
         reader.join(30)
         assert seen == [(20,)]
         list(backend.erase(SWAP, deleted))
+
+
+def kill_behind_the_files(server: RunningServer, database: str, patch: pytest.MonkeyPatch) -> Cursor:
+    """Kill a swap when its old files are put aside and nothing is committed; return where it goes on."""
+    with patch.context() as patched, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        break_at(patched, "aside")
+        with pytest.raises(InterruptedError):
+            next(cursors)
+    return deleted
+
+
+def put_aside(server: RunningServer) -> dict[Path, tuple[int, bytes]]:
+    return {p: (p.stat().st_ino, p.read_bytes()) for p in server.data.rglob(".deleatur-held-*")}
+
+
+@pytest.mark.parametrize("rolled_back", [True, False])
+def test_a_job_never_touches_what_the_swap_of_another_put_aside(
+    server: RunningServer,
+    database: str,
+    neighbour: str,
+    monkeypatch: pytest.MonkeyPatch,
+    rolled_back: bool,
+) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with closing(swapping(server, neighbour)) as other:
+        begun = other.erase(SWAP, None)
+        others_deleted = next(begun)
+        begun.close()
+        deleted = kill_behind_the_files(server, database, monkeypatch)
+        held = put_aside(server)
+        assert sum(any(value in content for _, content in held.values()) for value in staying) == 20
+        with monkeypatch.context() as patch:  # as if the first were prepared right after the look for such
+            patch.setattr("deleatur_plugins.postgresql.rewriting.Rewriting._wait_until_unseen", nothing)
+            with pytest.raises(Failed, match="another job ran on this server"):
+                list(other.erase(SWAP, others_deleted))
+    assert put_aside(server) == held
+    ((name,),) = server.run("SELECT gid FROM pg_prepared_xacts")
+    kill_server(server)  # with its memory goes what it still knows of the table
+    server.start()
+    if rolled_back:
+        server.run(f"ROLLBACK PREPARED '{name}'", database=database)
+    with closing(swapping(server, database)) as backend:
+        assert [c.position for c in backend.erase(SWAP, deleted)][-1] == "reclaimed 20"
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
+    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+
+
+def nothing(*_: object) -> None:
+    """Do not wait."""
+
+
+def test_a_job_sees_its_rows_and_is_refused_while_the_swap_of_another_waits(
+    server: RunningServer, database: str, neighbour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prepared writer keeps deleted rows in every database, so they would be copied by the rewrite."""
+    going, staying = values(server, neighbour), values(server, neighbour, "NOT leaves")
+    others_staying = values(server, database, "NOT leaves")
+    deleted = kill_behind_the_files(server, database, monkeypatch)
+    held = put_aside(server)
+    ((name,),) = server.run("SELECT gid FROM pg_prepared_xacts")
+    refusal = f"the swap '{name}' of another job on this server is not finished; resume that job"
+    with closing(swapping(server, neighbour)) as other:
+        look = other.inspect()
+        assert (look.size, [unit.size for unit in look.units], look.blockers) == (20, [20], (refusal,))
+        with pytest.raises(Refused, match=refusal):
+            next(other.erase(SWAP, None))
+        assert put_aside(server) == held
+        assert values(server, neighbour) == going
+        with closing(swapping(server, database)) as backend:
+            assert [c.position for c in backend.erase(SWAP, deleted)][-1] == "reclaimed 20"
+        assert put_aside(server) == {}
+        list(other.erase(SWAP, None))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, neighbour, "true") == staying
+    assert values(server, database, "true") == others_staying
+    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+
+
+def test_a_run_is_refused_while_another_erases_on_the_same_server(
+    server: RunningServer, database: str, neighbour: str
+) -> None:
+    going = values(server, neighbour)
+    with closing(opened(server, database)) as backend, closing(opened(server, neighbour)) as other:
+        cursors = backend.erase(REWRITE, None)
+        next(cursors)
+        with pytest.raises(Transient, match="another run erases on this server"):
+            next(other.erase(REWRITE, None))
+        assert values(server, neighbour) == going
+        assert [c.position for c in cursors][-1] == "reclaimed 20"
+        assert [c.position for c in other.erase(REWRITE, None)][-1] == "reclaimed 20"
 
 
 def test_a_server_without_prepared_transactions_does_not_swap(

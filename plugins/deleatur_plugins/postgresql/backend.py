@@ -8,7 +8,7 @@ import hashlib
 import heapq
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from deleatur.api import (
@@ -30,7 +30,12 @@ from deleatur.api import (
     keyed_digest,
     without_values,
 )
-from deleatur_plugins.postgresql.blockers import blockers_of, keepers, refuse_missing_rights
+from deleatur_plugins.postgresql.blockers import (
+    blockers_of,
+    keepers,
+    refuse_missing_rights,
+    refuse_other_swaps,
+)
 from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_names, selected_tables
 from deleatur_plugins.postgresql.cycling import room_for_log
@@ -68,6 +73,7 @@ class PostgresqlBackend(Backend):
         self._names: dict[str, dict[str, tuple[str, ...]]] = {}
         self._tables: dict[str, Table] = {}
         self._probing: psycopg.Connection[Any] | None = None
+        self._lock = ExitStack()
 
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
@@ -75,7 +81,8 @@ class PostgresqlBackend(Backend):
         return cls(target, secrets)
 
     def close(self) -> None:
-        """Close the connection of the probes."""
+        """Close the connection of the probes, and let other runs to the server."""
+        self._lock.close()
         if self._probing is not None:
             self._connector.disconnect(self._probing)
             self._probing = None
@@ -86,7 +93,7 @@ class PostgresqlBackend(Backend):
             raise Refused("the target selects nothing; name tables, with or without conditions")
         with self._connector.connected() as connection:
             server = server_of(connection)
-            if isinstance(server, Server) and is_swapping(server):
+            if isinstance(server, Server) and is_swapping(server, self._connector.prepared):
                 return self._in_between(connection, server)
             with self._content() as content:
                 content.check_archive()
@@ -231,15 +238,19 @@ class PostgresqlBackend(Backend):
             server = server_of(connection)
             if denials := self._denials(connection, server):
                 raise Unsupported(f"{technique} is not possible here: {denials[0].reason}")
+            if after is None:
+                refuse_other_swaps(connection, self._connector)
         if isinstance(server, Server) and technique != DELETE:
             key = (
                 step.pattern.key
                 if step.pattern
                 else keyed_digest(self._secrets["digest-key"], b"shred", step.id.encode())
             )  # nothing is compared with this pattern, so a step may come without one
-            yield from Rewriting(self._connector, server, self._target, self._secrets, Keystream(key)).run(
-                after
-            )
+            run = Rewriting(self._connector, server, self._target, self._secrets, Keystream(key))
+            self._lock.close()  # of an earlier run of ours: whoever asks for another has given it up
+            with ExitStack() as self._lock:
+                self._lock.enter_context(server.alone())
+                yield from run.run(after)
         else:
             rows, waited = delete(self._connector, self._target, self._secrets)
             done = rows or (after.done if after else 0)

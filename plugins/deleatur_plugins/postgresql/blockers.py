@@ -18,6 +18,10 @@ from deleatur_plugins.postgresql.selecting import read_by_conditions
 if TYPE_CHECKING:
     import psycopg
 
+_SWAPS = (
+    "the swap {!r} of another job on this server is not finished; resume that job",
+    "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'deleatur-%%' AND gid <> %(mine)s ORDER BY gid",
+)
 # What keeps deleted rows for somebody, brings them again or carries them elsewhere: a sentence, and the
 # query for what it names.
 _KEEPERS = (
@@ -31,9 +35,11 @@ _KEEPERS = (
     ),
     (
         "the prepared transaction {!r} may still see the rows; commit it or roll it back",
-        "SELECT gid FROM pg_prepared_xacts WHERE database = current_database() "
-        "AND gid <> %(mine)s ORDER BY gid",
+        # from any database, as every snapshot goes back to the oldest writer of all
+        """SELECT gid FROM pg_prepared_xacts WHERE gid NOT LIKE 'deleatur-%%'
+        AND (database = current_database() OR clock_timestamp() - prepared > interval '1 s') ORDER BY gid""",
     ),
+    _SWAPS,
     (
         "the replication slot {!r} keeps the log with the rows; drop it, and erase behind it apart",
         "SELECT slot_name FROM pg_replication_slots ORDER BY slot_name",
@@ -103,8 +109,25 @@ def blockers_of(
 
 def keepers(connection: "psycopg.Connection[Any]", connector: Connector) -> Iterator[str]:
     """Yield what would keep deleted rows, or carries them elsewhere."""
+    yield from _named(connection, connector, _KEEPERS)
+
+
+def refuse_other_swaps(connection: "psycopg.Connection[Any]", connector: Connector) -> None:
+    """Begin nothing on a server where another job waits for its end: that job could not end any more.
+
+    Raises:
+        Refused: the rewrite of another job is prepared and not committed.
+    """
+    found = list(_named(connection, connector, (_SWAPS,)))
+    if found:
+        raise Refused("; ".join(found))
+
+
+def _named(
+    connection: "psycopg.Connection[Any]", connector: Connector, wanted: tuple[tuple[str, str], ...]
+) -> Iterator[str]:
     bound = {"ours": sorted(connector.ours), "mine": connector.prepared}
-    for sentence, query in _KEEPERS:
+    for sentence, query in wanted:
         for row in connection.execute(query.encode(), bound).fetchall():
             yield sentence.format(*row)
 

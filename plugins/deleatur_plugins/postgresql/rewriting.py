@@ -134,7 +134,7 @@ class Rewriting:
             if self._swaps:
                 name = transaction_name(self._secrets, self._target)
                 waited = swap_tables(connection, self._server, tables, name, wait)
-                shred_swapped(connection, self._server, tables, self._keystream)
+                shred_swapped(connection, self._server, tables, name, self._keystream)
                 return waited
             connection.execute("BEGIN")
             lock_tables(connection, tables)

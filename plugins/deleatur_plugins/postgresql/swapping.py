@@ -4,7 +4,8 @@ A server cuts an old file when the rewrite is committed, so that its content lie
 rewrite stands in a prepared transaction first: it is on disk, keeps everybody out of the tables, and outlives
 a crash. Behind it each old file gets a second name, its first name goes to a file of one unreadable page,
 and that one is what the commit cuts. Rules kept: no old byte comes into free space before it is overwritten;
-nothing is overwritten before the commit is on disk; a table is never readable in a state that is not whole.
+nothing is overwritten before the commit is on disk; a table is never readable in a state that is not whole;
+the files of one job are nobody else's, as nobody else knows whether its transaction is committed.
 """
 
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deleatur.api import HeldName, Keystream, LinkShredder, Refused, Secrets, Target, keyed_digest
-from deleatur_plugins.postgresql.clustering import are_rewritten, cluster_tables, lock_tables
+from deleatur_plugins.postgresql.clustering import cluster_tables, lock_tables
 from deleatur_plugins.postgresql.pending import flush, forget_blocks
 from deleatur_plugins.postgresql.schema import Table
 from deleatur_plugins.postgresql.server import Server
@@ -22,7 +23,7 @@ from deleatur_plugins.postgresql.waiting import Wait
 if TYPE_CHECKING:
     import psycopg
 
-_JOURNAL = ".deleatur-swap"  # crash journal of the second names, in the data directory
+_JOURNAL = ".deleatur-swap"  # crash journal of one job's second names, in the data directory
 _DECOY = ".deleatur-decoy"
 _PAGE = b"\xff" * 8192  # no page that a server takes for one: reading it is an error, never an empty table
 
@@ -32,9 +33,9 @@ def transaction_name(secrets: Secrets, target: Target) -> str:
     return f"deleatur-{keyed_digest(secrets['digest-key'], b'swap', target.id.encode())[:32]}"
 
 
-def is_swapping(server: Server) -> bool:
-    """Say whether a swap was begun and not finished: the tables may be locked by it."""
-    return (server.data / _JOURNAL).exists()
+def is_swapping(server: Server, name: str) -> bool:
+    """Say whether the swap of that name was begun and not finished: the tables may be locked by it."""
+    return _journal(server, name).exists()
 
 
 def swap_tables(
@@ -44,7 +45,7 @@ def swap_tables(
 
     `name` is that of the prepared transaction, the same in each run of the step.
     """
-    with LinkShredder(server.data / _JOURNAL) as old:
+    with LinkShredder(_journal(server, name)) as old:
         if not _is_prepared(connection, name):
             if old.pending:
                 connection.execute("CHECKPOINT")  # what was written to a table meanwhile shows in its file
@@ -64,23 +65,32 @@ def swap_tables(
 
 
 def shred_swapped(
-    connection: "psycopg.Connection[Any]", server: Server, tables: list[Table], keystream: Keystream
+    connection: "psycopg.Connection[Any]",
+    server: Server,
+    tables: list[Table],
+    name: str,
+    keystream: Keystream,
 ) -> None:
-    """Overwrite the files that were put aside.
+    """Overwrite the files that the swap of that name put aside.
 
     Raises:
         Refused: the rewrite of the tables is not committed.
     """
-    if not is_swapping(server):
+    if not is_swapping(server, name):
         return
-    if not are_rewritten(connection, server, tables):
-        raise Refused("the tables have their old files again; resume from the plan, or restore a backup")
     connection.execute("CHECKPOINT")  # the server forgets the files that it cut
-    with LinkShredder(server.data / _JOURNAL) as old:
-        forget_blocks(server, [name.second for name in old.pending])
+    with LinkShredder(_journal(server, name)) as old:
+        used = _files_now(connection, server, tables)
+        if any(held.path in used for held in old.pending):
+            raise Refused("the tables have their old files again; resume from the plan, or restore a backup")
+        forget_blocks(server, [held.second for held in old.pending])
         for _ in old.shred(keystream, patience=None):  # a server drops its pages of what it gave up
             continue
         old.finish()
+
+
+def _journal(server: Server, name: str) -> Path:
+    return server.data / f"{_JOURNAL}-{name.rpartition('-')[2]}"
 
 
 def _is_prepared(connection: "psycopg.Connection[Any]", name: str) -> bool:
