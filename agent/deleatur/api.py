@@ -35,6 +35,7 @@ from deleatur.judge.selecting import (
     without_values,
 )
 from deleatur.network import on_this_host, tls_context, tls_failure
+from deleatur.sanitize.alone import alone
 from deleatur.sanitize.digest import digest_key, keyed_digest, keyed_digest_of_set, shredding
 from deleatur.sanitize.filesystem import (
     Extent,
@@ -115,6 +116,7 @@ __all__ = [
     "Usage",
     "Within",
     "access_to",
+    "alone",
     "blocks_of",
     "chosen_rows",
     "covered",

@@ -83,6 +83,31 @@ def made(disk: tuple[Path, Path]) -> World:
     return World(mount, image)
 
 
+def test_two_runs_never_write_into_one_journal(disk: tuple[Path, Path]) -> None:
+    world = World(*disk)
+    with LinkShredder(world.journal) as links:
+        links.hold(world.files)
+        noted = world.journal.read_bytes()
+        with pytest.raises(Transient, match="another run works with the crash journal"):
+            LinkShredder(world.journal)
+        assert world.journal.read_bytes() == noted
+        world.rewrite()
+        list(links.shred(STREAM))
+        links.finish()
+    world.assert_done()
+
+
+def test_a_journal_that_is_removed_while_it_is_opened_is_not_written_into(
+    disk: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that had it finished between the two steps of opening."""
+    world = World(*disk)
+    monkeypatch.setattr("deleatur.sanitize.linking.lock", lambda *_: world.journal.unlink())
+    with pytest.raises(Transient, match="resume when it has ended"):
+        LinkShredder(world.journal)
+    assert not world.journal.exists()
+
+
 def test_the_control_a_rewrite_alone_leaves_everything(world: World) -> None:
     world.rewrite()
     world.flush()

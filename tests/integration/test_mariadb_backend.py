@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ import pytest
 from deleatur.api import (
     Condition,
     Cursor,
+    Failed,
     Gone,
     HeldRows,
     Refused,
@@ -65,6 +66,19 @@ def server() -> Iterator[Server]:
 def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A database of its own with a table of forty people, half of whom leave."""
     monkeypatch.setenv("DELEATUR_MARIADB_OPTIONS", str(server.credentials))
+    with of_forty_people(server) as name:
+        yield name
+
+
+@pytest.fixture
+def neighbour(server: Server) -> Iterator[str]:
+    """A further database of the same server."""
+    with of_forty_people(server) as name:
+        yield name
+
+
+@contextmanager
+def of_forty_people(server: Server) -> Iterator[str]:
     name = f"d{uuid.uuid4().hex[:8]}"
     server.run(f"CREATE DATABASE {name}")
     people = ", ".join(f"({n}, {n % 2 == 0}, '{uuid.uuid4().hex}', NULL)" for n in range(1, 41))
@@ -79,7 +93,7 @@ def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def opened(server: Server, database: str, **fields: object) -> MariadbBackend:
-    target = Target(id="t", url=server.url(database), **{"select": EVERYBODY, **fields})
+    target = Target(url=server.url(database), **{"id": "t", "select": EVERYBODY, **fields})
     return MariadbBackend.open(target, KEY)
 
 
@@ -570,6 +584,171 @@ def test_the_time_that_others_wait_is_measured(server: Server, database: str) ->
         cursor.execute("UNLOCK TABLES")
         time.sleep(0.1)
         assert 400 <= watch.milliseconds() < 5000
+
+
+def test_an_erase_ends_when_the_time_that_others_wait_is_not_measured_any_more(
+    server: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ended it: a killed connection, a table that went, and what nobody thought of."""
+    address = address_of(server.url(database))
+    with Watch(address, ["person"]) as watch:
+        server.run(f"KILL {watch._session.connection.thread_id()}")
+        wait_for(watch._asking.done)
+        with pytest.raises(Transient, match="busy or not reachable"):
+            watch.milliseconds()
+    with Watch(address, ["nobody"]) as watch:
+        wait_for(watch._asking.done)
+        with pytest.raises(Failed, match="MariaDB error 1146"):
+            watch.milliseconds()
+    going = values(server, database)
+    monkeypatch.setattr(Watch, "_ask", lambda _: {}["unknown"])
+    with closing(opened(server, database)) as backend, pytest.raises(KeyError, match="unknown"):
+        list(backend.erase(REBUILD, None))
+    monkeypatch.undo()
+    monkeypatch.setenv("DELEATUR_MARIADB_OPTIONS", str(server.credentials))
+    erase(server, database)
+    assert found(server, going) == 0
+
+
+def test_a_wait_that_is_longer_than_the_patience_is_measured_on(
+    server: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur_plugins.mariadb.connecting.PATIENCE", 1)
+    address = address_of(server.url(database))
+    with Watch(address, ["person"]) as watch, server.connected(database) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLES person WRITE")
+        time.sleep(1.5)
+        assert watch.milliseconds() >= 1000
+        time.sleep(1.5)
+        cursor.execute("UNLOCK TABLES")
+        assert watch.milliseconds() >= 1000
+
+
+# --- a server that is stopped, and other jobs
+
+
+STAGES = ("begin", "deleted", "statistics", "logs", "shredded")
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a second of silence is enough."""
+    monkeypatch.setattr("deleatur_plugins.mariadb.listening.SILENCE", 0.5)
+    monkeypatch.setattr("deleatur_plugins.mariadb.connecting._CONNECT", 0.5)
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[int]:
+    """Stop the server, so that it neither answers nor dies; wake it after ten seconds at the latest."""
+    assert server._process is not None
+    process = server._process
+    process.send_signal(signal.SIGSTOP)
+    waking = threading.Timer(10, process.send_signal, [signal.SIGCONT])
+    waking.start()
+    try:
+        yield process.pid
+    finally:
+        waking.cancel()
+        process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("asked", ["a number", "many rows", "to come in"])
+def test_a_server_that_is_stopped_is_not_waited_for_without_an_end(
+    server: Server, database: str, asked: str
+) -> None:
+    address = address_of(server.url(database))
+    with closing(Session(address)) as session:
+        rows = session.stream("SELECT REPEAT('x', 1000000) FROM person") if asked == "many rows" else iter(())
+        next(rows, None)
+        asking: dict[str, Callable[[], object]] = {
+            "a number": partial(session.rows, "SELECT 1"),
+            "many rows": partial(list, rows),
+            "to come in": partial(Session, address),
+        }
+        with stopped(server) as pid:
+            begin = time.monotonic()
+            with pytest.raises(Transient) as caught:
+                asking[asked]()
+            assert time.monotonic() - begin < 8
+    told = str(caught.value)
+    assert asked == "to come in" or f"the server (process {pid}) does not answer, and lets nobody in" in told
+    assert "again" in told or "resume" in told
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_server_that_is_busy_is_waited_for(server: Server, database: str) -> None:
+    with closing(Session(address_of(server.url(database)))) as session:
+        assert session.text("SELECT SLEEP(2) + 7") == "7"
+        with ExitStack() as many:
+            before = session.text("SELECT @@GLOBAL.max_connections")
+            session.run("SET GLOBAL max_connections = 10")  # the least that it takes
+            many.callback(session.run, f"SET GLOBAL max_connections = {before}")
+            with suppress(pymysql.OperationalError):
+                for _ in range(12):
+                    many.enter_context(server.connected())
+            with pytest.raises(Transient, match="1040"):
+                Session(session.address)
+            assert session.text("SELECT SLEEP(2) + 8") == "8"
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("at", ["rebuilt", *(pytest.param(a, marks=pytest.mark.campaign) for a in STAGES)])
+def test_an_erase_from_a_server_that_is_stopped_is_resumed(server: Server, database: str, at: str) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with closing(opened(server, database)) as backend:
+        cursors = backend.erase(REBUILD, None)
+        last = next(c for c in cursors if c.position.startswith(at))
+        with stopped(server), pytest.raises(Transient):
+            list(cursors)
+    with closing(opened(server, database)) as backend:
+        list(backend.erase(REBUILD, last))
+    assert found(server, going) == 0
+    assert values(server, database, "true") == staying
+
+
+def held_on(server: Server) -> dict[Path, int]:
+    return {p: p.stat().st_ino for p in server.data.rglob(".deleatur*")}
+
+
+@pytest.mark.parametrize("at", ["logs", pytest.param("rebuilt", marks=pytest.mark.campaign)])
+def test_a_job_never_touches_what_another_left_unfinished(
+    server: Server, database: str, neighbour: str, at: str
+) -> None:
+    going, others = values(server, database), values(server, neighbour)
+    with closing(opened(server, database)) as backend:
+        last = next(c for c in backend.erase(REBUILD, None) if c.position.startswith(at))
+    left = held_on(server)
+    assert len(left) > 1
+    with closing(opened(server, neighbour, id="other")) as other:
+        (told,) = other.inspect().blockers
+        assert "another job's erase on this server is not finished" in told
+        assert any(path.name in told for path in left)
+        with pytest.raises(Refused, match="resume that job first"):
+            next(other.erase(REBUILD, None))
+        assert held_on(server) == left
+        assert values(server, neighbour) == others
+        with closing(opened(server, database)) as backend:
+            assert backend.inspect().blockers == ()
+            list(backend.erase(REBUILD, last))
+        assert held_on(server) == {}
+        list(other.erase(REBUILD, None))
+    assert found(server, going + others) == 0
+
+
+def test_a_run_is_refused_while_another_erases_on_the_same_server(
+    server: Server, database: str, neighbour: str
+) -> None:
+    others = values(server, neighbour)
+    with closing(opened(server, database)) as backend, closing(opened(server, neighbour, id="o")) as other:
+        cursors = backend.erase(REBUILD, None)
+        next(cursors)
+        with pytest.raises(Transient, match="another run erases on this server"):
+            next(other.erase(REBUILD, None))
+        assert values(server, neighbour) == others
+        assert [c.position for c in cursors][-1].startswith("churned")
+        assert [c.position for c in other.erase(REBUILD, None)][-1].startswith("churned")
+    assert values(server, neighbour) == []
 
 
 def test_rows_that_stay_are_not_locked_by_the_deletion(server: Server, database: str) -> None:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from deleatur.errors import Failed, Refused, Transient
+from deleatur.sanitize.alone import lock
 from deleatur.sanitize.filesystem import generation
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.overwrite import overwrite_in_place
@@ -55,7 +56,10 @@ class HeldName:
 
 
 class LinkShredder:
-    """Second names with a crash journal. Open it with the same journal after a kill, then `shred`."""
+    """Second names with a crash journal. Open it with the same journal after a kill, then `shred`.
+
+    Raises Transient when another run has the journal open.
+    """
 
     def __init__(self, journal: Path) -> None:
         self._path = journal
@@ -64,8 +68,16 @@ class LinkShredder:
         with ExitStack() as opened:
             self._journal = os.open(journal, flags, 0o600)
             opened.callback(os.close, self._journal)
+            self._keep_others_away()
             self._end = self._replay()
             opened.pop_all()
+
+    def _keep_others_away(self) -> None:
+        """Let nobody else note anything here, and note nothing in a journal that was just removed."""
+        busy = f"another run works with the crash journal {self._path}; resume when it has ended"
+        lock(self._journal, busy)
+        if not os.fstat(self._journal).st_nlink:
+            raise Transient(busy)
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ the server's files in reach it erases down to them, else only if the job asks fo
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, Self
 
 from deleatur.api import (
@@ -23,6 +23,7 @@ from deleatur.api import (
     Step,
     Target,
     Unsupported,
+    alone,
     digest_key,
     drawn,
     selection_named,
@@ -50,6 +51,7 @@ class MariadbBackend(Backend):
         self._secrets = secrets
         self._probing: tuple[Session, Schema] | None = None
         self._opened: list[Session] = []
+        self._alone = ExitStack()
         self._key = digest_key(secrets)
 
     @classmethod
@@ -58,7 +60,8 @@ class MariadbBackend(Backend):
         return cls(target, secrets)
 
     def close(self) -> None:
-        """Close what is still connected."""
+        """Close what is still connected, and let other runs to the server."""
+        self._alone.close()
         while self._opened:
             self._opened.pop().close()
         self._probing = None
@@ -109,7 +112,8 @@ class MariadbBackend(Backend):
             for table in content.referring()
         ]
         if technique == REBUILD and not lacking:
-            found += ground.blockers(choice.table.name for choice in content.choices)
+            journal = ground.journal(self._secrets, self._target)
+            found += ground.blockers((choice.table.name for choice in content.choices), journal)
         return tuple(found)
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
@@ -138,10 +142,12 @@ class MariadbBackend(Backend):
         """Do the step's action; nothing happens before the first cursor is asked for."""
         match (step.technique, step.action):
             case (str(technique), "rebuild") if technique == REBUILD == self._technique():
-                with closing(Session(self._address)) as session:
+                self._alone.close()  # an earlier run of ours: whoever asks for another has given it up
+                with closing(Session(self._address)) as session, ExitStack() as self._alone:
                     ground = Ground(session)
                     if denials := ground.denials():
                         raise Refused(denials[0].reason)
+                    self._alone.enter_context(alone(ground.data))
                     stream = shredding(step, self._key)
                     yield from Rebuilding(session, ground, self._target, self._secrets, stream).run(after)
             case (str(technique), "delete") if technique == ROWS == self._technique():

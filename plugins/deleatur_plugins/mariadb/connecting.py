@@ -18,16 +18,19 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from deleatur.api import Failed, Gone, Refused, Transient, Unsupported, on_this_host, tls_context, tls_failure
+from deleatur_plugins.mariadb.listening import listen
 
 OPTIONS = "DELEATUR_MARIADB_OPTIONS"  # environment: an option file with a [client] group
 _CONNECT = 10.0  # seconds
 PATIENCE = 20  # seconds that a statement waits for a lock
+_LONGEST = 24 * 3600  # seconds of one statement; the rebuild of a large table takes hours
 STRETCH = 1  # seconds of it at a time where others queue behind us: for a table's definition
 _PORT = 3306  # IANA
 _DEFAULT_SOCKET = "/run/mysqld/mysqld.sock"  # Debian, Ubuntu
 _ABSENT = frozenset({1049, 1008})  # ER_BAD_DB_ERROR, ER_DB_DROP_EXISTS
 _DENIED = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1698})  # access denied in all its forms
 _LOCKED = 1205  # ER_LOCK_WAIT_TIMEOUT, of rows and of definitions
+_LETS_NOBODY_ELSE_IN = frozenset({1040, 1203, 1226})  # too many connections: of all, of this user
 _BUSY = frozenset({1040, 1213, 1317, 1969, 2002, 2003, 2006, 2013})  # locks, time-outs, lost, too many
 _IN_CLEAR = 2026  # CR_SSL_CONNECTION_ERROR: the server has no TLS
 _FULL = frozenset({1021, 1114})  # ER_DISK_FULL, ER_RECORD_FILE_FULL
@@ -91,8 +94,23 @@ class Session:
             opened.callback(self.close)
             if not address.host:
                 self.peer = self._peer()
+            listen(self.connection, self._check_awake)
             self._settle()
             opened.pop_all()
+
+    def _check_awake(self) -> None:
+        """Raise Transient when the server lets nobody in any more."""
+        errors = driver()
+        try:
+            _connected(self.address).close()
+        except (Transient, errors.MySQLError) as error:
+            if _code(error) in _LETS_NOBODY_ELSE_IN:
+                return
+            where = f"process {self.peer}" if self.peer else f"{self.address.host}:{self.address.port}"
+            raise Transient(
+                f"the server ({where}) does not answer, and lets nobody in: it is stopped or hangs; "
+                "let it go on (kill -CONT) or restart it, and resume"
+            ) from None
 
     def _peer(self) -> int:
         """Ask the kernel who listens at the other end of the socket."""
@@ -111,6 +129,7 @@ class Session:
             "tx_isolation='REPEATABLE-READ'",
             f"lock_wait_timeout={PATIENCE}",
             f"innodb_lock_wait_timeout={PATIENCE}",
+            f"max_statement_time={_LONGEST}",
             "in_predicate_conversion_threshold=0",
             "slow_query_log=OFF",
         )
@@ -168,8 +187,12 @@ class Session:
     def stream(self, statement: str) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a large answer; nothing else may be asked on this connection meanwhile."""
         with translated("the server"), self.connection.cursor(driver().cursors.SSCursor) as cursor:
-            cursor.execute(statement)
-            yield from cursor
+            try:
+                cursor.execute(statement)
+                yield from cursor
+            finally:
+                if not self.connection.open:  # the driver would read the rest of the answer from nowhere
+                    self.connection._result.unbuffered_active = False
 
     def texts(self, statement: str) -> list[tuple[str, ...]]:
         """Return the rows of an answer of names and numbers, "" for NULL."""
@@ -203,6 +226,8 @@ def _connected(address: Address) -> Any:
         },  # bytes only
         autocommit=True,
         connect_timeout=_CONNECT,
+        read_timeout=_CONNECT,
+        write_timeout=_CONNECT,
         **({"ssl_disabled": True} if near else {"ssl": tls_context()}),
         program_name="deleatur",
         defer_connect=True,
@@ -219,7 +244,6 @@ def _connected(address: Address) -> Any:
             raise Transient(
                 f"the server's socket does not answer ({error.strerror}); is it running?"
             ) from None
-        way.settimeout(None)
         connection.connect(way)
         opened.pop_all()
     return connection
@@ -265,8 +289,12 @@ def translated(doing: str) -> Iterator[None]:
         raise _translation(error, doing) from None
 
 
+def _code(error: Exception) -> int:
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
+
+
 def _translation(error: Exception, doing: str) -> Exception:
-    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    code = _code(error)
     told = f"MariaDB error {code}" if code else type(error).__name__
     if code in _ABSENT:
         return Gone("the database is not there")

@@ -15,9 +15,12 @@ from deleatur.api import (
     Denial,
     FileSystem,
     Gone,
+    Secrets,
     Surface,
+    Target,
     encrypted_below,
     filesystem_of,
+    keyed_digest,
     limits_of_files,
     opened_in_turn,
     surfaces_below,
@@ -59,10 +62,22 @@ class Ground:
         folder = self.data / self.variable("innodb_data_home_dir")
         return folder / self.variable("innodb_data_file_path").split(":")[0]
 
-    @property
-    def journal(self) -> Path:
-        """Where the crash journal of an erase lies."""
-        return self.data / _JOURNAL
+    def journal(self, secrets: Secrets, target: Target) -> Path:
+        """Return where the crash journal of one job lies: nobody else's, and the same in each run."""
+        name = keyed_digest(secrets["digest-key"], b"links", target.id.encode())[:32]
+        return self.data / f"{_JOURNAL}-{name}"
+
+    def unfinished(self, own: Path) -> tuple[str, ...]:
+        """Name the erase of another job that was begun here and not finished: its files are its own.
+
+        Nobody else knows whether the server has given them up, or is about to.
+        """
+        return tuple(
+            f"another job's erase on this server is not finished (its crash journal is {other.name}); "
+            "resume that job first"
+            for other in sorted(self.data.glob(f"{_JOURNAL}-*"))
+            if other != own
+        )
 
     def file_name(self, name: str) -> str:
         """Return the name of a database's folder, or of a table's file without its ending."""
@@ -153,10 +168,11 @@ class Ground:
             reasons.append("log_output names tables, whose old pages are not reached; set it to FILE")
         return tuple(Denial(technique=REBUILD, reason=reason) for reason in reasons[:1])
 
-    def blockers(self, tables: Iterable[str]) -> tuple[str, ...]:
+    def blockers(self, tables: Iterable[str], journal: Path) -> tuple[str, ...]:
         """Return each thing that keeps copies or old versions of the rows alive, by name."""
         ask = self._session.texts
-        found = [
+        found = [*self.unfinished(journal)]
+        found += [
             f"connection {id_} has a transaction open for {seconds} s and may still need the rows; "
             f"end it (KILL {id_})"
             for id_, seconds in ask(
@@ -184,7 +200,7 @@ class Ground:
             f"the server is a replica (connection {row[0]!r}); erase at its source, and stop the replication"
             for row in ask("SHOW ALL SLAVES STATUS")
         ]
-        for path in (self.journal.parent, *(self.data / name for name in tables)):
+        for path in (journal.parent, *(self.data / name for name in tables)):
             if path.exists() and not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
                 found.append("this user may not make names beside the server's files; run as root")
         return tuple(dict.fromkeys(found))

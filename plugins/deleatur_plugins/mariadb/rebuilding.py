@@ -48,6 +48,7 @@ class Rebuilding:
         self._target = target
         self._secrets = secrets
         self._keystream = keystream
+        self._journal = ground.journal(secrets, target)
         self._tables = sorted({selection.table for selection in target.select})
 
     def run(self, after: Cursor | None) -> Iterator[Cursor]:
@@ -55,6 +56,8 @@ class Rebuilding:
 
         Every position carries the log position at which the first run began to delete.
         """
+        if others := self._ground.unfinished(self._journal):
+            raise Refused("; ".join(others))
         self._session.run("SET SESSION sql_log_bin=OFF")  # the deletion itself would be one more copy
         since = int(after.position.rpartition("@")[2]) if after else self._log_position()
         if after is None:
@@ -69,7 +72,7 @@ class Rebuilding:
     def _stages(self, since: int) -> Iterator[str]:
         """Do what follows the deletion; yield the name of each stage that is done."""
         yield "deleted"
-        with LinkShredder(self._ground.journal) as links:
+        with LinkShredder(self._journal) as links:
             for number, table in enumerate(self._tables, start=1):
                 self._rebuild(links, table)
                 yield f"rebuilt {number}"

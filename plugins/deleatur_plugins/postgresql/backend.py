@@ -27,6 +27,7 @@ from deleatur.api import (
     Step,
     Target,
     Unsupported,
+    alone,
     keyed_digest,
     without_values,
 )
@@ -249,7 +250,7 @@ class PostgresqlBackend(Backend):
             run = Rewriting(self._connector, server, self._target, self._secrets, Keystream(key))
             self._lock.close()  # of an earlier run of ours: whoever asks for another has given it up
             with ExitStack() as self._lock:
-                self._lock.enter_context(server.alone())
+                self._lock.enter_context(alone(server.data))
                 yield from run.run(after)
         else:
             rows, waited = delete(self._connector, self._target, self._secrets)

@@ -3,17 +3,15 @@
 Rule kept: a directory counts as this server's only if both name the same system identifier.
 """
 
-import fcntl
 import os
 import re
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Refused, Transient, Unsupported, blocks_of
+from deleatur.api import Refused, Unsupported, blocks_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -49,23 +47,6 @@ class Server:
     def log_files(self) -> list[Path]:
         """Return the files of the write-ahead log, those for later use included."""
         return sorted(path for path in self.log.iterdir() if _SEGMENT.fullmatch(path.name))
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep every other run away from what is noted in the data directory: jobs of all databases share it.
-
-        Raises:
-            Transient: another run is under way.
-        """
-        fd = os.open(self.data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Transient("another run erases on this server; resume when it has ended") from None
-            yield
-        finally:
-            os.close(fd)
 
     def tablespaces(self) -> list[Path]:
         """Return the folders outside of the data directory that hold tables."""
