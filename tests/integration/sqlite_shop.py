@@ -26,12 +26,16 @@ SCHEMA = """
     CREATE VIRTUAL TABLE found USING fts5 (body, content='mail', content_rowid='rowid');
     CREATE VIRTUAL TABLE own USING fts5 (body, goes UNINDEXED);
     CREATE VIRTUAL TABLE older USING fts4 (body, goes);
+    CREATE VIRTUAL TABLE oldest USING fts3 (body, goes);
     CREATE TRIGGER mail_gone AFTER DELETE ON mail BEGIN
       INSERT INTO found (found, rowid, body) VALUES ('delete', old.rowid, old.body);
     END;
 """
 SELECT = tuple(Selection(table=name, where=(GOES,)) for name in ("person", "mail", "own"))
-OLDER = Selection(table="older", where=(Condition(column="goes", operator="=", value="1"),))
+OLDER = tuple(
+    Selection(table=name, where=(Condition(column="goes", operator="=", value="1"),))
+    for name in ("older", "oldest")
+)
 
 
 def word(kind: str, number: int) -> str:
@@ -46,7 +50,7 @@ def url(path: Path) -> str:
 
 def target(path: Path, *select: Selection) -> Target:
     """Return the target of everything that goes, or of the given selections."""
-    return Target(id="t", url=url(path), select=select or (*SELECT, OLDER))
+    return Target(id="t", url=url(path), select=select or (*SELECT, *OLDER))
 
 
 def fill(database: sqlite3.Connection, rows: int) -> None:
@@ -61,7 +65,8 @@ def fill(database: sqlite3.Connection, rows: int) -> None:
         database.execute("INSERT INTO person VALUES (?, ?, ?, ?)", (n, goes, text, letter))
         database.execute("INSERT INTO mail VALUES (?, ?)", (f"hello {text}", goes))
         database.execute("INSERT INTO own VALUES (?, ?)", (f"hello {text}", goes))
-        database.execute("INSERT INTO older VALUES (?, ?)", (f"hello {text}", str(goes)))
+        for name in ("older", "oldest"):
+            database.execute(f"INSERT INTO {name} VALUES (?, ?)", (f"hello {text}", str(goes)))
     database.execute("INSERT INTO found (found) VALUES ('rebuild')")
     database.execute("COMMIT")
     database.execute("ANALYZE")
@@ -98,6 +103,7 @@ def kept(path: Path) -> object:
             database.execute("SELECT rowid, * FROM mail WHERE goes = 0 ORDER BY rowid").fetchall(),
             database.execute("SELECT rowid, * FROM own WHERE goes = 0 ORDER BY rowid").fetchall(),
             database.execute("SELECT rowid, * FROM older WHERE goes = '0' ORDER BY rowid").fetchall(),
+            database.execute("SELECT rowid, * FROM oldest WHERE goes = '0' ORDER BY rowid").fetchall(),
             database.execute("SELECT rowid FROM found WHERE found MATCH ?", (word("k", 1),)).fetchall(),
             database.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall(),
         ]

@@ -1,6 +1,7 @@
 """The sqlite backend on real databases: nothing selected is left, nothing else is touched."""
 
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -45,15 +46,15 @@ def inspect(wanted: Target, secrets: dict[str, bytes] = SECRETS):
 # --- nothing is left
 
 
-@pytest.mark.parametrize("mode", ["DELETE", "TRUNCATE", "PERSIST", "MEMORY", "WAL"])
+@pytest.mark.parametrize("mode", ["DELETE", "TRUNCATE", "PERSIST", "MEMORY", "OFF", "WAL"])
 def test_no_value_is_left_in_any_mode(folder: Path, mode: str) -> None:
     path = build(folder / "shop.db", mode)
     before = kept(path)
     assert hits(folder) == len(going()), "the control: every value is there"
     wanted = target(path)
-    assert inspect(wanted).size == 20 * 4
+    assert inspect(wanted).size == 20 * 5
     cursors = list(erase(wanted))
-    assert cursors[-1].done == 20 * 4
+    assert cursors[-1].done == 20 * 5
     assert hits(folder) == 0
     assert sorted(os.listdir(folder)) == ["shop.db"], "something was left behind"
     assert kept(path) == before
@@ -403,6 +404,28 @@ def test_links_and_a_hot_journal_are_refused(tmp_path: Path) -> None:
     refused(target(path), ["crashed"])
     with pytest.raises(Refused, match="crashed"):
         inspect(target(path))
+
+
+def test_files_of_one_transaction_are_a_target_each(folder: Path) -> None:
+    """Attached files are written by one transaction, and left by its crash with a journal each."""
+    paths = [build(folder / name) for name in ("a.db", "b.db")]
+    crash = (
+        "import sqlite3, sys; d = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "d.execute('ATTACH ? AS b', sys.argv[2:]); d.execute('BEGIN');"
+        "[d.execute(f'UPDATE {s}.person SET letter = 1') for s in ('main', 'b')]; d.execute('COMMIT')"
+    )
+    killed = ["strace", "-qq", "-o", "/dev/null", "-e", "inject=unlink:signal=KILL:when=1"]
+    ran = subprocess.run([*killed, sys.executable, "-c", crash, *map(str, paths)], check=False, timeout=60)
+    assert ran.returncode == -signal.SIGKILL
+    assert len(list(folder.glob("a.db-mj*"))) == 1, "the control: the journal of both was not gone yet"
+    for path in paths:
+        with pytest.raises(Refused, match="crashed"):
+            inspect(target(path))
+    for path in paths:
+        kept(path)  # whoever opens it rolls it back
+        list(erase(target(path)))
+    assert hits(folder) == 0
+    assert sorted(os.listdir(folder)) == ["a.db", "b.db"]
 
 
 def test_what_is_no_database_is_refused(folder: Path) -> None:
