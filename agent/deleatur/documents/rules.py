@@ -55,6 +55,7 @@ _DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
+PATHLESS_SCHEMES = frozenset({"pkcs11"})  # RFC 7512: a token is named by its label, nothing is relative
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://?[^ ]")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")  # RFC 3986 §3.1, lower case only
 
@@ -416,7 +417,7 @@ def real_date(text: str, where: str) -> Iterator[Fault]:
 
 def absolute_url(text: str, where: str) -> Iterator[Fault]:
     """Yield a fault unless `text` names a store as the targets of a plan are named."""
-    if not _ABSOLUTE.match(text):
+    if not _ABSOLUTE.match(text) and _scheme(text) not in PATHLESS_SCHEMES:
         what = "name the store by its absolute URL, as jobs do: another name would hold nothing"
         yield Fault("bad-value", where, what)
 

@@ -20,6 +20,7 @@ from deleatur.documents.codec import encode_json
 from deleatur.documents.job import ArchivedTable, Target, conditions_of
 from deleatur.documents.place import Inspection
 from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.documents.rules import PATHLESS_SCHEMES
 from deleatur.engine.decorators import retrying, throttled
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.reading import read_plain
@@ -36,7 +37,7 @@ MAX_VALUES = 256 << 20  # bytes of one values_from file
 def absolute(target: Target, directory: Path) -> Target:
     """Return `target` with a relative path of its URL resolved against the job's directory."""
     parts = urlsplit(target.url)
-    if parts.netloc or parts.path.startswith("/"):
+    if parts.netloc or parts.path.startswith("/") or parts.scheme in PATHLESS_SCHEMES:
         return target
     path = os.path.normpath(directory / unquote(parts.path, errors="surrogateescape"))
     encoded = quote(path, errors="surrogateescape")

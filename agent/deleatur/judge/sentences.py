@@ -258,6 +258,12 @@ LIMITS = {
         "Rows were deleted through the server's interface only: its files, logs and free pages may hold them "
         "until it writes there again.",
     ),
+    "attested-by-token": Limit(
+        "cap",
+        "not-reached",
+        "Only the token said that the keys are gone, and its memory cannot be read from outside: that it "
+        "overwrote them is its maker's word.",
+    ),
     "needles-lost": Limit(
         "cap",
         "not-probed",

@@ -100,6 +100,14 @@ TECHNIQUES: dict[str, Technique] = {
             source="NIST SP 800-88r2, cryptographic erase: sanitize the keys; docs/spec/subject-keys.md",
         ),
         Technique(
+            id="crypto-erase-by-token",
+            title="have the token destroy the data key of each subject; a canary under it must find no key",
+            category="logical-delete",  # what the token does with the bytes is its maker's word
+            scope="key",
+            actions=(Action(name="destroy", compare="absence"),),
+            source="PKCS#11 v2.40, C_DestroyObject; NIST SP 800-88r2, cryptographic erase: sanitize the keys",
+        ),
+        Technique(
             id="forget",
             title="drop the objects from the store's own memory",
             category="logical-delete",

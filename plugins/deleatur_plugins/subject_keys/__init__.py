@@ -2,5 +2,14 @@
 
 from deleatur_plugins.subject_keys.backend import SubjectKeysBackend
 from deleatur_plugins.subject_keys.store import KeyNotFound, KeyStore
+from deleatur_plugins.subject_keys.token import TokenAddress, TokenKeyStore
+from deleatur_plugins.subject_keys.token_backend import TokenKeysBackend
 
-__all__ = ["KeyNotFound", "KeyStore", "SubjectKeysBackend"]
+__all__ = [
+    "KeyNotFound",
+    "KeyStore",
+    "SubjectKeysBackend",
+    "TokenAddress",
+    "TokenKeyStore",
+    "TokenKeysBackend",
+]

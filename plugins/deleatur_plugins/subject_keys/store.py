@@ -109,11 +109,9 @@ class KeyStore:
     def open_by_name(self, name: str, column: str, value: bytes) -> bytes:
         """Return what was sealed, by the name of the key; raises as `open`."""
         key = self._key(name)
-        nonce, rest = value[1 : 1 + NONCE], value[1 + NONCE :]
-        if value[:1] != SEALED or len(rest) < TAG:
-            raise Refused("this is no sealed value of version 1")
+        nonce, rest = parts_of(value)
         try:
-            return AESGCM(key).decrypt(nonce, rest, _bound(name, column))
+            return AESGCM(key).decrypt(nonce, rest, bound(name, column))
         except InvalidTag:
             raise Refused("a value was sealed for another subject, column or key, or was changed") from None
 
@@ -171,10 +169,22 @@ class KeyStore:
 
 def sealed(key: bytes, name: str, column: str, value: bytes, nonce: bytes) -> bytes:
     """Return a sealed value: version, nonce, ciphertext, tag. A nonce is used once with a key."""
-    return SEALED + nonce + AESGCM(key).encrypt(nonce, value, _bound(name, column))
+    return SEALED + nonce + AESGCM(key).encrypt(nonce, value, bound(name, column))
 
 
-def _bound(name: str, column: str) -> bytes:
+def parts_of(value: bytes) -> tuple[bytes, bytes]:
+    """Return the nonce of a sealed value, and its ciphertext with the tag.
+
+    Raises:
+        Refused: it is none.
+    """
+    nonce, rest = value[1 : 1 + NONCE], value[1 + NONCE :]
+    if value[:1] != SEALED or len(rest) < TAG:
+        raise Refused("this is no sealed value of version 1")
+    return nonce, rest
+
+
+def bound(name: str, column: str) -> bytes:
     """Return what a value is bound to: nobody can move it to another person, or to another column."""
     return b"deleatur value v1\0" + name.encode() + b"\0" + column.encode()
 
