@@ -12,13 +12,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from deleatur.api import Condition, Gone, HeldTable, Refused, Selection, Target, Unsupported, Within
+from deleatur.api import Condition, Gone, HeldTable, Refused, Selection, Surface, Target, Unsupported, Within
 from deleatur.errors import DeleaturError, Residue
+from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.scan import Scanner
 from deleatur.testing import faults
 from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
-from deleatur_plugins.duckdb import DuckdbBackend, rewriting
+from deleatur_plugins.duckdb import DuckdbBackend, ground, rewriting
 
 KEY = {"digest-key": bytes(range(32))}
 (REWRITE,) = steps_of("rewrite-and-shred", "t")
@@ -153,24 +155,73 @@ def test_the_control_a_delete_and_a_checkpoint_leave_them(disk: tuple[Path, Path
     assert found(disk, going) > 0
 
 
-def test_compressed_values_end_inconclusive(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("compression", "format_", "decoders", "verdict"),
+    [
+        ("dict_fsst", "latest", ("duckdb",), "CLEAN"),
+        ("dict_fsst", "latest", (), "INCONCLUSIVE"),
+        ("fsst", "v1.0.0", ("duckdb",), "CLEAN"),
+    ],
+)
+def test_compressed_values_are_seen_with_the_decoder_and_end_inconclusive_without(
+    compression: str, format_: str, decoders: tuple[str, ...], verdict: str,
+    disk: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """More text than a block of 256 KiB holds: DuckDB leaves a dictionary that fits into one in clear."""
-    run(
-        path,
-        "SET force_compression = 'auto'",
-        "INSERT INTO person SELECT 100 + n, n % 2 = 0, "
-        "'a name that repeats itself, and at some length, for ' || n FROM range(10000) AS r (n)",
-        "DELETE FROM person WHERE id < 100",
-        "CHECKPOINT",
-    )
-    going = names(path)
-    assert len(going) == 5000
+    monkeypatch.setattr(ground, "_COMPRESSED", decoders)
+    made = tmp_path / f"c{uuid.uuid4().hex[:8]}.db"
+    with closing(duckdb.connect(config=QUIET)) as connection:
+        connection.execute(f"ATTACH '{made}' AS d (STORAGE_VERSION '{format_}'); USE d")
+        connection.execute(
+            "CREATE TABLE person AS SELECT n AS id, n % 2 = 0 AS leaves, "
+            "'a name that repeats itself, and at some length, for ' || md5(n::VARCHAR) AS name "
+            "FROM range(10000) AS r (n)"
+        )
+        connection.execute("CHECKPOINT d")
+        stored = connection.execute(
+            "SELECT DISTINCT lower(compression) FROM pragma_storage_info('person')"
+            " WHERE segment_type = 'VARCHAR'"
+        ).fetchall()
+        assert stored == [(compression,)]
+    path = disk[0] / made.name
+    shutil.copy(made, path)
+    going, staying = names(path), names(path, "NOT leaves")
     assert stored_in_clear(path, going) == 0
     bench = Workbench(tmp_path)
-    job = bench.whole(job_text(path).replace("device = true", "needles = 300"))
+    job = bench.whole(job_text(path).replace("device = true", "device = true\nneedles = 1000"))
     (verification,) = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification
-    assert verification.verdict == "INCONCLUSIVE"
-    assert "the control saw only 0 of " in verification.reason
+    assert verification.verdict == verdict
+    if verdict == "CLEAN":
+        assert [scan.decoders for scan in verification.surfaces if scan.bytes_before] == [("duckdb",)] * 2
+    else:
+        assert "the control saw only 0 of 1000 values" in verification.reason
+    assert (names(path), names(path, "NOT leaves")) == ([], staying)
+
+
+def test_freed_blocks_are_expanded_in_the_file_and_on_the_device(
+    disk: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A delete with a checkpoint, and a removed file: what the search with its decoder still sees."""
+    path = disk[0] / f"f{uuid.uuid4().hex[:8]}.db"
+    run(
+        path,
+        "CREATE TABLE person AS SELECT n AS id, n % 2 = 0 AS leaves, 'the name of number ' || md5(n::VARCHAR)"
+        " AS name FROM range(20000) AS r (n)",
+        "CHECKPOINT",
+    )
+    needles = NeedleSet.of(names(path)[::20])
+
+    def seen(place: Path) -> int:
+        subprocess.run(["sync", "--file-system", disk[0]], check=True, timeout=60)
+        surface = Surface(name="here", reach="scannable", paths=(str(place),), decoders=("duckdb",))
+        return len(Scanner(needles).scan_surface(surface, lambda _: None).seen)
+
+    assert seen(path) == seen(disk[1]) == needles.values == 500
+    run(path, "DELETE FROM person WHERE leaves", "CHECKPOINT")
+    assert names(path) == []
+    assert seen(path) > 400
+    path.unlink()
+    assert seen(disk[1]) > 400
 
 
 def test_the_format_of_the_file_is_kept(disk: tuple[Path, Path]) -> None:

@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,7 +39,23 @@ def in_rdb(stream: bytes, size: int) -> bytes:
     return b"\xc3" + length(len(stream)) + length(size) + stream
 
 
-CASES = {"postgresql": inline(PGLZ, len(TEXT)), "redis": in_rdb(LZF, len(TEXT)), "zlib": zlib.compress(TEXT)}
+SYMBOLS = (b"here. ", b"Anna Ber", b"g lives ")  # ordered as a table is: by length, from two bytes on
+
+
+def table_of(symbols: tuple[bytes, ...], terminated: int = 0) -> bytes:
+    """The table of symbols as DuckDB writes it; the first one of a terminated table is not stored."""
+    counts = [sum(len(symbol) == length for symbol in symbols) for length in range(1, 9)]
+    counts[0] += terminated
+    word = (20190218 << 32 | 7 << 24 | 9 << 16 | sum(counts) << 8 | 1).to_bytes(8, "little")
+    return word + bytes([terminated, *counts]) + b"".join(symbols)
+
+
+CASES = {
+    "duckdb": table_of(SYMBOLS, terminated=1) + b"\2\3\1" * 20,
+    "postgresql": inline(PGLZ, len(TEXT)),
+    "redis": in_rdb(LZF, len(TEXT)),
+    "zlib": zlib.compress(TEXT),
+}
 
 
 def expanded(name: str, content: bytes, cuts: tuple[int, ...] = ()) -> list[Piece | Gap]:
@@ -52,11 +68,17 @@ def expanded(name: str, content: bytes, cuts: tuple[int, ...] = ()) -> list[Piec
     return list(found())
 
 
+def whole(found: list[Piece | Gap]) -> list[str]:
+    """Where the whole text was found."""
+    assert not any(isinstance(part, Gap) for part in found)
+    return [part.where for part in found if isinstance(part, Piece) and TEXT in bytes(part.content)]
+
+
 @pytest.mark.parametrize("name", CASES)
 @given(before=st.binary(max_size=40), behind=st.binary(max_size=40))
 def test_a_value_is_found_at_every_offset(name: str, before: bytes, behind: bytes) -> None:
-    found = expanded(name, before + CASES[name] + behind)
-    assert Piece(f"f (byte {len(before)}, {name})", 0, TEXT) in found
+    places = whole(expanded(name, before + CASES[name] + behind))
+    assert f"f (byte {len(before)}, {name})" in places
 
 
 def test_a_stream_of_gzip_is_one_of_zlib() -> None:
@@ -71,8 +93,7 @@ def test_a_stream_of_gzip_is_one_of_zlib() -> None:
 def test_a_value_across_any_border_is_found_once(name: str, at: int, cut: int) -> None:
     content = bytearray(3 * REACH)
     content[at : at + len(CASES[name])] = CASES[name]
-    found = expanded(name, bytes(content), (cut, 2 * cut))
-    assert found == [Piece(f"f (byte {at}, {name})", 0, TEXT)]
+    assert whole(expanded(name, bytes(content), (cut, 2 * cut))) == [f"f (byte {at}, {name})"]
 
 
 def test_the_end_of_one_file_is_no_beginning_of_the_next() -> None:
@@ -113,6 +134,98 @@ def test_a_last_chunk_with_a_short_header_belongs_to_its_value() -> None:
     rest = b"id01\1\0\0\0" + bytes([(len(last) + 1) << 1 | 1]) + last
     found = [part for part in expanded("postgresql", rest + full) if isinstance(part, Piece)]
     assert any(bytes(part.content).endswith(b"Anna Berg") for part in found)
+
+
+# --- DuckDB: strings and their table of symbols, in any order and at any distance within a block
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=8), max_size=60),
+    st.lists(st.binary(max_size=40), max_size=20),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 300),
+)
+def test_strings_of_any_bytes_are_expanded_on_either_side_of_their_table(
+    symbols: list[bytes], strings: list[bytes], terminated: bool, before: bool, distance: int
+) -> None:
+    ordered = tuple(sorted(symbols, key=lambda symbol: (len(symbol) == 1, len(symbol))))
+    codes = {symbol: code for code, symbol in enumerate(ordered, terminated)}
+    table, gap = table_of(ordered, terminated), bytes(distance)
+    coded = b"".join(encoded(string, codes) for string in strings)
+    content = coded + gap + table if before else table + gap + coded
+    found = [bytes(part.content) for part in expanded("duckdb", content) if isinstance(part, Piece)]
+    plain = b"".join(strings)
+    assert not ordered or len(plain) < 6 or any(plain in part for part in found)
+
+
+def encoded(string: bytes, codes: dict[bytes, int]) -> bytes:
+    """Encode as FSST does: the longest symbol that fits, or one byte behind the code 255."""
+    out = bytearray()
+    while string:
+        length = next((n for n in range(8, 0, -1) if string[:n] in codes), 0)
+        out += bytes([codes[string[:length]]]) if length else b"\xff" + string[:1]
+        string = string[length or 1 :]
+    return bytes(out)
+
+
+@pytest.mark.parametrize("border", [0, REACH // 2, REACH])
+def test_strings_far_before_their_table_are_expanded_across_a_border(border: int) -> None:
+    table, strings = table_of(SYMBOLS), b"\1\2\0" * 20
+    content = strings + b"\x80" * (REACH - len(strings)) + table
+    assert whole(expanded("duckdb", content, (border, border + 1))) == [f"f (byte {REACH}, duckdb)"]
+
+
+def test_a_table_whose_counts_do_not_agree_or_that_is_cut_expands_nothing() -> None:
+    good, strings = table_of(SYMBOLS), b"\1\2\0" * 20
+    assert expanded("duckdb", good + strings)
+    for at in (1, 4, 9, 15):
+        bad = bytearray(good)
+        bad[at] ^= 2
+        assert expanded("duckdb", bytes(bad) + strings) == []
+    assert expanded("duckdb", good[:-1]) == expanded("duckdb", good[:20]) == []
+
+
+def words(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(4, "little") for number in numbers)
+
+
+def in_dictionary(strings: bytes) -> bytes:
+    table = table_of(SYMBOLS)
+    padded = strings + bytes(-len(strings) % 8)
+    return words(len(strings), 9, 0x00_04_05_01, len(table)) + padded + table
+
+
+def in_fsst(strings: bytes) -> bytes:
+    """As a segment that filled its block has it: without the size of its strings."""
+    table, widths = table_of(SYMBOLS), b"\0\1\2\0" * 8
+    at = 16 + len(widths)
+    return words(0, at + len(table) + 20 + len(strings), 4, at) + widths + table + b"\x80" * 20 + strings
+
+
+@pytest.mark.parametrize("segment", [in_dictionary, in_fsst])
+@given(cut=st.integers(0, 400))
+def test_only_the_strings_are_expanded_where_a_header_says_where_they_lie(
+    segment: Callable[[bytes], bytes], cut: int
+) -> None:
+    """What else lies there would become words of the table too, and residue that is none."""
+    strings, other = b"\1\2\0" * 20, b"\0\1\2\0" * 30
+    content = other + segment(strings) + other
+    found = expanded("duckdb", content, (min(cut, len(content)),))
+    assert [bytes(part.content) for part in found if isinstance(part, Piece)] == [TEXT]
+    at = len(other)
+    lost = content[:at] + bytes(16) + content[at + 16 :]
+    parts = [bytes(part.content) for part in expanded("duckdb", lost) if isinstance(part, Piece)]
+    assert any(TEXT in part for part in parts)
+    assert sum(map(len, parts)) > len(TEXT) + 4 * len(other)
+
+
+def test_a_crowd_of_tables_costs_no_more_than_twice_its_bytes() -> None:
+    """Each byte is expanded for the tables next to it only, so tables that anybody wrote are no bomb."""
+    table = table_of((b"12345678",))
+    content = (table + b"\0" * 100) * 4000
+    parts = [part for part in expanded("duckdb", content) if isinstance(part, Piece)]
+    assert sum(len(part.content) for part in parts) <= 2 * 8 * len(content)
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -168,14 +281,14 @@ def test_a_surface_says_which_are_on_and_they_find_what_a_plain_scan_does_not(
 
 def test_a_decoder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     surface = Surface(name="here", reach="scannable", paths=(str(tmp_path),), decoders=("arj",))
-    with pytest.raises(Unsupported, match="there is no decoder 'arj'; a surface may name postgresql, "):
+    with pytest.raises(Unsupported, match="there is no decoder 'arj'; a surface may name duckdb, "):
         Scanner(NeedleSet.of([b"Anna Berg"])).scan_surface(surface, lambda _: None)
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_a_decoder_that_swallows_fails_its_own_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     selftest()
-    monkeypatch.setitem(DECODERS, name, lambda window, limit: iter(()))
+    monkeypatch.setitem(DECODERS, name, lambda window, first, limit: iter(()))
     with pytest.raises(Failed, match="decoders_see gave a wrong answer"):
         selftest()
 

@@ -107,13 +107,15 @@ def _decoders_see() -> bool:
     """A value that is compressed as each store does it is expanded: its end is a copy of its beginning."""
     text = b"Anna Berg lives here. " * 4
     literal = b"\0Anna Ber\0g lives \x40here. "
+    symbols = b"\1\3\0\0\x0a\x14\x34\1" + b"\0\0\0\0\0\0\1\0\2" + b"here. Anna Berg lives "
     stored = {
+        "duckdb": symbols + b"\1\2\0" * 4,
         "postgresql": b"\x92\0\0\0\x58\0\0\0" + literal + b"\x0f\x16\x30",
         "redis": b"\xc3\x1a\x40\x58\x15Anna Berg lives here. \xe0\x39\x15",
         "zlib": zlib.compress(text),
     }
     return stored.keys() == DECODERS.keys() and all(
-        any(text == plain for _, plain in carve(b"--" + stored[name] + b"--", 9))
+        any(text == plain for _, plain in carve(b"--" + stored[name] + b"--", 0, 9))
         for name, carve in DECODERS.items()
     )
 

@@ -7,21 +7,22 @@ what looks like a value and is none yields little or nothing.
 """
 
 import re
+import struct
 import zlib
 from collections.abc import Callable, Iterator
 
 from deleatur.errors import Unsupported
-from deleatur.sanitize.expanding import lz4, lzf, pglz
+from deleatur.sanitize.expanding import MAX_TABLE, fsst, lz4, lzf, pglz, symbols_of
 from deleatur.sanitize.surface import Gap, Piece
 
-REACH = 256 << 10  # bytes behind a start that are there to be expanded
+REACH = 256 << 10  # bytes behind a start, and before it, that are there to be expanded
 MAX_VALUE = 8 << 20  # bytes of one expanded value
 MAX_WINDOW = 256 << 20  # bytes of all values that begin in one window
 _STEP = 64  # bytes by which a damaged stream is read again
 _LEAST = 6  # bytes; fewer hold no needle
 
 Expanded = tuple[int, bytes]  # where in the window it begins, plain bytes
-Carve = Callable[[bytes, int], Iterator[Expanded]]  # window, offset before which a value must begin
+Carve = Callable[[bytes, int, int], Iterator[Expanded]]  # window, and between which offsets a value begins
 
 
 class Expander:
@@ -34,7 +35,7 @@ class Expander:
             Unsupported: there is none of that name.
         """
         self._decoders = [(name, named(name)) for name in names]
-        self._where, self._offset, self._pending = "", 0, b""
+        self._begin("", 0)
 
     def feed(self, piece: Piece) -> Iterator[Piece | Gap]:
         """Yield every value that begins so far before the end of this piece that it is whole."""
@@ -42,7 +43,7 @@ class Expander:
             return
         if (piece.where, piece.offset) != (self._where, self._offset + len(self._pending)):
             yield from self.end()
-            self._where, self._offset = piece.where, piece.offset
+            self._begin(piece.where, piece.offset)
         self._pending += piece.content
         yield from self._expand(max(len(self._pending) - REACH, 0))
 
@@ -50,18 +51,24 @@ class Expander:
         """Yield the values that begin in the rest of the stream."""
         yield from self._expand(len(self._pending))
 
-    def _expand(self, limit: int) -> Iterator[Piece | Gap]:
-        window, offset, left = self._pending, self._offset, MAX_WINDOW
-        self._pending, self._offset = window[limit:], offset + limit
+    def _begin(self, where: str, offset: int) -> None:
+        self._where, self._offset, self._pending, self._before = where, offset, b"", b""
+
+    def _expand(self, size: int) -> Iterator[Piece | Gap]:
+        """Yield the values that begin in the next bytes of this number, and go on behind them."""
+        first, left = len(self._before), MAX_WINDOW
+        window, limit, offset = self._before + self._pending, first + size, self._offset
+        self._pending, self._offset = window[limit:], offset + size
+        self._before = window[max(limit - REACH, 0) : limit]
         for name, carve in self._decoders:
-            for start, plain in carve(window, limit) if limit else ():
+            for start, plain in carve(window, first, limit) if size else ():
                 left -= len(plain)
                 if left < 0:
                     reason = f"holds more compressed values from byte {offset} on than are expanded"
-                    yield Gap(self._where, limit, reason)
+                    yield Gap(self._where, size, reason)
                     return
                 if len(plain) >= _LEAST:
-                    yield Piece(f"{self._where} (byte {offset + start}, {name})", 0, plain)
+                    yield Piece(f"{self._where} (byte {offset + start - first}, {name})", 0, plain)
 
 
 def named(name: str) -> Carve:
@@ -98,18 +105,18 @@ _FULL = re.compile(re.escape(((_CHUNK + 4) << 2).to_bytes(4, "little")))
 _METHODS = ((pglz, 4, 88), (lz4, 3, 255))
 
 
-def _postgresql(window: bytes, limit: int) -> Iterator[Expanded]:
+def _postgresql(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
     """Yield values compressed in their row, and those in chunks of a TOAST table."""
-    for found in _INLINE.finditer(window, 0, limit + 7):
+    for found in _INLINE.finditer(window, first, limit + 7):
         start = found.start()
         end = start + (_word(window[start : start + 4]) >> 2)
         yield from _toasted(start, window[start + 4 : start + 8], window[start + 8 : end])
-    for found in _SINGLE.finditer(window, 5, limit + 6):
+    for found in _SINGLE.finditer(window, first + 1, limit + 6):
         start = found.start() - 1  # of the header
         end = start + (_word(window[start : start + 4]) >> 2)
         if end - start < _CHUNK + 4:
             yield from _toasted(start, window[start + 4 : start + 8], window[start + 8 : end])
-    yield from _chunked(window, limit)
+    yield from _chunked(window, first, limit)
 
 
 def _toasted(start: int, word: bytes, stream: bytes) -> Iterator[Expanded]:
@@ -122,7 +129,7 @@ def _toasted(start: int, word: bytes, stream: bytes) -> Iterator[Expanded]:
         yield start, expand(stream, size)
 
 
-def _chunked(window: bytes, limit: int) -> Iterator[Expanded]:
+def _chunked(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
     """Yield values in several chunks: identity, number, length and bytes of each, in any order."""
     chunks: dict[bytes, dict[int, int]] = {}
     for found in _FULL.finditer(window):
@@ -131,7 +138,7 @@ def _chunked(window: bytes, limit: int) -> Iterator[Expanded]:
             number = _word(window[start + 4 : start + 8])
             chunks.setdefault(window[start : start + 4], {}).setdefault(number, found.end())
     for identity, starts in chunks.items():
-        if starts.get(0, limit) >= limit:
+        if not first <= starts.get(0, limit) < limit:
             continue
         whole = next(number for number in range(len(starts) + 1) if number not in starts)
         stream = b"".join(window[starts[n] : starts[n] + _CHUNK] for n in range(whole))
@@ -161,9 +168,9 @@ _LZF = re.compile(
 )
 
 
-def _redis(window: bytes, limit: int) -> Iterator[Expanded]:
+def _redis(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
     """Yield strings that are compressed in an RDB file."""
-    for found in _LZF.finditer(window, 0, limit + 10):
+    for found in _LZF.finditer(window, first, limit + 10):
         compressed, size = _length(found[1]), _length(found[2])
         if compressed < size <= MAX_VALUE and found.start() < limit:
             yield found.start(), lzf(window[found.end(2) : found.end(2) + compressed], size)
@@ -183,10 +190,10 @@ _EITHER = zlib.MAX_WBITS | 32  # take the header of zlib, or that of gzip
 _DEFLATED = re.compile(rb"[\x78\x68](?=[\x01\x5e\x9c\xda\x05\x43\x81\xde])|\x1f\x8b\x08[\x00-\x1f]")
 
 
-def _zlib(window: bytes, limit: int) -> Iterator[Expanded]:
+def _zlib(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
     """Yield streams of zlib and gzip, as pages and files hold them."""
     view = memoryview(window)
-    for found in _DEFLATED.finditer(window, 0, limit + 3):
+    for found in _DEFLATED.finditer(window, first, limit + 3):
         if found.start() >= limit:
             break
         start = found.start()
@@ -213,4 +220,58 @@ def _before_the_damage(view: memoryview) -> bytes:
     return bytes(plain)
 
 
-DECODERS: dict[str, Carve] = {"postgresql": _postgresql, "redis": _redis, "zlib": _zlib}
+# --- DuckDB --------------------------------------------------------------------------------------
+
+# A segment of strings holds one table of symbols and, somewhere in the same block, its strings behind one
+# another (third_party/fsst/libfsst.cpp, duckdb_fsst_export): one byte for the byte order, the number of
+# symbols, two of the encoder, the version 20190218, a flag, and how many symbols there are of each length.
+_TABLE = re.compile(rb"\x01(?=[\x01-\xff]..\x0a\x14\x34\x01[\x00\x01])", re.DOTALL)
+_ENCODED = (1, 2)  # modes of a dictionary in which strings are encoded (DictFSSTMode)
+_BLOCK = 256 << 10  # bytes; the largest that DuckDB has (DEFAULT_BLOCK_ALLOC_SIZE)
+
+
+def _duckdb(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
+    """Yield the strings of each table of symbols; they lie between the table before and the one behind.
+
+    A table whose segment has lost its header shows all that lies around it: each code stands for itself.
+    """
+    tables = [
+        (found.start(), *table)
+        for found in _TABLE.finditer(window)
+        if (table := symbols_of(window[found.start() : found.start() + MAX_TABLE]))
+    ]
+    ends = [0, *(start + size for start, size, _ in tables)]
+    starts = [*(start for start, _, _ in tables[1:]), len(window)]
+    for (start, size, symbols), before, behind in zip(tables, ends, starts, strict=False):
+        if first <= start < limit:
+            low, high = max(before, start - _BLOCK), min(behind, start + _BLOCK)
+            around = ((low, start), (start + size, high))
+            for begin, end in _strings(window, low, start, size) or around:
+                yield start, fsst(window[begin : min(end, high)], symbols)
+
+
+def _strings(window: bytes, low: int, table: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Return where the strings of a table lie, as the header of its segment says; nothing without a header.
+
+    Its four words are, for FSST, a size that may be missing, where the strings end, a width and where the
+    table is; for dictionaries the strings' size, their number, the mode and two widths, the table's size.
+    """
+    low += (table - low) % 4
+    words = struct.unpack(f"<{(table - low) // 4}I", window[low:table])
+    for n in [n for n, word in enumerate(words) if word == size or word == table - low + 12 - 4 * n]:
+        begin = low + 4 * n - 12
+        if n < 3:
+            continue
+        if words[n] == size and words[n - 1] & 0xFF in _ENCODED and begin + 16 + _up(words[n - 3]) == table:
+            return ((begin + 16, begin + 16 + words[n - 3]),)
+        if words[n] == table - begin and table + size < begin + words[n - 2] <= begin + _BLOCK:
+            return ((table + size, begin + words[n - 2]),)
+    return ()
+
+
+def _up(size: int) -> int:
+    """Return a size rounded up to words of eight bytes."""
+    return size + 7 & ~7
+
+
+DECODERS: dict[str, Carve] = {"duckdb": _duckdb, "postgresql": _postgresql, "redis": _redis, "zlib": _zlib}

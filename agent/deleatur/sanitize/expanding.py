@@ -1,4 +1,4 @@
-"""Expand the compressed values of databases: pglz, LZ4 blocks, LZF.
+"""Expand the compressed values of databases: pglz, LZ4 blocks, LZF, FSST.
 
 Pure, written from the formats' definitions, for bytes that anybody may have written: output is bounded by
 `size`, and a stream that is damaged or cut short gives what stands before the damage, because a part of a
@@ -6,6 +6,9 @@ value is residue too.
 """
 
 _NEAREST = 1  # bytes; a copy reaches back at least so far
+_HISTOGRAM = 9  # where a table of FSST symbols says how many there are of each length
+_ESCAPE = 255  # the code of FSST that no symbol has: the next byte stands for itself
+MAX_TABLE = _HISTOGRAM + 8 + 8 * _ESCAPE  # bytes of a table of FSST symbols
 
 
 def pglz(stream: bytes, size: int) -> bytes:
@@ -80,6 +83,43 @@ def lzf(stream: bytes, size: int) -> bytes:
         if not _copy(out, back, min(length + 2, size - len(out))):
             break
     return bytes(out)
+
+
+def symbols_of(table: bytes) -> tuple[int, list[bytes]] | None:
+    """Read an exported table of FSST symbols: its size in bytes and what each code stands for.
+
+    None if its counts do not agree, or if it is cut (DuckDB's third_party/fsst/libfsst.cpp, fsst_import).
+    """
+    if len(table) < _HISTOGRAM + 8:
+        return None
+    terminated, counts = table[_HISTOGRAM - 1] & 1, [*table[_HISTOGRAM : _HISTOGRAM + 8]]
+    if sum(counts) != table[1] or table[1] > _ESCAPE or counts[0] < terminated:
+        return None
+    symbols = [b"\0"] * terminated  # not stored
+    counts[0] -= terminated
+    at = _HISTOGRAM + 8
+    for length in (2, 3, 4, 5, 6, 7, 8, 1):
+        for _ in range(counts[length - 1]):
+            symbols.append(table[at : at + length])
+            at += length
+    if at > len(table):
+        return None
+    return at, symbols + [b""] * (256 - len(symbols))
+
+
+def fsst(stream: bytes, symbols: list[bytes]) -> bytes:
+    """Expand codes of FSST (Boncz, Neumann, Leis, VLDB 2020) to at most 8 times their size."""
+    symbol = symbols.__getitem__
+    first, *others = stream.split(b"\xff")
+    out, literal = [b"".join(map(symbol, first))], False
+    for part in others:
+        literal = not literal
+        if literal and part:
+            out += part[:1], b"".join(map(symbol, part[1:]))
+            literal = False
+        elif not literal:
+            out += b"\xff", b"".join(map(symbol, part))
+    return b"".join(out)
 
 
 def _lengthened(stream: bytes, at: int, length: int) -> tuple[int, int]:

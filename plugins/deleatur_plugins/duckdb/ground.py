@@ -17,6 +17,7 @@ from deleatur_plugins.duckdb.content import Content
 from deleatur_plugins.duckdb.rewriting import journal_of, log_of
 from deleatur_plugins.duckdb.schema import comments
 
+_COMPRESSED = ("duckdb",)  # decoders: FSST, alone and in dictionaries
 _ROOM = 2  # the new file is at most about as large as the old one; the second part is for the file system
 
 
@@ -65,8 +66,13 @@ def limits_of(path: Path) -> tuple[str, ...]:
 def surfaces_of(path: Path) -> tuple[Surface, ...]:
     """Name every place where bytes of the rows may survive."""
     return (
-        Surface(name="database files", reach="scannable", paths=(str(path), str(log_of(path)))),
-        *surfaces_below(filesystem_of(path)),
+        Surface(
+            name="database files",
+            reach="scannable",
+            paths=(str(path), str(log_of(path))),
+            decoders=_COMPRESSED,
+        ),
+        *surfaces_below(filesystem_of(path), _COMPRESSED),
         Surface(
             name="temporary files and memory of programs that used it",
             reach="out-of-reach",
