@@ -104,6 +104,13 @@ def test_redaction_leaves_no_digits_of_an_identifier(case: dict[str, object]) ->
             assert number not in left
 
 
+@pytest.mark.parametrize("mark", "+*/@")
+def test_an_account_number_with_any_sign_in_it_is_found(mark: str) -> None:
+    """Its check digits are those of its letters and digits: a sign between them must end nothing."""
+    text = f"DE89 3704 0044 0532{mark}013000"
+    assert [(s.start, s.end, s.type) for s in spans(text)] == [(0, len(text), "iban")]
+
+
 ALPHABET = st.one_of(
     st.characters(),
     st.sampled_from(

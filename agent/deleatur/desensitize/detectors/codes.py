@@ -189,7 +189,7 @@ def _ibans(reading: Reading) -> Iterator[Span]:
         end = _after_letters(reading.text, found.start(), length) if length else None
         if end is None:
             continue
-        code = _squeezed(reading.text[found.start() : end])
+        code = re.sub("[^0-9A-Za-z]", "", reading.text[found.start() : end]).upper()
         sound = checks.mod_97(code)
         if sound or sum(c.isdigit() for c in code) >= 12:
             yield Span(found.start(), end, "iban", sound, 0.98 if sound else 0.7)
