@@ -105,10 +105,13 @@ def gather(content: "Bytes", starts: "npt.NDArray[np.int64]", length: int) -> "B
     """Return `length` bytes from each start as the rows of a matrix of its own."""
     if not length:
         return np.zeros((starts.size, 0), np.uint8)
-    windows = np.lib.stride_tricks.as_strided(
-        content, (content.size - length + 1, length), (1, 1), writeable=False
-    )
-    return windows[starts]
+    rows: Bytes = windows(content, length)[starts].view(np.uint8).reshape(-1, length)
+    return rows
+
+
+def windows(content: "Bytes", length: int) -> Any:
+    """Return the `length` bytes from each place on, each as one value; what is written there is written."""
+    return np.ndarray((content.size - length + 1,), f"V{length}", content, strides=(1,))
 
 
 def _parts(rows: "npt.NDArray[np.int64]", length: int) -> Iterator["npt.NDArray[np.int64]"]:

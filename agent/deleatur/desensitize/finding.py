@@ -84,7 +84,9 @@ class Texts:
         pairs = self._content[1 : self._size + 1].astype(np.uint16)
         pairs <<= 8
         pairs |= self._content[2 : self._size + 2]
-        places = np.flatnonzero(pairs == np.repeat(probe, self._lengths))
+        begins = np.zeros(whole_steps(self._size), bool)
+        np.equal(pairs, np.repeat(probe, self._lengths), out=begins[: self._size])
+        places = where(begins)
         rows = np.searchsorted(self._offsets, places, side="right") - 1
         inside = places + lengths[rows] <= self._offsets[1:][rows]
         places, rows = places[inside], rows[inside]
@@ -119,6 +121,19 @@ class Texts:
         return pa.StringArray.from_buffers(
             self._lengths.size, offsets, pa.py_buffer(content[kept]), self._valid
         )
+
+
+def where(truth: "Truth") -> "Places":
+    """Return where it is true, of eight times so many places; quick where it rarely is."""
+    words = np.flatnonzero(truth.view(np.uint64) != 0)
+    near = np.flatnonzero(truth.view(f"V{_STEP}")[words].view(bool))
+    places: Places = (words * _STEP)[near >> 3] + (near & 7)
+    return places
+
+
+def whole_steps(size: int) -> int:
+    """Return the next multiple of eight."""
+    return -(-size // _STEP) * _STEP
 
 
 def _padded(content: "Bytes") -> "Bytes":

@@ -8,13 +8,15 @@ tests/unit/test_redaction.py holds sketch and text against each other.
 """
 
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deleatur.desensitize import sound
 from deleatur.desensitize.arrow import arrow, validity
-from deleatur.desensitize.cmac import buffers_of
+from deleatur.desensitize.cmac import buffers_of, gather, windows
+from deleatur.desensitize.finding import where, whole_steps
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -90,20 +92,25 @@ class _Drawing:
     """The bytes of many texts, with the places where each text and each group of digits begins and ends."""
 
     def __init__(self, content: "Bytes", offsets: "Places") -> None:
-        self._bytes = np.zeros(content.size + 2 * _PAD, np.uint8)
-        self._bytes[_PAD:-_PAD] = content
+        self._size = content.size
+        self._bytes = np.zeros(whole_steps(content.size) + 2 * _PAD, np.uint8)
+        self._bytes[_PAD : _PAD + content.size] = content
         self._offsets = offsets + _PAD
         self._edge = np.zeros(self._bytes.size, bool)  # a text begins or ends here
         self._edge[self._offsets] = True
         digits = (self._bytes - np.uint8(48)) < 10
-        begins, ends = digits.copy(), digits.copy()
-        begins[1:] &= ~digits[:-1] | self._edge[1:]
-        ends[:-1] &= ~digits[1:] | self._edge[1:]
-        self._starts, self._ends = np.flatnonzero(begins), np.flatnonzero(ends) + 1
+        turns = np.zeros(digits.size, bool)
+        np.not_equal(digits[1:], digits[:-1], out=turns[1:])
+        turns_at = where(turns)
+        between = digits[self._offsets - 1] & digits[self._offsets]  # one text ends so, the next begins so
+        if between.any():
+            edges = np.unique(self._offsets[between])
+            turns_at = np.sort(np.concatenate([turns_at, edges, edges]))
+        self._starts, self._ends = turns_at.reshape(-1, 2).T.copy()
 
     def content(self) -> "Bytes":
         """Return the bytes as they are drawn."""
-        return self._bytes[_PAD:-_PAD]
+        return self._bytes[_PAD : _PAD + self._size]
 
     def numbers(self) -> None:
         """Draw numbers alike: up to four groups of digits with one kind of separator between them."""
@@ -112,32 +119,39 @@ class _Drawing:
             return
         lengths = np.minimum(ends - starts, 31)
         mark = self._bytes[ends]
-        linked = np.append(starts[1:] - ends[:-1] == 1, False) & _MARKS[mark] & ~edge[ends] & ~edge[ends + 1]
+        linked = _MARKS[mark] & ~edge[ends] & ~edge[ends + 1]
+        linked[:-1] &= starts[1:] - ends[:-1] == 1
+        linked[-1] = False
         plus = (self._bytes[starts - 1] == ord("+")) & ~edge[starts]
-        prefix = plus & linked & (lengths <= 2) & np.isin(mark, (ord(" "), ord("-")))  # +86 154 …
+        prefix = plus & linked & (lengths <= 2) & ((mark == ord(" ")) | (mark == ord("-")))  # +86 154 …
         linked &= ~prefix
         heads = np.flatnonzero(~np.append(False, linked[:-1]))
         counts = np.diff(np.append(heads, starts.size))
         heads, counts = heads[counts <= _GROUPS], counts[counts <= _GROUPS]
-        key = np.zeros(heads.size, np.int64)
+        key = lengths[heads]
         uniform = np.ones(heads.size, bool)
-        for group in range(_GROUPS):
-            run = np.minimum(heads + group, starts.size - 1)
-            key |= np.where(counts > group, lengths[run], 0) << (5 * group)
-            uniform &= (counts <= group + 1) | (mark[run] == mark[heads])
+        for group in range(1, _GROUPS):
+            more = np.flatnonzero(counts > group)
+            run = heads[more] + group
+            key[more] |= lengths[run] << (5 * group)
+            uniform[more] &= (counts[more] == group + 1) | (mark[run] == mark[heads[more]])
+        layout = _LAYOUTS[np.minimum(key, _LAYOUTS.size - 1)]
+        known = np.flatnonzero(uniform & (layout > 0))
+        heads, key, layout, counts = heads[known], key[known], layout[known], counts[known]
         marks = np.where(counts > 1, mark[heads], 0)
-        known = uniform & _KNOWN[np.minimum(key, _KNOWN.size - 1)]
-        heads, key, marks, counts = heads[known], key[known], marks[known], counts[known]
         tails = ends[heads + counts - 1]
-        code = np.where(np.append(False, prefix)[heads], self._country(heads), 0)
-        begins = starts[heads]
-        begins = np.where(code > 0, starts[heads - 1] - 1, begins)
-        glued = plus[heads] & np.isin(key, sound.GLUED)
-        begins = np.where(glued, begins - 1, begins)
-        free = self._left_free(begins) & self._right_free(tails, _needs(key))
-        free &= glued | (code > 0) | ~plus[heads]
-        self._draw(starts[heads[free]], key[free], marks[free], code[free])
-        self._with_x(heads[~free], key[~free], tails[~free])
+        crossed = _CROSSED[layout] & ((self._bytes[tails] | 32) == ord("x")) & ~edge[tails]
+        tails += crossed
+        code = np.zeros(heads.size, np.int64)
+        after = np.flatnonzero(np.append(False, prefix)[heads])
+        code[after] = self._country(heads[after])
+        begins = np.where(code > 0, starts[heads - 1] - 1, starts[heads])
+        glued = plus[heads] & _GLUED[layout]
+        begins -= glued
+        free = self._right_free(tails, lambda rows: _needs(key[rows], crossed[rows]))
+        free &= self._left_free(begins) & (glued | (code > 0) | ~plus[heads])
+        rows = np.flatnonzero(free)
+        self._draw(starts[heads[rows]], (layout + crossed * len(_KEYS))[rows], marks[rows], code[rows])
 
     def _country(self, heads: "Places") -> "Places":
         """Return the country code in the group before; only the last two digits of it count."""
@@ -147,35 +161,32 @@ class _Drawing:
         code: Places = np.where(two, value * 10 + (self._bytes[before + 1] - np.uint8(48)), value)
         return code
 
-    def _draw(self, begins: "Places", key: "Places", marks: "Places", code: "Places") -> None:
-        order = np.argsort(key, kind="stable")
-        for rows in np.split(order, np.flatnonzero(np.diff(key[order])) + 1) if order.size else ():
-            for form in _BY_KEY.get(int(key[rows[0]]), ()):
+    def _draw(self, begins: "Places", layout: "Places", marks: "Bytes", code: "Places") -> None:
+        order = np.argsort(layout, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(layout[order])) + 1) if order.size else ():
+            for form in _FORMS[layout[rows[0]]]:
                 fitting = rows[form.marks[marks[rows]] & form.countries[code[rows]]]
-                if fitting.size:
-                    places = begins[fitting][:, None] + form.columns
-                    good, drawn = form.draw(self._bytes[places] - np.uint8(48))
-                    self._bytes[places[good]] = drawn[good] + np.uint8(48)
+                self._redraw(begins[fitting], form.columns, form.draw)
 
-    def _with_x(self, heads: "Places", key: "Places", tails: "Places") -> None:
-        """Draw resident IDs alike whose 18th character is an X."""
-        crossed = ((self._bytes[tails] | 32) == ord("x")) & ~self._edge[tails]
-        for form in sound.BEFORE_X:
-            rows = np.flatnonzero((key == form.key) & crossed)
-            begins, ends = self._starts[heads[rows]], tails[rows] + 1
-            free = self._left_free(begins) & self._right_free(ends, _needs(key[rows], more=1))
-            places = begins[free][:, None] + form.columns
-            good, drawn = form.draw(self._bytes[places] - np.uint8(48))
-            self._bytes[places[good]] = drawn[good] + np.uint8(48)
+    def _redraw(self, begins: "Places", columns: "Places", draw: "sound.Draw") -> None:
+        """Draw the sound ones of numbers whose digits stand in these columns."""
+        if not begins.size:
+            return
+        width = int(columns[-1]) + 1
+        numbers = gather(self._bytes, begins, width)
+        good, drawn = draw(numbers.take(columns, axis=1) - np.uint8(48))
+        numbers[:, columns] = drawn + np.uint8(48)
+        windows(self._bytes, width)[begins[good]] = numbers[good].view(f"V{width}").ravel()
 
-    def _neighbours(self, places: "Places", step: int, count: int) -> list["Bytes"]:
-        """Return the bytes to the left (step -1) or right (step 1) of places; 0 beyond the text."""
-        found, inside = [], np.ones(places.size, bool)
-        for number in range(count):
-            at = places + number * step
-            inside &= ~self._edge[at]
-            found.append(np.where(inside, self._bytes[at - (step < 0)], np.uint8(0)))
-        return found
+    def _neighbours(self, places: "Places", step: int, count: int) -> "Bytes":
+        """Return the bytes to the left (step -1) or right (step 1) of places, nearest first; 0 beyond."""
+        back = step < 0
+        near = gather(self._bytes, places - count * back, count)[:, ::step].T.copy()
+        beyond = gather(self._edge, places - (count - 1) * back, count)[:, ::step].T.copy()
+        for further in range(1, count):
+            beyond[further] |= beyond[further - 1]
+        near[beyond > 0] = 0
+        return near
 
     def _left_free(self, begins: "Places", plain: "Truth" = _PLAIN_LEFT) -> "Truth":
         """Say before which places stands nothing that a detector could read together with a number."""
@@ -186,30 +197,20 @@ class _Drawing:
         answer: Truth = _FREE_LEFT[one] | spaced | _plain(plain, three, two, one)
         return answer
 
-    def _first_code(self, begins: "Places") -> "Truth":
-        """Say before which places stands at most one word, so that no code begins there and goes on."""
-        near = np.array(self._neighbours(begins, -1, 12)).T
-        spaced = near[:, 0] == ord(" ")
-        last = np.arange(begins.size), np.minimum((~_LETTERS[near[:, 1:]]).argmax(axis=1) + 1, 10)
-        then = last[0], last[1] + 1
-        worded = _FREE_LEFT[near[last]] | ((near[last] == ord(" ")) & _CLOSED[near[then]])
-        answer: Truth = self._left_free(begins) & (~spaced | worded)
-        return answer
-
-    def _right_free(self, tails: "Places", needs: "Places") -> "Truth":
+    def _right_free(self, tails: "Places", needs: "Callable[[Places], Places]") -> "Truth":
         """Say behind which places stands nothing that a detector could read together with a number.
 
-        `needs` are bits: with so many letters or digits more, a credit code would be complete.
+        `needs` gives bits for rows: with so many letters or digits more, a credit code would be complete.
         """
-        near = self._neighbours(tails, 1, 11)
-        one, two, three, four = near[:4]
+        one, two, three, four = self._neighbours(tails, 1, 4)
+        spaced = one == ord(" ")
         worded = (two == ord(" ")) & _LETTERS[three]
         stop = (one == ord(".")) & ((two == 0) | worded)
         bracket = (one == ord(")")) & (~_GOES_ON[two] | worded)
         free: Truth = _FREE_RIGHT[one] | stop | bracket | _plain(_PLAIN_RIGHT, one, two, three)
-        free |= (one == ord(" ")) & _plain(_PLAIN_RIGHT, two, three, four)
-        rows = np.flatnonzero((one == ord(" ")) & _LETTERS[two])
-        free[rows] = ~_completes([byte[rows] for byte in near[1:]], needs[rows])
+        free |= spaced & _plain(_PLAIN_RIGHT, two, three, four)
+        rows = np.flatnonzero(spaced & _LETTERS[two])
+        free[rows] = ~_completes(self._neighbours(tails[rows] + 1, 1, 10), needs(rows))
         return free
 
     def _first_digits(self, heads: "Places", within: int) -> "Truth":
@@ -271,20 +272,16 @@ class _Drawing:
                     close = (starts[heads + group] == end + 1) & ~self._edge[end] & ~self._edge[end + 1]
                     heads = heads[close & ((content[end] == ord(" ")) | (content[end] == ord("-")))]
             tails = ends[heads + len(layout) - 1]
-            free = self._left_free(starts[heads] - 2) & self._right_free(
-                tails, np.full(heads.size, _AFTER_IBAN)
-            )
-            free &= self._first_digits(heads, _BEFORE_IBAN)
-            places = starts[heads[free]][:, None] + sound.columns_of(layout)
-            good, drawn = sound.iban(content[places] - np.uint8(48))
-            content[places[good]] = drawn[good] + np.uint8(48)
+            free = self._right_free(tails, lambda rows: np.full(rows.size, _AFTER_IBAN))
+            free &= self._left_free(starts[heads] - 2) & self._first_digits(heads, _BEFORE_IBAN)
+            self._redraw(starts[heads[free]], sound.columns_of(layout), sound.iban)
 
     def mail(self) -> None:
         """Draw local parts alike, in texts without any other digit: words in them name nothing then."""
-        at = np.flatnonzero(self._bytes == ord("@"))
+        at = where(self._bytes == ord("@"))
         if not at.size:
             return
-        near = np.array(self._neighbours(at, -1, _MAIL_LONGEST + 1)).T
+        near = self._neighbours(at, -1, _MAIL_LONGEST + 1).T
         digits = (near - np.uint8(48)) < 10
         allowed = _LOWER[near] | digits | (near == ord("."))
         length = np.where(allowed.all(axis=1), 0, allowed.argmin(axis=1))
@@ -308,7 +305,7 @@ class _Drawing:
 
     def _surely_mail(self, at: "Places", begins: "Places") -> "Truth":
         """Say where a domain follows, and no user of a URL comes before: such a local part is found."""
-        domain = np.array(self._neighbours(at + 1, 1, _PAD - 2)).T
+        domain = self._neighbours(at + 1, 1, _PAD - 2).T
         end = (~_LETTERS[domain]).argmax(axis=1)
         last = np.minimum(end + 1, _PAD - 3)
         rows = np.arange(at.size)
@@ -318,7 +315,7 @@ class _Drawing:
         return sure
 
 
-def _needs(key: "Places", more: int = 0) -> "Places":
+def _needs(key: "Places", more: "Truth") -> "Places":
     """Return as bits how many characters a credit code lacks that begins with a group of these numbers."""
     lengths = [(key >> (5 * group)) & 31 for group in range(_GROUPS)]
     needs = np.zeros(key.size, np.int64)
@@ -330,7 +327,7 @@ def _needs(key: "Places", more: int = 0) -> "Places":
     return needs
 
 
-def _completes(near: list["Bytes"], needs: "Places") -> "Truth":
+def _completes(near: "Bytes", needs: "Places") -> "Truth":
     """Say whether the words that follow may complete a credit code, or are too long to see."""
     count, blank = np.zeros(needs.size, np.int64), np.zeros(needs.size, bool)
     going, answer = np.ones(needs.size, bool), np.zeros(needs.size, bool)
@@ -352,7 +349,14 @@ def _plain(table: "Truth", one: "Bytes", two: "Bytes", three: "Bytes") -> "Truth
     return answer
 
 
-_KEYS = [form.key for form in (*sound.FORMS, *sound.BEFORE_X)]
-_KNOWN = np.zeros(max(_KEYS) + 2, bool)
-_KNOWN[_KEYS] = True
-_BY_KEY = {key: [form for form in sound.FORMS if form.key == key] for key in _KEYS}
+_KEYS = sorted({form.key for form in (*sound.FORMS, *sound.BEFORE_X)})
+_LAYOUTS = np.zeros(_KEYS[-1] + 2, np.uint16)  # the number of each layout; 0 of one that no form has
+_LAYOUTS[_KEYS] = np.arange(len(_KEYS)) + 1
+_FORMS: list[list[sound.Form]] = [[] for _ in range(2 * len(_KEYS) + 1)]  # by that number; then, before an X
+_GLUED, _CROSSED = np.zeros((2, len(_KEYS) + 1), bool)
+for _form in sound.FORMS:
+    _FORMS[_LAYOUTS[_form.key]].append(_form)
+for _form in sound.BEFORE_X:
+    _FORMS[_LAYOUTS[_form.key] + len(_KEYS)].append(_form)
+    _CROSSED[_LAYOUTS[_form.key]] = True
+_GLUED[_LAYOUTS[list(sound.GLUED)]] = True

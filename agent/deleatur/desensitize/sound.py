@@ -34,6 +34,7 @@ _MOBILE, _GLUED, _TWELVE = (
     "8615555555555",
     "255555555555",
 )  # what is drawn; the last is no find
+_TAX_DIALLED = "15234567893"  # a sound one too
 _CARD, _TAX, _SECURITY, _AMERICAN = "6255555555555558", "23456789056", "5" * 9, "5" * 10
 _IBAN = "74555555555555555555"
 _RESIDENT, _RESIDENT_X = "110101199010105550", "11010119901010550"
@@ -163,9 +164,9 @@ def _tax(digits: "Bytes") -> tuple["Truth", "Bytes"]:
         product = np.where(total == 0, 10, total) * 2 % 11
     counts = np.array([(digits[:, :10] == number).sum(axis=1) for number in range(10)])
     repeated = ((counts == 2) | (counts == 3)).sum(axis=0) == 1
-    dialled = (digits[:, 0] == 0) | ((digits[:, 0] == 1) & (digits[:, 1] >= 3))  # as a mobile in China
-    good = ~dialled & ((11 - product) % 10 == digits[:, 10]) & repeated & (counts.max(axis=0) <= 3)
-    return good, _alike(digits, _TAX)
+    good = (digits[:, 0] > 0) & ((11 - product) % 10 == digits[:, 10]) & repeated & (counts.max(axis=0) <= 3)
+    dialled = _mobile(digits)[0][:, None]  # which is another find
+    return good, np.where(dialled, _alike(digits, _TAX_DIALLED), _alike(digits, _TAX))
 
 
 def _octets(layout: tuple[int, ...]) -> "Draw":
