@@ -208,8 +208,8 @@ def test_the_settings_of_the_server_are_set_back_also_after_a_kill(server: Serve
         client.config_set("save", "900 1 300 10")
         before = [client.config_get(name) for name in names]
         with closing(opened(server)) as backend:
-            cursors = backend.erase(RESAVE, None)
-            last = list(itertools.islice(cursors, 2))[-1]
+            told = faults.run_killed_after(lambda: (c.position for c in backend.erase(RESAVE, None)), 2).told
+            last = Cursor(told[-1], 40)
             assert client.config_get("save") == {"save": "1000000000 1"}, "a stop must still save"
             died = faults.run_killed_at(partial(list, backend.erase(RESAVE, last)), 3)
             assert died.killed
