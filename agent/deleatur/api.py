@@ -35,7 +35,7 @@ from deleatur.judge.selecting import (
     without_values,
 )
 from deleatur.network import on_this_host, tls_context, tls_failure
-from deleatur.sanitize.alone import alone
+from deleatur.sanitize.alone import alone, lock_bytes
 from deleatur.sanitize.digest import digest_key, keyed_digest, keyed_digest_of_set, shredding
 from deleatur.sanitize.filesystem import (
     Extent,
@@ -137,6 +137,7 @@ __all__ = [
     "keyed_digest_of_set",
     "limits_of_files",
     "listed_values",
+    "lock_bytes",
     "merged",
     "mount_points",
     "on_this_host",

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from deleatur import errors
@@ -35,6 +36,8 @@ from deleatur.testing.memory import Store, memory_url
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.approval import approvers_in
 from deleatur.trust.verification import verify
+from deleatur_plugins.duckdb import DuckdbBackend
+from deleatur_plugins.duckdb import ground as duckdb_ground
 from deleatur_plugins.file import FileBackend
 from deleatur_plugins.file import survey as file_survey
 from deleatur_plugins.sqlite import SqliteBackend
@@ -53,7 +56,8 @@ GOING = ("Ottilie Kanarienvogel-{n}", "ottilie.{n}@example.org", "+49 30 5550 77
 STAYING = ("Willibald Bleibtreu-{n}", "willibald.{n}@example.org", "+33 1 5550 88{n}2")
 IDENTITY, RECIPIENT = new_identity()
 LAST_FOUR = new_identity()
-FIXED = {"file": FileBackend, "sqlite": SqliteBackend}  # without the digests of installed files
+# without the digests of installed files
+FIXED = {"file": FileBackend, "sqlite": SqliteBackend, "duckdb": DuckdbBackend}
 
 
 def words(forms: Iterable[str], count: int, first: int = 0) -> list[tuple[str, ...]]:
@@ -395,12 +399,45 @@ def shop_job(folder: Path) -> Scenario:
     return Scenario(bench, job, folder / "data", kept)
 
 
+@cache
+def analysts() -> dict[str, bytes]:
+    """Return a database of DuckDB and its log, by suffix: half of the rows stand in the log only."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shop.duckdb"
+        with closing(duckdb.connect(str(path), config={"temp_directory": ""})) as living:
+            living.execute("PRAGMA disable_checkpoint_on_shutdown; SET force_compression = 'uncompressed'")
+            living.execute("CREATE TABLE customer (country TEXT, name TEXT, mail TEXT, phone TEXT)")
+            people = [("DE", *p) for p in GONE] + [("FR", *p) for p in STAY]
+            for half in (people[::2], people[1::2]):
+                living.execute("CHECKPOINT")
+                living.executemany("INSERT INTO customer VALUES (?, ?, ?, ?)", half)
+        return {s: path.with_name(path.name + s).read_bytes() for s in ("", ".wal")}
+
+
+def duckdb_job(folder: Path) -> Scenario:
+    """Rows of a database of DuckDB with its log."""
+    path = folder / "data" / "shop.duckdb"
+    path.parent.mkdir()
+    for suffix, content in analysts().items():
+        path.with_name(path.name + suffix).write_bytes(content)
+
+    def kept() -> object:
+        with closing(duckdb.connect(str(path), read_only=True)) as living:
+            return living.execute("SELECT * FROM customer ORDER BY ALL").fetchall()
+
+    bench = Workbench(folder, FIXED)
+    rows = f'[[target.select]]\ntable = "customer"\nwhere = [{GERMAN}]\n'
+    job = bench.job(f'{HEAD}[[target]]\nid = "olap"\nurl = "duckdb:{path}"\n{rows}')
+    return Scenario(bench, job, folder / "data", kept)
+
+
 JOBS: dict[str, Callable[[Path], Scenario]] = {
     "memory": memory_job,
     "file": file_job,
     "sqlite": sqlite_job,
     "whole": whole_job,
     "shop": shop_job,
+    "duckdb": duckdb_job,
 }
 
 
@@ -462,6 +499,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = Usage(users={}, unseen=0)
     for module in (file_survey, sqlite_backend, sqlite_files, sqlite_rewriting):
         monkeypatch.setattr(module, "usage", lambda: nobody)
+    monkeypatch.setattr(duckdb_ground, "users_of", lambda _: ())
 
 
 @pytest.fixture

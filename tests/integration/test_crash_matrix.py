@@ -75,7 +75,8 @@ def distinct(calls: Sequence[str]) -> list[tuple[int, str]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "part"), parts("memory", "file", "sqlite", memory=1, file=2, sqlite=4, whole=2, shop=6)
+    ("kind", "part"),
+    parts("memory", "file", "sqlite", memory=1, file=2, sqlite=4, whole=2, shop=6, duckdb=24),
 )
 def test_a_kill_at_every_call_is_survived(trials: Trials, part: tuple[int, int]) -> None:
     calls = trials.calls()
@@ -97,7 +98,8 @@ def check_named(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
 @pytest.mark.parametrize(
-    ("kind", "part"), parts("memory", "file", "sqlite", memory=1, file=2, sqlite=4, whole=2, shop=6)
+    ("kind", "part"),
+    parts("memory", "file", "sqlite", memory=1, file=2, sqlite=4, whole=2, shop=6, duckdb=24),
 )
 def test_a_failing_call_anywhere_is_survived(trials: Trials, part: tuple[int, int], code: int) -> None:
     calls = trials.calls()
@@ -135,7 +137,7 @@ def test_a_power_cut_that_loses_the_spool_key_never_ends_in_a_claim(
 
 
 @pytest.mark.parametrize(
-    ("kind", "part"), parts("memory", "file", memory=1, file=1, sqlite=4, whole=2, shop=4)
+    ("kind", "part"), parts("memory", "file", memory=1, file=1, sqlite=4, whole=2, shop=4, duckdb=2)
 )
 def test_two_kills_are_survived_as_one_is(trials: Trials, part: tuple[int, int]) -> None:
     """Pairs, drawn: killed in the run, and killed again in the resume."""

@@ -12,7 +12,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from deleatur.api import Condition, Gone, HeldTable, Refused, Selection, Surface, Target, Unsupported, Within
+from deleatur.api import (
+    Condition,
+    Gone,
+    HeldTable,
+    Refused,
+    Selection,
+    Surface,
+    Target,
+    Transient,
+    Unsupported,
+    Within,
+)
 from deleatur.errors import DeleaturError, Residue
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
@@ -21,6 +32,7 @@ from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.duckdb import DuckdbBackend, ground, rewriting
+from deleatur_plugins.duckdb.content import Content
 
 KEY = {"digest-key": bytes(range(32))}
 (REWRITE,) = steps_of("rewrite-and-shred", "t")
@@ -93,7 +105,8 @@ def stored_in_clear(path: Path, values: list[bytes]) -> int:
 
 
 def opened(path: Path, **fields: object) -> DuckdbBackend:
-    return DuckdbBackend.open(Target(id="t", url=f"duckdb:{path}", **{"select": EVERYBODY, **fields}), KEY)
+    about = {"id": "t", "url": f"duckdb:{path}", "select": EVERYBODY, **fields}
+    return DuckdbBackend.open(Target(**about), KEY)
 
 
 def erase(path: Path, **fields: object) -> None:
@@ -272,12 +285,124 @@ def test_a_log_that_came_after_the_swap_is_not_removed(disk: tuple[Path, Path], 
     assert b"came later" in names(path, "NOT leaves")
 
 
-@pytest.mark.campaign
+# --- beside others
+
+
+STAYING = Condition(column="leaves", operator="=", value=False)
+
+
+@pytest.mark.parametrize("at", ["swapped", "shredded", "finished"])
+def test_what_another_job_left_unfinished_is_finished_and_never_taken_for_ours(
+    disk: tuple[Path, Path], path: Path, at: str
+) -> None:
+    first, second = names(path), names(path, "NOT leaves AND id < 20")
+    staying = names(path, "NOT leaves AND id > 20")
+    with closing(opened(path)) as backend:  # killed there
+        last = next(c for c in backend.erase(REWRITE, None) if c.position.startswith(at))
+    few = Condition(column="id", operator="<", value=20)
+    theirs = {"id": "other", "select": (Selection(table="person", where=(STAYING, few)),)}
+    with closing(opened(path, **theirs)) as other:
+        assert other.inspect().size == len(second) == 10
+    erase(path, **theirs)
+    assert names(path, "true") == staying
+    assert found(disk, first + second) == 0
+    with closing(opened(path)) as backend:
+        assert [c.done for c in backend.erase(REWRITE, last)][-1] == 20
+    assert names(path, "true") == staying
+    assert [p.name for p in path.parent.iterdir() if path.name in p.name or "held" in p.name] == [path.name]
+
+
+def test_rows_that_came_after_the_swap_are_not_erased_unapproved(path: Path) -> None:
+    from deleatur.documents.codec import encode_json
+
+    with closing(opened(path)) as backend:
+        look = backend.inspect()
+    known = {**KEY, "approved-units": encode_json({"units": look.units, "held": look.held})}
+    target = Target(id="t", url=f"duckdb:{path}", select=EVERYBODY)
+    with closing(DuckdbBackend.open(target, known)) as backend:
+        last = next(backend.erase(REWRITE, None))
+    run(path, "INSERT INTO person VALUES (99, true, 'came later')")
+    with (
+        closing(DuckdbBackend.open(target, known)) as backend,
+        pytest.raises(Refused, match="since the plan"),
+    ):
+        list(backend.erase(REWRITE, last))
+    assert names(path) == [b"came later"]
+
+
+def test_two_runs_at_once_are_refused(path: Path) -> None:
+    with closing(opened(path)) as backend, closing(opened(path, id="other")) as other:
+        cursors = backend.erase(REWRITE, None)
+        next(cursors)
+        with pytest.raises(Transient, match="another run works with the crash journal"):
+            next(other.erase(REWRITE, None))
+        assert [c.position for c in cursors][-1] == "finished"
+
+
+def another_process(path: Path, statement: str) -> int:
+    """Write from another process and leave the log; return how that ended."""
+    script = (
+        f"import duckdb; c = duckdb.connect({str(path)!r}, config={QUIET}); "
+        f"c.execute('PRAGMA disable_checkpoint_on_shutdown'); c.execute({statement!r})"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script], check=False, stderr=subprocess.DEVNULL, timeout=60
+    ).returncode
+
+
+def test_nobody_writes_between_the_second_names_and_the_swap(disk: tuple[Path, Path], path: Path) -> None:
+    run(path, "CHECKPOINT")
+    assert not path.with_name(f"{path.name}.wal").exists()
+    honest, ended = rewriting.LinkShredder.hold, []
+    came = uuid.uuid4().hex
+
+    def hold(links: rewriting.LinkShredder, paths: list[Path]) -> object:
+        held = honest(links, paths)
+        ended.append(another_process(path, f"INSERT INTO person VALUES (100, true, '{came}')"))
+        return held
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rewriting.LinkShredder, "hold", hold)
+        erase(path)
+    assert ended == [1]
+    assert names(path) == []
+    assert found(disk, [came.encode()]) == 0
+
+
+def test_nobody_writes_while_it_is_looked_at(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest, ended = Content.held, []
+
+    def held(looked: Content) -> object:
+        ended.append(another_process(path, "INSERT INTO person VALUES (100, true, 'came')"))
+        return honest(looked)
+
+    monkeypatch.setattr(Content, "held", held)
+    with closing(opened(path)) as backend:
+        look = backend.inspect()
+        assert (ended, look.size) == ([1], 20)
+        places = list(backend.sample(None, bytes(32)))
+        assert backend.probe(places[0]) is not None
+        list(backend.bystanders())  # opens the file again, and closes it
+        assert another_process(path, "INSERT INTO person VALUES (100, true, 'came')") == 1
+    assert another_process(path, "INSERT INTO person VALUES (100, true, 'came')") == 0
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "recovery"])
+def test_a_checkpoint_that_was_cut_off_is_refused_by_name(path: Path, kind: str) -> None:
+    left = path.with_name(f"{path.name}.wal.{kind}")
+    shutil.copy(path.with_name(f"{path.name}.wal"), left)
+    assert f"left a .wal.{kind} beside the database" in blockers(path)
+    with pytest.raises(Refused, match="let DuckDB open it for writing"):
+        erase(path)
+    assert len(names(path)) == 20
+    left.unlink(missing_ok=True)
+
+
 def test_a_kill_at_some_calls_ends_at_the_same_zero(disk: tuple[Path, Path], path: Path) -> None:
     going, staying = names(path), names(path, "NOT leaves")
     copies = {p: p.read_bytes() for p in (path, path.with_name(f"{path.name}.wal"))}
     calls = faults.count_calls(partial(erase, path))
-    for n in faults.spread(calls, 6):
+    for n in faults.spread(calls, 5):
         for copy, content in copies.items():
             if copy.exists():
                 copy.write_bytes(content)  # into the same blocks, where it can

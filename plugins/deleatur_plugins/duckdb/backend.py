@@ -35,7 +35,7 @@ from deleatur.api import (
     selection_named,
     shredding,
 )
-from deleatur_plugins.duckdb.connecting import OLD, Session, check_file, path_of
+from deleatur_plugins.duckdb.connecting import OLD, Session, path_of
 from deleatur_plugins.duckdb.content import Content, typed_rows
 from deleatur_plugins.duckdb.ground import blockers_of, limits_of, surfaces_of
 from deleatur_plugins.duckdb.rewriting import Rewriting, log_of
@@ -131,7 +131,7 @@ class DuckdbBackend(Backend):
             identity=Identity(kind="database", fields=self._identity(schema)),
             encrypted=encrypted,
             encryption=by,
-            access=access_to(check_file(self._path)),
+            access=access_to(session.status),
             holdings=_holdings(session, schema),
         )
 
@@ -142,7 +142,6 @@ class DuckdbBackend(Backend):
 
     def _session(self) -> Session:
         """Open for reading. A log beside a file that was swapped in is of the file before."""
-        check_file(self._path)
         return Session(self._path, without_log=_swapped(self._path))
 
     @contextmanager

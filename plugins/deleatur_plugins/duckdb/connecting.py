@@ -5,6 +5,7 @@ quote values, so only their kind is passed on.
 """
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from deleatur.api import Failed, Gone, Refused, Transient, Unsupported
+from deleatur.api import Failed, Gone, Refused, Transient, Unsupported, lock_bytes
 
 OLD, NEW = "old_database", "new_database"  # names under which databases are attached
 _MAGIC, _AT = b"DUCK", 8  # DuckDB: storage format, main header
+_OPEN_ELSEWHERE = "the database is open in another process; close it there and try again"
 _FETCH = 1000  # rows in memory at a time
 
 
@@ -33,12 +35,16 @@ def path_of(url: str) -> Path:
     return Path(path)
 
 
-def check_file(path: Path) -> os.stat_result:
-    """Return the status of a database's file.
+@contextmanager
+def kept_from_writers(path: Path) -> Iterator[os.stat_result]:
+    """Keep everybody from opening a database for writing; yield the status of its file.
+
+    The engine's own lock is the process's and falls with each descriptor of the file that is closed.
 
     Raises:
         Gone: it is not there.
         Refused: it is no regular file, or no database of DuckDB.
+        Transient: somebody has it open for writing.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -52,9 +58,12 @@ def check_file(path: Path) -> os.stat_result:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or os.pread(fd, len(_MAGIC), _AT) != _MAGIC:
             raise Refused("what stands at the URL is no database of DuckDB")
+        lock_bytes(fd, fcntl.F_RDLCK, 0, 0, _OPEN_ELSEWHERE)
+        if not os.path.samestat(status, path.lstat()):
+            raise Transient("the database was replaced while it was opened; try again")
+        yield status
     finally:
         os.close(fd)
-    return status
 
 
 def driver() -> Any:
@@ -71,33 +80,31 @@ def driver() -> Any:
 
 
 class Session:
-    """An engine in memory with the database attached for reading only."""
+    """An engine in memory with the database attached for reading only; nobody writes to it meanwhile."""
 
     def __init__(self, path: Path, *, without_log: bool) -> None:
         """Attach `path`; `without_log`: leave a log beside it aside, which is of an earlier file."""
-        self._fd = -1
         settings = {
             "temp_directory": "",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }
-        with translated():
-            self._connection = driver().connect(":memory:", config=settings)
         with ExitStack() as opened:
-            opened.callback(self.close)
+            self.status = opened.enter_context(kept_from_writers(path))
             where = str(path)
             if without_log:  # the engine follows every link to the log, so a copy in memory is read
-                self._fd = _copied(path)
-                where = f"/proc/self/fd/{self._fd}"
+                fd = _copied(path)
+                opened.callback(os.close, fd)
+                where = f"/proc/self/fd/{fd}"
+            with translated():
+                self._connection = driver().connect(":memory:", config=settings)
+            opened.callback(self._connection.close)
             self.run(f"ATTACH {literal(where)} AS {OLD} (READ_ONLY)")
-            opened.pop_all()
+            self._opened = opened.pop_all()
 
     def close(self) -> None:
-        """Close the engine."""
-        self._connection.close()
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Close the engine, and let writers to the database."""
+        self._opened.close()
 
     def run(self, statement: str) -> None:
         """Execute."""
@@ -156,7 +163,7 @@ def translated() -> Iterator[None]:
 def _translation(error: Exception, module: Any) -> Exception:
     said = str(error)
     if "Could not set lock" in said:
-        return Transient("the database is open in another process; close it there and try again")
+        return Transient(_OPEN_ELSEWHERE)
     if "does not match database file" in said:
         return Refused("the log beside the database (.wal) is of another file; move it away")
     if isinstance(error, module.ConversionException):

@@ -14,7 +14,7 @@ from deleatur.api import (
 )
 from deleatur_plugins.duckdb.connecting import OLD, Session
 from deleatur_plugins.duckdb.content import Content
-from deleatur_plugins.duckdb.rewriting import journal_of, log_of
+from deleatur_plugins.duckdb.rewriting import half_checkpoint, journal_of, log_of
 from deleatur_plugins.duckdb.schema import comments
 
 _COMPRESSED = ("duckdb",)  # decoders: FSST, alone and in dictionaries
@@ -29,6 +29,8 @@ def files_of(path: Path) -> tuple[Path, ...]:
 def blockers_of(path: Path, session: Session, content: Content) -> tuple[str, ...]:
     """Return each reason that alone forbids to erase here and now."""
     found = [f"the database is open in {name} ({pid}); close it there" for pid, name in users_of(path)[:20]]
+    if left_over := half_checkpoint(path):
+        found.append(left_over)
     system = filesystem_of(path)
     if system.read_only:
         found.append(f"the {system.type} file system is mounted read-only; mount it for writing")

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from deleatur.api import Cursor, Failed, Keystream, LinkShredder, Refused, Secrets, Target, deletion_order
-from deleatur_plugins.duckdb.connecting import NEW, OLD, Session, check_file, literal, quoted
+from deleatur_plugins.duckdb.connecting import NEW, OLD, Session, literal, quoted
 from deleatur_plugins.duckdb.content import Content
 
 _ENDS = object()
@@ -30,6 +30,20 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.wal")
 
 
+def half_checkpoint(path: Path) -> str:
+    """Say that a checkpoint of the database was cut off; "" when it was not.
+
+    What was committed meanwhile stands in a log of its own, which the engine leaves aside when it only reads.
+    """
+    for kind in (".wal.checkpoint", ".wal.recovery"):  # DuckDB 2.0
+        if path.with_name(f"{path.name}{kind}").exists():
+            return (
+                f"a checkpoint was cut off and left a {kind} beside the database: let DuckDB open it for "
+                "writing; if that file is still there then, overwrite and remove it (shred -u)"
+            )
+    return ""
+
+
 class Rewriting:
     """One run of the action `rewrite`."""
 
@@ -41,17 +55,15 @@ class Rewriting:
         self._keystream = keystream
 
     def run(self, after: Cursor | None) -> Iterator[Cursor]:
-        """Go the whole way, whatever an earlier run did of it."""
+        """Go the whole way, whatever an earlier run did of it, of this job or of another."""
+        done = after.done if after else 0
         with LinkShredder(journal_of(self._path)) as links:
-            done = after.done if after else 0
-            if not self._swapped(links):
+            swapped = self._swapped(links)
+            if swapped:
+                yield from self._shred(links, done)
+            if not swapped or self._selects():  # the swap that was found may have been another job's
                 done = self._rewrite(links) or done
-            for name in links.in_use():  # the log of the old file; a later one is not ours
-                if name.path == log_of(self._path):
-                    self._remove(name.path)
-            yield Cursor("swapped", done)
-            for unit, offset in links.shred(self._keystream):
-                yield Cursor(f"shredded {unit} {offset}", done)
+                yield from self._shred(links, done)
             links.finish()
         yield Cursor("finished", done)
 
@@ -60,20 +72,33 @@ class Rewriting:
         standing = links.in_use()
         return any(name.path == self._path and name not in standing for name in links.pending)
 
+    def _shred(self, links: LinkShredder, done: int) -> Iterator[Cursor]:
+        """Overwrite the files of before the swap."""
+        for name in links.in_use():  # the log of the old file; a later one is not ours
+            if name.path == log_of(self._path):
+                self._remove(name.path)
+        yield Cursor("swapped", done)
+        for unit, offset in links.shred(self._keystream):
+            yield Cursor(f"shredded {unit} {offset}", done)
+
+    def _selects(self) -> bool:
+        with closing(Session(self._path, without_log=False)) as session:
+            return bool(Content(session, OLD, self._target, self._secrets).units())
+
     def _rewrite(self, links: LinkShredder) -> int:
         """Write, compare and swap; return how many rows went, 0 when none is selected any more."""
         for left in (self._new, log_of(self._new)):
             self._remove(left)
-        # before the database is attached: closing a descriptor of it would drop the engine's lock
-        status = check_file(self._path)
-        links.hold([self._path, log_of(self._path)])
-        with closing(Session(self._path, without_log=False)) as session:
+        with closing(Session(self._path, without_log=False)) as session:  # from here on nobody writes
+            if left_over := half_checkpoint(self._path):
+                raise Refused(left_over)
+            links.hold([self._path, log_of(self._path)])
             old = Content(session, OLD, self._target, self._secrets)
             rows = self._compare_with_plan(old)
             self._write(session, old)
             self._read_back(session, old)
             session.run(f"DETACH {NEW}")
-            self._take_over(status)
+            self._take_over(session.status)
             self._new.replace(self._path)
             _flush(self._path.parent)
         return rows
@@ -99,7 +124,9 @@ class Rewriting:
         """Write declarations and the rows that stay, in the format of the old file."""
         tags = session.value(f"SELECT tags FROM duckdb_databases() WHERE database_name = '{OLD}'")
         version = str(tags["storage_version"]).removesuffix("+")
-        session.run(f"ATTACH {literal(str(self._new))} AS {NEW} (STORAGE_VERSION {literal(version)})")
+        # without a log: it would be given back with rows that stay, which a later job may have to erase
+        how = f"STORAGE_VERSION {literal(version)}, RECOVERY_MODE no_wal_writes"
+        session.run(f"ATTACH {literal(str(self._new))} AS {NEW} ({how})")
         session.run(f"COPY FROM DATABASE {OLD} TO {NEW} (SCHEMA)")
         clauses = {c.table.name: f"NOT {c.clause}" for c in old.choices}
         # a row may be written when those are there that it refers to

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from deleatur.api import (
     Transient,
     Unsupported,
     Usage,
+    lock_bytes,
     opened_here,
     overwrite_in_place,
     usage,
@@ -34,7 +34,6 @@ COPY, NEW, OLD = ".deleatur-copy", ".deleatur-new", ".deleatur-old"
 LONGEST = 255 - len(".deleatur-journal-18446744073709551615")  # bytes of a name, linux/limits.h NAME_MAX
 _OURS = re.compile(r"\.deleatur-(?:old|(?:copy|new)(?:-journal)?|(?:wal|journal)-[0-9]{1,20})")
 _CHUNK = 1 << 20  # bytes
-_LOCK = struct.Struct("hh4xqqi4x")  # struct flock of 64-bit Linux: type, whence, start, length, pid
 _PENDING = 0x40000000  # first lock byte of SQLite; 512 bytes from here are all of its locks
 _LOCKS = 512
 
@@ -161,18 +160,8 @@ class Files:
             Transient: somebody holds a lock on it.
         """
         with self.opened("", os.O_RDWR) as fd:
-            try:
-                fcntl.fcntl(
-                    fd, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, _PENDING, _LOCKS, 0)
-                )
-            except BlockingIOError:
-                raise Transient(
-                    "the database is locked; stop the programs that use it and try again"
-                ) from None
-            except OSError as error:
-                if error.errno not in (errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP):
-                    raise
-                raise Unsupported("the file system has no locks; copy the database to a local one") from None
+            busy = "the database is locked; stop the programs that use it and try again"
+            lock_bytes(fd, fcntl.F_WRLCK, _PENDING, _LOCKS, busy)
             if not os.path.samestat(os.fstat(fd), self.database()):
                 raise Transient("the database was replaced while it was opened; try again")
             yield fd
