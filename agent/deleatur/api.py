@@ -25,7 +25,7 @@ from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
 from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_columns
-from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order, set_off
+from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order
 from deleatur.judge.sampling import drawn
 from deleatur.judge.selecting import (
     inner_of,
@@ -152,7 +152,6 @@ __all__ = [
     "remove",
     "remove_directory",
     "selection_named",
-    "set_off",
     "shredding",
     "surfaces_below",
     "tls_context",

@@ -1,4 +1,4 @@
-"""Foreign keys as a graph: in which order tables lose their rows, and what that sets off elsewhere.
+"""Foreign keys as a graph: in which order tables lose their rows.
 
 Pure. Names are whatever the caller uses for a table, compared letter by letter; the same graph gives
 the same order on every run, so that a plan and its resumed erase agree.
@@ -55,23 +55,6 @@ def deletion_order(tables: Collection[str], keys: Sequence[ForeignKey]) -> tuple
         )
         for circle in _circles(referring)
     )
-
-
-def set_off(tables: Collection[str], keys: Sequence[ForeignKey]) -> tuple[ForeignKey, ...]:
-    """Return the keys by which the store itself may change or delete rows when `tables` lose some.
-
-    Such rows stand in no DELETE's count. A cascade goes on from the table that it reaches.
-    """
-    reached, waiting, acting = set(tables), sorted(tables), set[ForeignKey]()
-    while waiting:
-        table = waiting.pop()
-        for key in keys:
-            if key.refers_to == table and key.on_delete not in ("no-action", "restrict"):
-                acting.add(key)
-                if key.on_delete == "cascade" and key.table not in reached:
-                    reached.add(key.table)
-                    waiting.append(key.table)
-    return tuple(key for key in dict.fromkeys(keys) if key in acting)
 
 
 def _circles(graph: Mapping[str, Sequence[str]]) -> Iterator[frozenset[str]]:

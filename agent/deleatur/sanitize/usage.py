@@ -40,8 +40,9 @@ def usage() -> Usage:
             continue
         except _VANISHED:
             continue
+        process = (int(entry.name), _command(entry.path))
         for key in keys:
-            found.setdefault(key, set()).add((int(entry.name), _command(entry.path)))
+            found.setdefault(key, set()).add(process)
     for key, user in (*_loops(), *_swaps()):
         found.setdefault(key, set()).add(user)
     return Usage(users={key: tuple(sorted(users)) for key, users in found.items()}, unseen=unseen)

@@ -7,9 +7,10 @@ process id, slot, trigger or relation; a right that is missing is named as the G
 # ruff: noqa: S608 - the names in an SQL text come from the catalogs and are quoted, values are bound
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import Refused, Target, set_off
+from deleatur.api import Refused, Target
 from deleatur_plugins.postgresql.connecting import Connector
 from deleatur_plugins.postgresql.content import Choice, Content, selected_tables
 from deleatur_plugins.postgresql.schema import Schema, plain, quoted
@@ -190,20 +191,33 @@ def _hidden(content: Content) -> list[str]:
 def _referring(connection: "psycopg.Connection[Any]", content: Content) -> Iterator[str]:
     """Name rows that are not selected and refer to rows that are: the server would refuse, or change them."""
     chosen = {choice.table.name: choice for choice in content.choices}
-    acting = set_off(tuple(chosen), content.schema.keys)
+    asked = set()
     for key in content.schema.keys:
-        parent = chosen.get(key.refers_to)
-        also = chosen.get(key.table)
-        child = also.table if also else content.schema.tables[key.table]
-        if parent is None or child.kind != "table":
-            continue
-        rows = _left_behind(connection, key.columns, key.referred, child, parent, also)
-        if rows:
-            effect = f"ON DELETE {key.on_delete} would act on them" if key in acting else "they would dangle"
-            yield (
-                f"{rows} rows of {key.table!r} refer by {key.name!r} to rows that would go, and {effect}; "
-                "select those rows too"
-            )
+        # of two partitioned tables the catalogs have the keys to and from the whole, not between their parts
+        for name, refers_to in product(
+            _leaves(content.schema, key.table), _leaves(content.schema, key.refers_to)
+        ):
+            pair = (name, refers_to, key.columns, key.referred)
+            if refers_to not in chosen or pair in asked:
+                continue
+            asked.add(pair)
+            also = chosen.get(name)
+            child = also.table if also else content.schema.tables[name]
+            rows = _left_behind(connection, key.columns, key.referred, child, chosen[refers_to], also)
+            if rows:
+                acts = key.on_delete not in ("no-action", "restrict")
+                effect = f"ON DELETE {key.on_delete} would act on them" if acts else "they would dangle"
+                yield (
+                    f"{rows} rows of {name!r} refer by {key.name!r} to rows that would go, and {effect}; "
+                    "select those rows too"
+                )
+
+
+def _leaves(schema: Schema, name: str) -> list[str]:
+    """Return the tables that the rows of a table with a foreign key stand in: itself, or its partitions."""
+    if schema.tables[name].kind != "partitioned table":
+        return [name]  # a key says nothing of heirs
+    return [table.name for table in schema.family(name) if table.kind == "table"]
 
 
 def _left_behind(

@@ -59,6 +59,7 @@ def delete(
                     raise Refused("; ".join(blockers))
                 staying = content.staying() if target.others_write else []
                 _delete(connection, content)
+                _refuse_left_rows(Content(connection, read_schema(connection), target, secrets, wait.check))
                 if staying and content.left() != staying:  # nobody else could write: it was our doing
                     raise Failed("rows that stay would not be what they were; nothing was deleted")
         connection.execute("COMMIT")
@@ -102,6 +103,16 @@ def _delete_rows(connection: "psycopg.Connection[Any]", choices: list[Choice]) -
     wrong = [c.table.name for c, rows in zip(choices, row or (), strict=True) if rows != c.rows]
     if wrong:
         raise Refused(f"from {', '.join(map(repr, wrong))} other rows would go than were counted; plan again")
+
+
+def _refuse_left_rows(content: Content) -> None:
+    """A selection by other tables may find further rows once theirs are gone."""
+    left = [choice.table.name for choice in content.choices if choice.rows]
+    if left:
+        raise Refused(
+            f"after the deletion the selection still finds rows in {', '.join(map(repr, left))}: it depends "
+            "on rows that go; name the rows directly"
+        )
 
 
 def _compare_with_plan(content: Content, secrets: Secrets) -> None:

@@ -23,7 +23,7 @@ from deleatur.api import (
 )
 from deleatur_plugins.sqlite.connecting import Text, looking
 from deleatur_plugins.sqlite.files import Files
-from deleatur_plugins.sqlite.schema import Table, quoted, read_schema
+from deleatur_plugins.sqlite.schema import Table, primary_key, quoted, read_schema
 
 
 def contents_of(files: Files) -> Contents:
@@ -68,7 +68,7 @@ def _table(connection: sqlite3.Connection, table: Table) -> HeldTable:
     points: dict[str, str] = {}
     for key in connection.execute(f"PRAGMA main.foreign_key_list({quoted(table.name)})"):
         target, here, there = (str(part or b"", "utf-8", "surrogateescape") for part in key[2:5])
-        there = there or _primary_key(connection, target, key[1])
+        there = there or primary_key(connection, target, key[1])
         points[here] = f"{target}.{there}" if there else target
     ((rows,),) = connection.execute(f"SELECT count(*) FROM {table.sql}")
     return HeldTable(
@@ -80,14 +80,6 @@ def _table(connection: sqlite3.Connection, table: Table) -> HeldTable:
         rows=rows,
         read=partial(_rows, connection, table),
     )
-
-
-def _primary_key(connection: sqlite3.Connection, table: str, number: int) -> str:
-    """Return the column of the primary key that a foreign key without columns points to, or ""."""
-    for column in connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})"):
-        if column[5] == number + 1:
-            return str(column[1], "utf-8", "surrogateescape")
-    return ""
 
 
 def _rows(connection: sqlite3.Connection, table: Table) -> Iterator[tuple[Any, ...]]:

@@ -17,7 +17,7 @@ from typing import Self
 from deleatur.api import Refused, Secrets, Target, Unit
 from deleatur_plugins.sqlite.connecting import RESERVED, connect, header_of, translated
 from deleatur_plugins.sqlite.content import Content, refuse_unknown
-from deleatur_plugins.sqlite.schema import Schema, quoted, read_schema
+from deleatur_plugins.sqlite.schema import Schema, Table, primary_key, quoted, read_schema
 
 _FULL, _INCREMENTAL = 1, 2  # PRAGMA auto_vacuum
 # Triggers may use full-text tables only in a trusted schema; functions that act outside of the
@@ -159,9 +159,35 @@ def _violations(connection: sqlite3.Connection, schema: Schema) -> Violations:
             except sqlite3.OperationalError as error:
                 if not str(error).startswith("foreign key mismatch"):
                     raise
-                rows = [(table.name, "mismatch")]
-            found.update((table.name, *row[1:]) for row in rows)
+                found.add((table.name, "mismatch"))
+                continue
+            if rows and not table.rowid:  # such rows have no name there
+                named = _dangling(connection, schema, table)
+                found |= named | {(table.name, "more", len(rows) - len(named))}
+            else:
+                found.update((table.name, *row[1:]) for row in rows)
     return frozenset(found)
+
+
+def _dangling(connection: sqlite3.Connection, schema: Schema, table: Table) -> set[tuple[object, ...]]:
+    """Return the foreign keys that are broken now, each with the primary key of the row."""
+    keys: dict[int, tuple[str, list[tuple[str, str]]]] = {}
+    for number, place, *names in connection.execute(f"PRAGMA main.foreign_key_list({quoted(table.name)})"):
+        parent, here, there = (str(name or b"", "utf-8", "surrogateescape") for name in names[:3])
+        there = there or primary_key(connection, parent, place)
+        keys.setdefault(number, (parent, []))[1].append((here, there))
+    known = {name.lower() for name in schema.tables}
+    found: set[tuple[object, ...]] = set()
+    for number, (parent, pairs) in keys.items():
+        filled = " AND ".join(f"t0.{quoted(here)} IS NOT NULL" for here, _ in pairs)
+        same = " AND ".join(f"p.{quoted(there)} = t0.{quoted(here)}" for here, there in pairs)
+        meets = f" AND NOT EXISTS (SELECT 1 FROM main.{quoted(parent)} AS p WHERE {same})"
+        rows = connection.execute(
+            f"SELECT {table.order} FROM {table.sql} AS t0 "
+            f"WHERE {filled}{meets if parent.lower() in known else ''}"
+        )
+        found.update((table.name, number, *row) for row in rows)
+    return found
 
 
 def _refresh_full_text(connection: sqlite3.Connection, schema: Schema, selected: Sequence[str]) -> None:

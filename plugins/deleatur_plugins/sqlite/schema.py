@@ -129,6 +129,14 @@ def read_schema(connection: sqlite3.Connection) -> Schema:
     return Schema(tables, tuple(statements), triggers)
 
 
+def primary_key(connection: sqlite3.Connection, table: str, number: int) -> str:
+    """Return the column of the primary key that a foreign key without columns points to, or ""."""
+    for column in connection.execute(f"PRAGMA main.table_xinfo({quoted(table)})"):
+        if column[5] == number + 1:
+            return str(column[1], "utf-8", "surrogateescape")
+    return ""
+
+
 def _tables(connection: sqlite3.Connection, virtual: dict[str, str]) -> list[Table]:
     found = []
     for _, raw, kind, _, without_rowid, _ in connection.execute("PRAGMA main.table_list").fetchall():
