@@ -6,12 +6,14 @@
 from collections.abc import Iterator
 
 from .sabotage_cheats import Cheat, Ends
+from .sabotage_devices import DEVICE
 from .sabotage_inside import AGREED, JOURNAL, KEPT
 from .sabotage_outside import ARCHIVE, PLUGIN, STORAGE, TARGET
 
 TABLE: dict[str, tuple[Cheat, ...]] = {
     "The plugin lies": PLUGIN,
     "The storage is played with": STORAGE,
+    "Another block device is read": DEVICE,
     "The target is swapped": TARGET,
     "The archive is cheated": ARCHIVE,
     "What was agreed is changed": AGREED,

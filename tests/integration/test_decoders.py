@@ -54,7 +54,8 @@ def ruling(before: SurfaceScan) -> tuple[str, str]:
         target="t", places=ROWS, values=ROWS, shared=0, short=0, seen=before.seen, set_digest="",
         surfaces=(before,), keep_digest="",
     )  # fmt: skip
-    return verdict(control, [after], sampled=True, values=ROWS, present=0, remaining=0)
+    files = Surface(name="files", reach="scannable")
+    return verdict((files,), control, [after], sampled=True, values=ROWS, present=0, remaining=0)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,19 @@
 import itertools
 
 import pytest
+from msgspec.structs import replace
 
 from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
+from deleatur.documents.place import Surface
 from deleatur.judge.evidence import verdict
 
 TWO = ("aho-corasick", "hyperscan")
 SEEN = SurfaceScan(name="file", size=4096, hits=1000, seen=1000, scanners=TWO)
+SURFACES = (
+    Surface(name="file", reach="scannable"),
+    Surface(name="block device below", reach="scannable", paths=("/dev/loop7",)),
+    Surface(name="log", reach="scannable", control="none"),
+)
 NOTHING = SurfaceScan(name="file", size=4096, hits=0, seen=0, scanners=TWO)
 
 
@@ -34,7 +41,14 @@ def judge(
     present: int = 0,
     remaining: int = 0,
 ) -> tuple[Verdict, str]:
-    return verdict(controlled, scans, sampled=sampled, values=values, present=present, remaining=remaining)
+    return verdict(
+        SURFACES, controlled, scans, sampled=sampled, values=values, present=present, remaining=remaining
+    )
+
+
+def scan(name: str, seen: int = 0, size: int = 4096) -> SurfaceScan:
+    live = int(name == DEVICE)
+    return SurfaceScan(name=name, size=size, hits=seen, seen=seen, scanners=TWO, live=live)
 
 
 def test_nothing_found_by_a_scanner_that_could_see_is_clean() -> None:
@@ -54,7 +68,7 @@ def test_one_unseen_value_of_few_is_too_many() -> None:
 
 
 def test_every_doubt_alone_is_enough_and_is_named() -> None:
-    wal = SurfaceScan(name="wal", size=0, hits=0, seen=0, scanners=TWO)
+    log = SurfaceScan(name="log", size=0, hits=0, seen=0, scanners=TWO)
     broken = SurfaceScan(name="file", size=4096, hits=0, seen=0, unreadable=512, scanners=TWO)
     alone = SurfaceScan(name="file", size=4096, hits=0, seen=0, scanners=TWO[:1])
     twice = SurfaceScan(name="file", size=4096, hits=0, seen=0, scanners=TWO[:1] * 2)
@@ -64,7 +78,7 @@ def test_every_doubt_alone_is_enough_and_is_named() -> None:
         "long and varied enough": judge(control(0, 0), NOTHING, values=0),
         "lost with the key": judge(control(), NOTHING, sampled=False, values=0),
         "only 999 of the 1000": judge(control(), NOTHING, values=999),
-        "not scanned after the erase: wal": judge(control(1000, 1000, SEEN, wal), NOTHING),
+        "not scanned after the erase: log": judge(control(1000, 1000, SEEN, log), NOTHING),
         "512 bytes of file could not be read": judge(control(), broken),
         "not searched by two scanners: file": judge(control(), alone),
         "not searched by two scanners": judge(control(), twice),
@@ -80,6 +94,70 @@ def test_several_doubts_are_all_named() -> None:
     broken = SurfaceScan(name="file", size=0, hits=0, seen=0, unreadable=1, scanners=TWO)
     _, reason = judge(control(1000, 5), broken, values=3)
     assert reason.count(";") == 2
+
+
+DEVICE, LOG = "block device below", "log"
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"), [(1000, "CLEAN"), (999, "CLEAN"), (998, "INCONCLUSIVE"), (0, "INCONCLUSIVE")]
+)
+def test_each_surface_must_show_the_values_whatever_the_others_showed(seen: int, expected: str) -> None:
+    ruling, reason = judge(control(1000, 1000, SEEN, scan(DEVICE, seen)), NOTHING, scan(DEVICE))
+    assert ruling == expected
+    if expected != "CLEAN":
+        assert reason == f"the control saw only {seen} of 1000 values in {DEVICE} before the erase"
+
+
+def test_two_surfaces_that_saw_half_each_saw_too_little() -> None:
+    _, reason = judge(control(1000, 1000, scan("file", 500), scan(DEVICE, 500)), NOTHING, scan(DEVICE))
+    assert "in file" in reason
+    assert f"in {DEVICE}" in reason
+
+
+def test_a_surface_that_need_not_hold_the_values_lends_no_control_to_others() -> None:
+    assert judge(control(1000, 1000, SEEN, scan(LOG)), NOTHING, scan(LOG)) == ("CLEAN", "")
+    assert judge(control(1000, 1000, scan(LOG, 1000)), scan(LOG)) == ("CLEAN", "")
+    told = judge(control(1000, 1000, scan(LOG, 998)), scan(LOG))
+    assert told == ("INCONCLUSIVE", "no surface showed the values before the erase")
+    assert judge(control(1000, 1000, scan("file"), scan(LOG, 1000)), NOTHING, scan(LOG))[0] == "INCONCLUSIVE"
+
+
+def test_a_surface_that_the_plan_does_not_know_gets_no_softer_judgement() -> None:
+    assert judge(control(1000, 1000, SEEN, scan("other")), NOTHING, scan("other"))[0] == "INCONCLUSIVE"
+
+
+def test_a_surface_that_was_scanned_after_the_erase_only_had_no_control() -> None:
+    ruling, reason = judge(control(), NOTHING, scan(DEVICE))
+    assert (ruling, reason) == (
+        "INCONCLUSIVE",
+        f"the control saw only 0 of 1000 values in {DEVICE} before the erase",
+    )
+
+
+@pytest.mark.parametrize("size", [0, 4095, 8192])
+def test_a_device_that_is_not_as_long_as_it_was_is_another(size: int) -> None:
+    controlled = control(1000, 1000, SEEN, scan(DEVICE, 1000))
+    ruling, reason = judge(controlled, NOTHING, scan(DEVICE, size=size))
+    assert (ruling, reason) == (
+        "INCONCLUSIVE",
+        f"{DEVICE} had 4096 bytes before the erase and {size} after it",
+    )
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_device_that_does_not_show_what_is_written_above_it_is_another(when: str) -> None:
+    looks = {"before": scan(DEVICE, 1000), "after": scan(DEVICE)}
+    looks[when] = replace(looks[when], live=0)
+    ruling, reason = judge(control(1000, 1000, SEEN, looks["before"]), NOTHING, looks["after"])
+    assert (ruling, reason) == (
+        "INCONCLUSIVE",
+        f"{DEVICE} did not show, {when} the erase, what had just been written to the file system above it",
+    )
+
+
+def test_a_file_may_grow_shrink_and_go() -> None:
+    assert judge(control(), scan("file", size=0)) == ("CLEAN", "")
 
 
 @pytest.mark.parametrize("sampled", [True, False])

@@ -14,7 +14,7 @@ from deleatur.documents import journal as j
 from deleatur.documents.certificate import Certificate
 from deleatur.documents.gates import KnownRecord, RecordGate
 from deleatur.documents.job import Policy
-from deleatur.documents.place import Identity
+from deleatur.documents.place import Identity, Surface
 from deleatur.errors import DeleaturError, Refused, Residue
 from deleatur.judge.sentences import FORBIDDEN
 from deleatur.judge.statement import Issue, statement
@@ -206,6 +206,38 @@ def test_an_inconclusive_search_is_no_verification() -> None:
     assert {o.assurance[:2] for o in outcome.per_target} == {"A0"}
     assert {"not-conclusive", "needles-lost"} <= set(outcome.per_target[0].limited_by)
     assert "the spool is lost" in made(job).exceptions[0].sentence.text
+
+
+def test_a_device_that_saw_nothing_before_is_never_clean_whatever_the_files_saw() -> None:
+    story = finished(a_file(), device=True)
+    blind = tuple(
+        msgspec.structs.replace(s, hits=0, seen=0) if s.name == "block device" else s
+        for s in story.events[number_of(story, j.Controlled)].surfaces
+    )
+    assert "called clean, but the control saw only 0 of 2 values in block device" in refusal(
+        changed(story, j.Controlled, surfaces=blind)
+    )
+
+
+@pytest.mark.parametrize("event", [j.Controlled, j.Verified])
+def test_a_device_that_did_not_show_what_was_written_is_never_clean(event: type[j.AnyEvent]) -> None:
+    story = finished(a_file(), device=True)
+    scans = tuple(msgspec.structs.replace(s, live=0) for s in story.events[number_of(story, event)].surfaces)
+    assert "called clean, but block device did not show" in refusal(changed(story, event, surfaces=scans))
+
+
+def test_a_surface_without_a_control_of_its_own_is_named() -> None:
+    log = Surface(name="log", reach="scannable", paths=("/srv/log",), control="none")
+    story = finished(msgspec.structs.replace(some_rows(), surfaces=(*some_rows().surfaces, log)))
+    assert "surface-without-control" not in {s.id for s in made(story).known_limits}
+    empty = tuple(
+        msgspec.structs.replace(s, hits=0, seen=0) if s.name == "log" else s
+        for s in story.events[number_of(story, j.Controlled)].surfaces
+    )
+    certificate = made(changed(story, j.Controlled, surfaces=empty))
+    assert "surface-without-control" in {s.id for s in certificate.known_limits}
+    assert certificate.outcome.overall == "verified"
+    assert certificate.verification[0].surfaces[1].control == "none"
 
 
 def test_bytes_that_could_not_be_read_leave_no_more_than_executed() -> None:

@@ -383,6 +383,24 @@ def plan() -> Made:
             "$.targets[0].target.id",
             "",
         ),
+        (
+            "device-without-control",
+            b'"name":"database file","reach":"scannable","paths":["/srv/shop.sqlite"],"reason":"",'
+            b'"decoders":[],"control":"own"',
+            b'"name":"block device","reach":"scannable","paths":["/dev/sda1"],"reason":"",'
+            b'"decoders":[],"control":"none"',
+            "contradiction",
+            "$.targets[0].surfaces[0].control",
+            "a blind scan would count",
+        ),
+        (
+            "control-unknown",
+            b'"control":"own"',
+            b'"control":"shared"',
+            "bad-value",
+            "$.targets[0].surfaces[0].control",
+            "whose?",
+        ),
         ("approver-twice", b'"BBBB"', b'"AAAA"', "repeated", "$.approvers[1].spki", "one key, two names"),
         (
             "keystream-without-pattern",
@@ -394,6 +412,10 @@ def plan() -> Made:
         ),
     ):
         yield bad(f"plan/{name}", kind, place, comment or "two ids", swap(text, old, new))
+    surface = PLAN.targets[0].surfaces[0]
+    twice = encode_json(replace(PLAN, targets=(replace(PLAN.targets[0], surfaces=(surface, surface)),)))
+    place = "$.targets[0].surfaces[1].name"
+    yield bad("plan/surface-twice", "repeated", place, "which one was searched?", twice)
     yield bad("plan/no-newline", "not-canonical", "$", "the newline at the end is missing", text[:-1])
     yield bad("plan/two-newlines", "not-canonical", "$", "a line too many", text + b"\n")
     yield bad("plan/truncated", "syntax", "character 1198", "half a plan", text[:1200])

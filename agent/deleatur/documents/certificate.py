@@ -174,6 +174,7 @@ class ScannedSurface(Part, frozen=True):
     name: str
     reach: Literal["scannable", "attested", "out-of-reach"]
     reason: str
+    control: Literal["own", "none"]  # none: it need not hold the values before, so it shows no more than hits
     bytes_before: Count
     values_seen_before: Count
     bytes_at_compare: Count  # while overwritten files still have their names

@@ -117,6 +117,7 @@ class SurfaceScan(Frozen, frozen=True):
     disputed: Count = 0  # of the hits, those that not every scanner saw
     scanners: tuple[str, ...] = ()  # each searched every byte
     decoders: tuple[str, ...] = ()  # compressed values that were expanded and searched too
+    live: Count = 0  # of its block devices, those that showed what had been written above them a moment ago
 
 
 class Controlled(Event, frozen=True, tag="controlled"):

@@ -97,6 +97,14 @@ class Surface(Frozen, frozen=True):
     paths: tuple[str, ...] = ()  # files, directory trees or block devices that the core reads raw
     reason: str = ""  # why it is not scannable, in words for the certificate
     decoders: tuple[str, ...] = ()  # by name: of the compressed values that may lie in it
+    # own: a scan must see the sampled values here before the erase, or it counts for nothing. none: they
+    # need not lie here (a log of messages), so that a scan finds what is there and has shown nothing.
+    control: Literal["own", "none"] = "own"
+
+    @property
+    def is_device(self) -> bool:
+        """Whether this is what lies below the file system: read only if the job asks for it."""
+        return self.name.startswith("block device")
 
 
 class Offer(Frozen, frozen=True):

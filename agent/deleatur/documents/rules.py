@@ -24,7 +24,7 @@ from deleatur.documents.job import (
     Value,
     parts_of,
 )
-from deleatur.documents.plan import Plan
+from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Malformed
 
 SINGLE_APPROVAL_SCHEMES = frozenset({"file"})  # single files and devices: a technician with a shelf of disks
@@ -128,10 +128,7 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
         yield Fault("contradiction", "$.roles", "not the roles that the policy asks for")
     yield from twice((t.id for t in plan.targets), "$.targets", "id")
     for n, target in enumerate(plan.targets):
-        where = f"$.targets[{n}]"
-        if target.id != target.target.id:
-            yield Fault("contradiction", f"{where}.target.id", "not the id of the planned target")
-        yield from twice((u.name for u in target.units), f"{where}.units", "name")
+        yield from _planned(target, f"$.targets[{n}]")
     techniques = {t.id: t.technique for t in plan.targets}
     for n, step in enumerate(plan.steps):
         where = f"$.steps[{n}]"
@@ -155,6 +152,17 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
         yield from _gate(gate, techniques.keys(), f"$.gates[{n}]")
     for idle in sorted(techniques.keys() - {s.target for s in plan.steps}):
         yield Fault("contradiction", "$.steps", f"target {idle} has no step")
+
+
+def _planned(target: PlannedTarget, where: str) -> Iterator[Fault]:
+    if target.id != target.target.id:
+        yield Fault("contradiction", f"{where}.target.id", "not the id of the planned target")
+    yield from twice((u.name for u in target.units), f"{where}.units", "name")
+    yield from twice((s.name for s in target.surfaces), f"{where}.surfaces", "name")
+    for n, surface in enumerate(target.surfaces):
+        if surface.is_device and surface.control == "none":
+            what = "all that lies in the target's files lies on the device below them"
+            yield Fault("contradiction", f"{where}.surfaces[{n}].control", what)
 
 
 def _gate(gate: AnyGate, targets: Collection[str], where: str) -> Iterator[Fault]:

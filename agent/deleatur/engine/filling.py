@@ -43,7 +43,7 @@ def _absolute(space: FreeSpace, directory: Path) -> FreeSpace:
 
 def _on(look: Inspection, numbers: dict[int, str]) -> set[str]:
     """Return the fills that a target lies on; none if any of its files lies elsewhere."""
-    readable = [s for s in look.surfaces if s.reach == "scannable" and not s.name.startswith("block device")]
+    readable = [s for s in look.surfaces if s.reach == "scannable" and not s.is_device]
     paths = [path for surface in readable for path in surface.paths if os.path.lexists(path)]
     found = [numbers.get(os.lstat(path).st_dev, "") for path in paths]
     return set() if "" in found else set(found)

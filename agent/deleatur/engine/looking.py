@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+import msgspec
+
 from deleatur.backend import Backend
 from deleatur.documents.job import Verification, conditions_of
 from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
@@ -23,6 +25,7 @@ from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.sampling import positions
 from deleatur.sanitize.digest import keyed_digest
 from deleatur.sanitize.keystream import Keystream
+from deleatur.sanitize.marking import shows_what_is_written
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Place, Scanner
 
@@ -31,11 +34,7 @@ EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file syst
 
 def scanned_surfaces(planned: PlannedTarget, wanted: Verification) -> tuple[Surface, ...]:
     """Return the surfaces that the core reads raw: the block device only if the job asks for it."""
-    return tuple(
-        s
-        for s in planned.surfaces
-        if s.reach == "scannable" and (wanted.device or not s.name.startswith("block device"))
-    )
+    return tuple(s for s in planned.surfaces if s.reach == "scannable" and (wanted.device or not s.is_device))
 
 
 def check_units(planned: PlannedTarget, look: Inspection) -> None:
@@ -184,10 +183,19 @@ def scan_all(
 
     found = [scanner.scan_surface(surface, advance) for surface in surfaces]
     return Findings(
-        scans=tuple(f.scan for f in found),
+        scans=tuple(_with_mark(f.scan, s, planned) for f, s in zip(found, surfaces, strict=True)),
         seen=frozenset().union(*(f.seen for f in found)),
         places=tuple(p for f in found for p in f.places),
     )
+
+
+def _with_mark(scan: SurfaceScan, surface: Surface, planned: PlannedTarget) -> SurfaceScan:
+    """Note how many devices of a surface show what is written to the target's file system now."""
+    if not surface.is_device:
+        return scan
+    files = [p for s in planned.surfaces if s.reach == "scannable" and not s.is_device for p in s.paths]
+    live = sum(shows_what_is_written(device, files) for device in surface.paths)
+    return msgspec.structs.replace(scan, live=live)
 
 
 def control(
@@ -293,6 +301,7 @@ def verify(
     present = max(first.present, second.present)
     remaining = max(first.remaining, second.remaining)
     ruling, reason = verdict(
+        planned.surfaces,
         controlled,
         found.scans,
         sampled=sample is not None,

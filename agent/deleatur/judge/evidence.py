@@ -6,6 +6,7 @@ Pure. Every absence check needs a positive control: no control, no claim.
 from collections.abc import Iterator, Sequence
 
 from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
+from deleatur.documents.place import Surface
 from deleatur.documents.plan import PlannedTarget
 
 SCANNERS = 2  # written by different people: what one of them cannot see, the other may
@@ -13,6 +14,7 @@ SEEN_BEFORE = 999  # of 1,000 values: a scanner that saw fewer before the erase 
 
 
 def verdict(
+    surfaces: Sequence[Surface],
     controlled: Controlled | None,
     scans: Sequence[SurfaceScan],
     *,
@@ -25,10 +27,11 @@ def verdict(
 
     RESIDUE if anything was found: a value in a surface, a sampled place that can still be read, a
     unit that is still selected. CLEAN only if nothing was found by a scanner that had seen the
-    same values before the erase, on the same surfaces, with no byte left out, by two scanners that
-    agree in every occurrence. Else INCONCLUSIVE.
+    same values before the erase, on each surface that must hold them, with no byte left out, by two
+    scanners that agree in every occurrence. Else INCONCLUSIVE.
 
     Args:
+        surfaces: the target's surfaces, as they were approved.
         controlled: the control taken before the erase; None if there was none.
         scans: the scans of the target's surfaces after the erase.
         sampled: whether the values sampled before the erase could be searched for.
@@ -39,7 +42,7 @@ def verdict(
     residue = list(_residue(scans, present, remaining))
     if residue:
         return "RESIDUE", "; ".join(residue)
-    doubts = list(_doubts(controlled, scans, sampled, values))
+    doubts = list(_doubts(surfaces, controlled, scans, sampled, values))
     if doubts:
         return "INCONCLUSIVE", "; ".join(doubts)
     return "CLEAN", ""
@@ -55,8 +58,17 @@ def _residue(scans: Sequence[SurfaceScan], present: int, remaining: int) -> Iter
         yield f"{remaining} selected units are still there"
 
 
+def saw_enough(seen: int, values: int) -> bool:
+    """Say whether a scan that saw `seen` of `values` values sees well enough to find none of them."""
+    return seen * 1000 >= values * SEEN_BEFORE
+
+
 def _doubts(
-    controlled: Controlled | None, scans: Sequence[SurfaceScan], sampled: bool, values: int
+    surfaces: Sequence[Surface],
+    controlled: Controlled | None,
+    scans: Sequence[SurfaceScan],
+    sampled: bool,
+    values: int,
 ) -> Iterator[str]:
     """Yield every reason why "nothing found" proves nothing."""
     if controlled is None:
@@ -64,8 +76,10 @@ def _doubts(
         return
     if not controlled.values:
         yield "no sampled value is long and varied enough to be searched for"
-    elif controlled.seen * 1000 < controlled.values * SEEN_BEFORE:
+    elif not saw_enough(controlled.seen, controlled.values):
         yield f"the control saw only {controlled.seen} of {controlled.values} values before the erase"
+    else:
+        yield from _doubts_of_control(surfaces, controlled, scans)
     if not sampled:
         yield "the sampled values were lost with the key of their spool, so nothing was searched for"
     elif values < controlled.values:
@@ -73,6 +87,8 @@ def _doubts(
     missing = {scan.name for scan in controlled.surfaces} - {scan.name for scan in scans}
     if sampled and missing:
         yield f"not scanned after the erase: {', '.join(sorted(missing))}"
+    if sampled:
+        yield from _doubts_of_devices(surfaces, controlled, scans)
     expanded = {scan.name: {*scan.decoders} for scan in controlled.surfaces}
     for scan in scans:
         if left := expanded.get(scan.name, set()) - {*scan.decoders}:
@@ -80,6 +96,44 @@ def _doubts(
         if scan.unreadable:
             yield f"{scan.unreadable} bytes of {scan.name} could not be read"
     yield from _doubts_of_scanners((*controlled.surfaces, *scans) if sampled else ())
+
+
+def _doubts_of_control(
+    surfaces: Sequence[Surface], controlled: Controlled, scans: Sequence[SurfaceScan]
+) -> Iterator[str]:
+    """Yield every surface on which the search did not show that it can see: none speaks for another.
+
+    A surface that the plan does not know, or that was not scanned before, must show the values too.
+    """
+    seen = {scan.name: scan.seen for scan in controlled.surfaces}
+    enough = {name for name, count in seen.items() if saw_enough(count, controlled.values)}
+    exempt = {surface.name for surface in surfaces if surface.control == "none"}
+    for name in dict.fromkeys((*seen, *(scan.name for scan in scans))):
+        if name not in enough and name not in exempt:
+            yield (
+                f"the control saw only {seen.get(name, 0)} of {controlled.values} values in {name} "
+                "before the erase"
+            )
+    if not enough and seen.keys() <= exempt:
+        yield "no surface showed the values before the erase"
+
+
+def _doubts_of_devices(
+    surfaces: Sequence[Surface], controlled: Controlled, scans: Sequence[SurfaceScan]
+) -> Iterator[str]:
+    """Yield every block device that is another one, an old copy, or was not read to its end."""
+    devices = {surface.name: len(surface.paths) for surface in surfaces if surface.is_device}
+    before = {scan.name: scan.size for scan in controlled.surfaces}
+    for scan in scans:
+        if scan.name in devices and scan.size != before.get(scan.name, scan.size):
+            yield f"{scan.name} had {before[scan.name]} bytes before the erase and {scan.size} after it"
+    for when, looks in (("before", controlled.surfaces), ("after", scans)):
+        for scan in looks:
+            if scan.live < devices.get(scan.name, 0):
+                yield (
+                    f"{scan.name} did not show, {when} the erase, what had just been written to the file "
+                    "system above it"
+                )
 
 
 def _doubts_of_scanners(scans: Sequence[SurfaceScan]) -> Iterator[str]:

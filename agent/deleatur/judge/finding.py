@@ -13,6 +13,7 @@ from deleatur.documents.place import Surface
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Refused
 from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exceptional
+from deleatur.judge.evidence import saw_enough
 from deleatur.judge.free_space import LIFTED
 from deleatur.judge.history import StepHistory, TargetHistory
 from deleatur.judge.sampling import proven, proven_of_many
@@ -79,12 +80,17 @@ class Finding:
             elif surface.reach == "attested":
                 yield limit_sentence("surface-attested", name=name, reason=reason)
             elif surface.name not in scans:
-                if surface.name.startswith("block device") and not self.wanted.device:
+                if surface.is_device and not self.wanted.device:
                     yield limit_sentence("device-not-scanned")
                 else:
                     yield limit_sentence("surface-not-read", name=name)
             elif scans[surface.name].unreadable:
                 yield limit_sentence("surface-unreadable", name=name, count=scans[surface.name].unreadable)
+            elif surface.control == "none" and not self._saw_enough(surface):
+                yield limit_sentence("surface-without-control", name=name)
+
+    def _saw_enough(self, surface: Surface) -> bool:
+        return saw_enough(_scan_of(surface, self.controlled.surfaces).seen, self.controlled.values)
 
     def _overwritten(self) -> Reach | None:
         found = [s.compared for s in self.told.steps.values() if s.step.compare == "keystream"]
@@ -159,6 +165,7 @@ class Finding:
             name=plain(surface.name),
             reach=surface.reach,
             reason=plain(surface.reason),
+            control=surface.control,
             bytes_before=before.size,
             values_seen_before=before.seen,
             bytes_at_compare=sum(scan.size for scan in between),

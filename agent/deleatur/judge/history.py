@@ -354,6 +354,7 @@ def _contradictions(planned: PlannedTarget, controlled: j.Controlled, verified: 
     if not may_have_changed(planned, controlled.keep_digest, verified.keep_digest):
         reasons.append("what had to stay is not what it was before")
     ruling, why = verdict(
+        planned.surfaces,
         controlled,
         verified.surfaces,
         sampled=verified.values > 0,

@@ -304,6 +304,12 @@ LIMITS = {
     "surface-attested": Limit(
         "boundary", "not-probed", "The surface {name} can only be attested by its provider: {reason}."
     ),
+    "surface-without-control": Limit(
+        "boundary",
+        "not-probed",
+        "The surface {name} was searched without a control of its own: it need not have held the values "
+        "before the erase, so that only the search of the other surfaces shows that they would be seen.",
+    ),
     "held-units": Limit("boundary", "legal-hold", "What is held was left where it is (units: {count})."),
     "earlier-free-blocks": Limit(
         "boundary", "not-probed", "Blocks that the target gave back before this job were not overwritten."

@@ -216,12 +216,12 @@ class BackendContract:
         assert {u.name for u in units if u.size} <= sampled, "there are units that no place looks into"
 
     def test_surfaces_hold_the_canaries_before(self, trial: NewTrial) -> None:
-        """The surfaces called scannable do show the canaries, so that a scan of them means something."""
+        """Each surface called scannable shows the canaries, so that a scan of it means something."""
         one = trial()
         surfaces = one.inspect().surfaces
         assert all(s.reason for s in surfaces if s.reach != "scannable"), "say why it is not scannable"
-        scanned = one.scannable()
-        assert all(c in scanned for c in one.planted.canaries), "the scannable surfaces miss a canary"
+        for name, content in one.scannable().items():
+            assert all(c in content for c in one.planted.canaries), f"{name} misses a canary"
 
     # --- erasing
 

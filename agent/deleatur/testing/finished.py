@@ -335,9 +335,16 @@ SCANNERS = ("aho-corasick", "hyperscan")
 
 def _scans(target: PlannedTarget, *, hits: int, device: bool) -> tuple[j.SurfaceScan, ...]:
     return tuple(
-        j.SurfaceScan(name=surface.name, size=8192, hits=hits, seen=hits, scanners=SCANNERS)
+        j.SurfaceScan(
+            name=surface.name,
+            size=8192,
+            hits=hits,
+            seen=hits,
+            scanners=SCANNERS,
+            live=int(surface.is_device),
+        )
         for surface in target.surfaces
-        if surface.reach == "scannable" and (device or surface.name != "block device")
+        if surface.reach == "scannable" and (device or not surface.is_device)
     )
 
 

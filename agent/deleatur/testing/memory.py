@@ -181,7 +181,12 @@ class MemoryBackend(Backend):
             offers=(Offer(technique="overwrite-and-remove"), Offer(technique="forget")),
             surfaces=(
                 Surface(name="heap", reach="scannable", paths=(str(self.store.folder / "heap"),)),
-                Surface(name="index", reach="scannable", paths=(str(self.store.folder / "index"),)),
+                Surface(
+                    name="index",
+                    reach="scannable",
+                    paths=(str(self.store.folder / "index"),),
+                    control="none",  # it knows where the values lie, and none of them
+                ),
             ),
         )
 

@@ -135,6 +135,15 @@ class PointsElsewhere(MemoryBackend):
         )
 
 
+class AddsABlindSurface(MemoryBackend):
+    """Declares one more surface where the data never was, and lets the other ones speak for it."""
+
+    def inspect(self) -> Inspection:
+        honest = super().inspect()
+        blind = (replaced(s, control="own") for s in honest.surfaces if s.control == "none")
+        return replaced(honest, surfaces=(honest.surfaces[0], *blind))
+
+
 class ErasesEagerly(MemoryBackend):
     """Does the first unit before it is asked for the first cursor."""
 
@@ -368,6 +377,7 @@ BREAKS: Final[dict[type[MemoryBackend], str]] = {
     ShowsNothing: "test_probes_see_data_before",
     HidesAUnit: "test_units_cover_the_places",
     PointsElsewhere: "test_surfaces_hold_the_canaries_before",
+    AddsABlindSurface: "test_surfaces_hold_the_canaries_before",
     ErasesEagerly: "test_erase_is_lazy",
     SkipsTheLastUnit: "test_nothing_is_readable_after",
     WritesZeros: "test_keystream_reads_back",

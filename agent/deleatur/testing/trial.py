@@ -24,6 +24,7 @@ from deleatur.api import (
     Pattern,
     Secrets,
     Step,
+    Surface,
     Target,
 )
 from deleatur.errors import DeleaturError
@@ -135,10 +136,13 @@ class Trial:
         """Tell whether anything must stay."""
         return bool(self.planted.kept or any(self.staying()))
 
-    def scannable(self) -> bytes:
-        """Return the bytes of every surface that the backend calls scannable."""
+    def scannable(self) -> dict[str, bytes]:
+        """Return the bytes of each surface that must show the values, by its name."""
         surfaces = self.inspect().surfaces
-        roots = [Path(path) for s in surfaces if s.reach == "scannable" for path in s.paths]
+        return {s.name: self._bytes_of(s) for s in surfaces if s.reach == "scannable" and s.control == "own"}
+
+    def _bytes_of(self, surface: Surface) -> bytes:
+        roots = map(Path, surface.paths)
         files = [file for root in roots for file in (sorted(root.rglob("*")) if root.is_dir() else [root])]
         # a surface may name what is not there now, such as a journal that comes and goes
         return b"\0".join(file.read_bytes() for file in files if file.exists() and not file.is_dir())

@@ -79,4 +79,4 @@ def _messages(server: Server) -> tuple[Surface, ...]:
     """Name the log of messages where it is not in the data directory: searched, and never changed."""
     if server.messages is None:
         return ()
-    return (Surface(name="server log", reach="scannable", paths=(str(server.messages),)),)
+    return (Surface(name="server log", reach="scannable", paths=(str(server.messages),), control="none"),)
