@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -228,6 +229,27 @@ def test_what_a_dead_child_left_is_shredded(server: Server) -> None:
     erase(server)
     assert not left.exists()
     assert found(server, going) == 0
+
+
+def test_what_the_server_noted_of_slow_and_refused_commands_is_forgotten(server: Server) -> None:
+    (going, *_) = values(server)
+    with server.connected() as client:
+        client.config_set("slowlog-log-slower-than", 0)
+        client.acl_setuser("guest", enabled=True, nopass=True)
+        client.hset("person:2", "again", going)
+        client.config_set("slowlog-log-slower-than", -1)
+    with server.connected(username="guest", password="") as client, suppress(redis.RedisError):
+        client.get(going)
+
+    def noted() -> bytes:
+        with server.connected() as client:
+            return repr((client.execute_command("SLOWLOG", "GET", "-1"), client.acl_log())).encode()
+
+    before = noted()
+    assert before.count(going) >= 1, "the control: the server shows a value among slow commands"
+    assert b"guest" in before, "the control: and who was refused"
+    erase(server)
+    assert noted() == b"([], [])"
 
 
 def test_writers_on_the_keys_that_stay_lose_nothing(server: Server) -> None:
