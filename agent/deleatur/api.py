@@ -25,6 +25,7 @@ from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
 from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_columns
+from deleatur.judge.clauses import Clauses
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order
 from deleatur.judge.sampling import drawn
 from deleatur.judge.selecting import (
@@ -34,7 +35,7 @@ from deleatur.judge.selecting import (
     selection_named,
     without_values,
 )
-from deleatur.network import on_this_host, tls_context, tls_failure
+from deleatur.network import on_this_host, server_named, tls_context, tls_failure
 from deleatur.sanitize.alone import alone, lock_bytes
 from deleatur.sanitize.digest import digest_key, keyed_digest, keyed_digest_of_set, shredding
 from deleatur.sanitize.filesystem import (
@@ -67,6 +68,7 @@ from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
     "Backend",
+    "Clauses",
     "Column",
     "Condition",
     "Contents",
@@ -152,6 +154,7 @@ __all__ = [
     "remove",
     "remove_directory",
     "selection_named",
+    "server_named",
     "shredding",
     "surfaces_below",
     "tls_context",

@@ -3,6 +3,9 @@
 import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult
+
+from deleatur.errors import Refused
 
 if TYPE_CHECKING:
     import ssl
@@ -16,6 +19,21 @@ def on_this_host(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.rstrip(".") in _OWN_NAMES
+
+
+def server_named(parts: SplitResult, port: int, options: str) -> tuple[str, int]:
+    """Return the host that a URL names, "" for none, and its port or else `port`.
+
+    Raises:
+        Refused: it names a user, which belongs into the file that the variable `options` names, or a port
+            that is no number.
+    """
+    if "@" in parts.netloc:
+        raise Refused(f"the URL names a user; put user and password into the file that {options} names")
+    try:
+        return parts.hostname or "", parts.port or port
+    except ValueError:
+        raise Refused("the URL has a port that is no number") from None
 
 
 def tls_context(authority: Path | None = None) -> "ssl.SSLContext":

@@ -45,6 +45,7 @@ from deleatur_plugins.mariadb.connecting import Session, address_of
 from deleatur_plugins.mariadb.deleting import delete_rows
 from deleatur_plugins.mariadb.waiting import Watch
 
+from ..journal_entries import at_entry, run_killed_at_entry
 from ..mariadb_server import Server, server_on_a_disk
 
 KEY = {"digest-key": bytes(range(32))}
@@ -807,6 +808,55 @@ def test_a_server_killed_at_any_cursor_ends_at_the_same_zero(server: Server, dat
         assert values(server, database, "NOT leaves") == staying
         checked = server.run("CHECK TABLE person EXTENDED", database=database)
         assert [line[-1] for line in checked] == ["OK"]
+
+
+PARTS = 12
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_job_is_certified_after_a_kill_of_it_or_of_the_server_at_any_entry(
+    server: Server, database: str, tmp_path: Path, part: int
+) -> None:
+    """One part kills at each twelfth entry: the job before and after it, the server after it."""
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+
+    def planned(name: str) -> tuple[Workbench, JobDirectory]:
+        server.run("DELETE FROM person WHERE leaves", database=database)
+        people = ", ".join(f"({k}, 1, '{name.decode()}', NULL)" for k, name in enumerate(going, start=100))
+        server.run(f"INSERT INTO person VALUES {people}", database=database)
+        server.settle()
+        bench = Workbench(tmp_path / name)
+        job = bench.job(job_text(server, database).replace("device = true", "device = false"))
+        bench.plan(job)
+        bench.approve(job)
+        return bench, job
+
+    bench, job = planned("undisturbed")
+    with at_entry(0, "before", list) as entries:
+        bench.run(job)
+    assert len(entries) > PARTS
+    for number in range(1 + part, len(entries) + 1, PARTS):
+        for who, moment in (("agent", "before"), ("agent", "after"), ("server", "after")):
+            bench, job = planned(f"{who}-{moment}-{number}")
+            if who == "agent":
+                assert run_killed_at_entry(partial(bench.run, job), number, moment)
+            else:
+                kill = partial(server.stop, signal.SIGKILL)
+                with at_entry(number, moment, kill) as reached, suppress(DeleaturError):
+                    bench.run(job)
+                assert len(reached) >= number
+                server.start()
+            if not job.certificate.exists():
+                bench.run(job)
+            said = f"{who} killed {moment} entry {number} of {len(entries)} ({entries[number - 1]})"
+            print(said)
+            assert found(server, going) == 0, said
+            assert values(server, database, "true") == staying, said
+            assert held_on(server) == {}, said
+            assert [row[-1] for row in server.run("CHECK TABLE person EXTENDED", database=database)] == ["OK"]
+            checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
+            assert checked.verification[0].verdict == "CLEAN", said
 
 
 @pytest.mark.campaign

@@ -39,9 +39,6 @@ from deleatur.api import (
 )
 from deleatur.documents.datamap import DataMap
 from deleatur.documents.declared import Declaration
-from deleatur.documents.journal import AnyEvent
-from deleatur.engine.chronicle import Chronicle
-from deleatur.engine.directory import JobDirectory
 from deleatur.engine.discovery import Request, discover
 from deleatur.errors import Residue
 from deleatur.testing.trial import steps_of
@@ -51,6 +48,7 @@ from deleatur_plugins.postgresql import PostgresqlBackend, deleting
 from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.schema import Table
 
+from ..journal_entries import Moment, run_killed_at_entry
 from ..postgresql_server import RunningServer, running_server
 
 KEY = {"digest-key": bytes(range(32))}
@@ -1358,29 +1356,6 @@ def test_a_server_killed_at_any_cursor_ends_at_the_same_zero(
     assert [p.name for p in server.data.rglob(".deleatur*")] == []
 
 
-def run_killed_at_entry(bench: Workbench, job: JobDirectory, number: int, moment: str) -> bool:
-    """Run the job in a child that is killed around its `number`-th journal entry; say whether it was."""
-    child = os.fork()
-    if child == 0:
-        append, entries = Chronicle.append, 0
-
-        def counted(chronicle: Chronicle, event: AnyEvent) -> object:
-            nonlocal entries
-            entries += 1
-            written = append(chronicle, event) if entries != number or moment == "after" else None
-            if entries == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return written
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Chronicle, "append", counted)
-            try:
-                bench.run(job)
-            finally:
-                os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-
-
 ENTRIES = [(number, moment) for number in range(1, 15) for moment in ("before", "after")]
 
 
@@ -1392,14 +1367,14 @@ ENTRIES = [(number, moment) for number in range(1, 15) for moment in ("before", 
     ],
 )
 def test_a_job_killed_at_any_entry_of_its_journal_is_certified_after(
-    server: RunningServer, database: str, tmp_path: Path, number: int, moment: str
+    server: RunningServer, database: str, tmp_path: Path, number: int, moment: Moment
 ) -> None:
     going, staying = values(server, database), values(server, database, "NOT leaves")
     bench = Workbench(tmp_path)
     job = bench.job(job_text(server, database, device=False))
     bench.plan(job)
     bench.approve(job)
-    assert run_killed_at_entry(bench, job, number, moment)
+    assert run_killed_at_entry(lambda: bench.run(job), number, moment)
     bench.run(job)
     checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
     assert checked.verification[0].verdict == "CLEAN"

@@ -4,16 +4,12 @@ Rules kept: a value is compared with a column of its own kind only; a condition 
 complete, or that says two things, is refused.
 """
 
-# ruff: noqa: S608 - the names in an SQL text come from the schema and are quoted, values are typed
-
 import math
-from collections.abc import Iterator, Sequence
 
-from deleatur.api import Condition, Refused, Secrets, inner_of, listed_values, refuse_ambiguous
+from deleatur.api import Clauses, Refused, Secrets
 from deleatur_plugins.duckdb.connecting import literal, quoted
 from deleatur_plugins.duckdb.schema import Column, Schema, Table
 
-_COMPARED = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _TEXTS = ("VARCHAR", "ENUM", "UUID", "JSON")
 _TIMES = ("DATE", "TIME", "TIMESTAMP")
 _INTEGERS = frozenset(
@@ -24,46 +20,13 @@ _INTEGERS = frozenset(
 _FRACTIONS = ("FLOAT", "DOUBLE", "DECIMAL")
 
 
-class Selector:
-    """Compiles conditions."""
+class Selector(Clauses):
+    """Compiles conditions for one attached database."""
 
     def __init__(self, schema: Schema, secrets: Secrets) -> None:
-        self._schema = schema
-        self._secrets = secrets
+        super().__init__(schema.table, quoted, secrets)
 
-    def clause(self, table: Table, where: Sequence[Condition]) -> str:
-        """Return the WHERE clause over `t0` for the rows of `table` that meet every condition.
-
-        Raises:
-            Refused: an unknown name, or a condition that does not say one thing.
-        """
-        return " AND ".join(self._one(table, condition, 0) for condition in where) or "true"
-
-    def _one(self, table: Table, condition: Condition, depth: int) -> str:
-        column = table.column(condition.column)
-        name = f"t{depth}.{quoted(column.name)}"
-        operator = condition.operator
-        refuse_ambiguous(table.name, condition)
-        if operator in _COMPARED:
-            return f"{name} {operator} {self._value(table, column, condition.value)}"
-        if operator == "in":
-            values: Iterator[object] = iter(condition.values or ())
-            if condition.values_from is not None:
-                values = listed_values(self._secrets, condition.values_from)
-            listed = [self._value(table, column, v) for v in values]
-            return f"{name} IN ({', '.join(listed)})" if listed else "false"
-        if operator in ("is-null", "not-null"):
-            return f"{name} IS {'' if operator == 'is-null' else 'NOT '}NULL"
-        within = inner_of(table.name, condition, depth)
-        inner = self._schema.table(within.table)
-        source = f"t{depth + 1}.{quoted(inner.column(within.column).name)}"
-        # NULL is no value of the set; SQL's NOT IN would otherwise match nothing at all
-        clauses = [f"{source} IS NOT NULL", *(self._one(inner, c, depth + 1) for c in within.where)]
-        word = "IN" if operator == "within" else "NOT IN"
-        rows = f"SELECT {source} FROM {inner.sql} AS t{depth + 1} WHERE {' AND '.join(clauses)}"
-        return f"{name} {word} ({rows})"
-
-    def _value(self, table: Table, column: Column, value: object) -> str:
+    def value(self, table: Table, column: Column, value: object) -> str:
         """Return a value as SQL text if it is of the column's kind. A message never quotes it."""
         kind = column.type
         if isinstance(value, bool):

@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from deleatur.api import Failed, Gone, Refused, Transient, Unsupported, on_this_host, tls_context, tls_failure
+from deleatur.api import (
+    Failed,
+    Gone,
+    Refused,
+    Transient,
+    Unsupported,
+    on_this_host,
+    server_named,
+    tls_context,
+    tls_failure,
+)
 from deleatur_plugins.mariadb.listening import listen
 
 OPTIONS = "DELEATUR_MARIADB_OPTIONS"  # environment: an option file with a [client] group
@@ -59,12 +69,7 @@ def address_of(url: str) -> Address:
     parts = urlsplit(url)
     database = unquote(parts.path.removeprefix("/"))
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if "@" in parts.netloc:
-        raise Refused(f"the URL names a user; put user and password into the file that {OPTIONS} names")
-    try:
-        host, port = parts.hostname or "", parts.port or _PORT
-    except ValueError:
-        raise Refused("the URL has a port that is no number") from None
+    host, port = server_named(parts, _PORT, OPTIONS)
     if not database or "/" in database or parts.fragment or set(asked) - {"socket"} or (host and asked):
         raise Refused("write the URL as mariadb://HOST/DATABASE or mariadb:///DATABASE?socket=/path")
     return Address(host=host, port=port, socket=asked.get("socket", _DEFAULT_SOCKET), database=database)

@@ -27,7 +27,6 @@ from deleatur.api import (
     chosen_rows,
     keyed_digest,
     keyed_digest_of_set,
-    refuse_forgotten_columns,
 )
 from deleatur_plugins.mariadb.connecting import Session, quoted
 from deleatur_plugins.mariadb.joined import joined_rows
@@ -254,26 +253,14 @@ class Content:
     # --- what is archived
 
     def check_archive(self) -> None:
-        """See that the archive names only what is there, and that it forgets no column.
+        """Raise Refused when the archive names what is not there, or forgets a column."""
+        self._selector.check_archive(self._target)
 
-        Raises:
-            Refused: a name that the schema does not know, or a column without a rule.
-        """
-        for wanted in self._target.archive:
-            table = self.schema.table(wanted.table)
-            self._selector.clause(table, wanted.where)
-            for name in wanted.columns:
-                table.column(name)
-            refuse_forgotten_columns(table.name, [c.name for c in table.columns], list(wanted.columns))
-
-    def records(self, table_name: str) -> Iterator[dict[str, Any]]:
+    def records(self, name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values."""
-        for wanted in self._target.archive:
-            if wanted.table == table_name:
-                table = self.schema.table(table_name)
-                clause = self._selector.clause(table, wanted.where)
-                for row in typed_rows(self._session, table, clause):
-                    yield {c.name: v for c, v in zip(table.columns, row, strict=True)}
+        for table, clause in self._selector.archived(self._target, name):
+            for row in typed_rows(self._session, table, clause):
+                yield {c.name: v for c, v in zip(table.columns, row, strict=True)}
 
 
 def typed_rows(session: Session, table: Table, clause: str = "1") -> Iterator[tuple[Any, ...]]:

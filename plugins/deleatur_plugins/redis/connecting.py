@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from deleatur.api import Failed, Refused, Transient, Unsupported, on_this_host, tls_failure
+from deleatur.api import Failed, Refused, Transient, Unsupported, on_this_host, server_named, tls_failure
 
 OPTIONS = "DELEATUR_REDIS_OPTIONS"  # environment: an option file with a [client] group
 PATIENCE = 60.0  # seconds for one answer
@@ -50,12 +50,7 @@ def address_of(url: str) -> Address:
         Refused: the URL says more, or less.
     """
     parts = urlsplit(url)
-    if "@" in parts.netloc:
-        raise Refused(f"the URL names a user; put user and password into the file that {OPTIONS} names")
-    try:
-        host, port = parts.hostname or "", parts.port or _PORT
-    except ValueError:
-        raise Refused("the URL has a port that is no number") from None
+    host, port = server_named(parts, _PORT, OPTIONS)
     number = _DATABASE.fullmatch(unquote(parts.path))
     asked = dict(parse_qsl(parts.query, keep_blank_values=True))
     allowed: tuple[dict[str, str], ...] = (
