@@ -1,6 +1,7 @@
 """What the postgresql backend refuses, what it cannot see, and what a kill leaves: on a real server."""
 
 import os
+import re
 import shutil
 import signal
 import struct
@@ -49,7 +50,7 @@ from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.schema import Table
 
 from ..journal_entries import Moment, run_killed_at_entry
-from ..postgresql_server import RunningServer, running_server
+from ..postgresql_server import RunningServer, as_user, running_server
 
 KEY = {"digest-key": bytes(range(32))}
 (REWRITE,) = steps_of("rewrite-and-reclaim", "t")
@@ -199,6 +200,31 @@ def test_what_outlasts_the_deletion_and_keeps_its_rows_is_waited_for(
     assert [v for v in going if v in raw] == []
 
 
+def test_a_writer_of_another_database_and_a_setting_that_keeps_rows_are_named_before(
+    server: RunningServer, database: str
+) -> None:
+    """Every snapshot of every database goes back to the oldest writer of all."""
+    with server.connect() as other:
+        other.execute("BEGIN")
+        other.execute("SELECT pg_current_xact_id()")
+        server.run("SELECT pg_sleep(1.1)")
+        assert f"process {other.info.backend_pid} has a transaction open" in blockers(server, database)
+    if server.run("SELECT current_setting('vacuum_defer_cleanup_age', true)") == [(None,)]:
+        return  # PostgreSQL 16 does without it
+    server.run("ALTER SYSTEM SET vacuum_defer_cleanup_age = 100000", "SELECT pg_reload_conf()")
+    try:
+        for _ in range(50):
+            if found := blockers(server, database):
+                break
+            server.run("SELECT pg_sleep(0.1)")
+        assert found.startswith("vacuum_defer_cleanup_age is 100000, so the server keeps deleted rows")
+        with closing(opened(server, database)) as backend, pytest.raises(Refused, match="set it to 0"):
+            list(backend.erase(REWRITE, None))
+    finally:
+        server.run("ALTER SYSTEM RESET vacuum_defer_cleanup_age", "SELECT pg_reload_conf()")
+    assert len(values(server, database)) == 20
+
+
 @pytest.mark.parametrize("reads", [True, False])
 def test_the_statistics_are_not_rewritten_before_nothing_keeps_the_old_samples(
     server: RunningServer,
@@ -283,19 +309,6 @@ def test_what_keeps_or_copies_rows_is_named(server: RunningServer, database: str
     assert "the materialized view 'copies' holds copies of rows of 'person'" in found
     assert "the prepared transaction 'left over'" in found
     assert len(found.splitlines()) == 4
-
-
-def test_large_objects_that_rows_point_to_are_named(server: RunningServer, database: str) -> None:
-    server.run(
-        "CREATE DOMAIN lo AS oid",
-        "ALTER TABLE person ADD photo lo, ADD number oid",
-        "UPDATE person SET photo = lo_from_bytea(0, 'face'), number = 1 WHERE id <= 4",
-        database=database,
-    )
-    assert blockers(server, database) == (
-        "2 rows of 'person' that would go point by 'photo' to large objects, which would stay; "
-        "lo_unlink them first"
-    )
 
 
 def test_a_copy_that_the_server_feeds_stands_in_the_map_as_not_read(
@@ -600,7 +613,7 @@ def test_statistics_and_texts_of_statements_go_too(server: RunningServer, databa
     raw = server.raw()
     assert [v for v in going if v in raw] == []
     assert server.run("SHOW wal_recycle") == [("on",)]
-    leftovers = [p.name for p in server.data.rglob(".deleatur*")]
+    leftovers = [p.name for p in server.data.rglob("*deleatur*")]
     assert leftovers == []
 
 
@@ -816,6 +829,94 @@ def test_a_slot_that_comes_too_late_stops_the_cycle_of_the_log(
     assert server.run("SHOW wal_recycle") == [("on",)]
 
 
+# --- files that a crash left
+
+
+def test_a_file_that_belongs_to_no_table_is_named_and_never_changed(
+    server: RunningServer, database: str
+) -> None:
+    """Some are no orphans: a table that is being made, one of a prepared transaction, the server's own."""
+    ((path,),) = server.run("SELECT pg_relation_filepath('person')", database=database)
+
+    def named() -> list[str]:
+        with closing(opened(server, database)) as backend:
+            names = [s.name for s in backend.inspect().surfaces if s.reach == "out-of-reach"]
+        return [name for name in names if name.startswith("files that belong to no table")]
+
+    assert named() == []
+    with closing(server.connect(database)) as other:
+        other.execute("BEGIN")
+        other.execute("CREATE TABLE lost AS SELECT repeat(md5('lost'), 99) AS name")
+        ((lost,),) = other.execute("SELECT pg_relation_filepath('lost')").fetchall()
+        assert named() == [], "it may be used any moment"
+        server.run("CHECKPOINT")
+        kill_server(server)
+    server.start()
+    content = (server.data / str(lost)).read_bytes()
+    assert content, "the control: PostgreSQL leaves it"
+    (name,) = named()
+    assert str(lost) in name, "with those for its long values"
+    with closing(opened(server, database)) as backend:
+        list(backend.erase(REWRITE, None))
+    assert (server.data / str(lost)).read_bytes() == content
+    assert str(path) not in name
+
+
+# --- temporary files: given back as they are, when a statement ends
+
+
+def temporary_bytes(server: RunningServer, database: str) -> int:
+    shown = "SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()"
+    time.sleep(0.6)  # sessions tell it when they end
+    ((size,),) = server.run(shown, database=database)
+    return int(size)
+
+
+def test_no_row_that_goes_is_put_into_a_temporary_file(server: RunningServer, database: str) -> None:
+    server.run(
+        "CREATE TABLE bare AS SELECT md5(n::text) AS name FROM generate_series(1, 3000) n",
+        "CREATE TABLE member (name text PRIMARY KEY)",
+        "INSERT INTO member SELECT name FROM bare",
+        "ANALYZE",
+        f"ALTER DATABASE {database} SET work_mem = '64kB'",
+        database=database,
+    )
+    theirs = Within(table="bare", column="name")
+    members = Selection(table="member", where=(Condition(column="name", operator="within", within=theirs),))
+    spilling = "SELECT count(*) FROM (SELECT name FROM bare ORDER BY name OFFSET 0) AS sorted"
+    before = temporary_bytes(server, database)
+    server.run(spilling, database=database)
+    first = temporary_bytes(server, database)
+    assert first > before, "the control of this test"
+    with closing(opened(server, database, select=(members, Selection(table="bare")))) as backend:
+        assert backend.inspect().size == 6000
+        assert len(list(backend.sample(None, bytes(32)))) == 6000
+        assert list(backend.bystanders())
+        list(backend.erase(REWRITE, None))
+    assert temporary_bytes(server, database) == first
+
+
+def test_what_needs_more_memory_than_allowed_is_refused(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.run(
+        "INSERT INTO person SELECT n, true, md5(n::text), '' FROM generate_series(1000, 4000) n",
+        "ANALYZE",
+        f"ALTER DATABASE {database} SET work_mem = '64kB'",
+        database=database,
+    )
+    monkeypatch.setattr("deleatur_plugins.postgresql.connecting._MEMORY", 1 << 16)
+    same = Within(table="person", column="name", where=EVERYBODY[0].where)
+    leaving = Selection(table="person", where=(Condition(column="name", operator="within", within=same),))
+    with (
+        closing(opened(server, database, select=(leaving,))) as backend,
+        pytest.raises(
+            Refused, match="temporary files, whose blocks the server gives back; allow more memory"
+        ),
+    ):
+        backend.inspect()
+
+
 # --- swap and shred
 
 
@@ -839,7 +940,7 @@ def test_a_swap_leaves_nothing_and_says_how_long_others_waited(server: RunningSe
     assert values(server, database, "true") == staying
     assert server.run("SELECT count(*) FROM names", database=database) == [(20,)]
     assert server.run("SELECT 'person'::regclass::oid", database=database) == number
-    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
     assert server.run("SELECT count(*) FROM pg_prepared_xacts") == [(0,)]
 
 
@@ -903,7 +1004,7 @@ def test_a_kill_anywhere_in_a_swap_is_finished(
     raw = server.raw()
     assert [v for v in going if v in raw] == []
     assert values(server, database, "true") == staying
-    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
 
 
 def break_at(patch: pytest.MonkeyPatch, moment: str) -> None:
@@ -951,7 +1052,7 @@ def test_a_swap_that_somebody_rolls_back_leaves_no_empty_table(
     with closing(swapping(server, database)) as backend:
         list(backend.erase(SWAP, deleted))
     assert values(server, database, "true") == staying
-    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
 
 
 def test_who_waits_for_a_killed_swap_is_not_waited_for(
@@ -996,7 +1097,7 @@ def kill_behind_the_files(server: RunningServer, database: str, patch: pytest.Mo
 
 
 def put_aside(server: RunningServer) -> dict[Path, tuple[int, bytes]]:
-    return {p: (p.stat().st_ino, p.read_bytes()) for p in server.data.rglob(".deleatur-held-*")}
+    return {p: (p.stat().st_ino, p.read_bytes()) for p in server.data.rglob("*deleatur-held-*")}
 
 
 @pytest.mark.parametrize("rolled_back", [True, False])
@@ -1030,7 +1131,7 @@ def test_a_job_never_touches_what_the_swap_of_another_put_aside(
     raw = server.raw()
     assert [v for v in going if v in raw] == []
     assert values(server, database, "true") == staying
-    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
 
 
 def nothing(*_: object) -> None:
@@ -1062,7 +1163,7 @@ def test_a_job_sees_its_rows_and_is_refused_while_the_swap_of_another_waits(
     assert [v for v in going if v in raw] == []
     assert values(server, neighbour, "true") == staying
     assert values(server, database, "true") == others_staying
-    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
 
 
 def test_a_run_is_refused_while_another_erases_on_the_same_server(
@@ -1077,6 +1178,85 @@ def test_a_run_is_refused_while_another_erases_on_the_same_server(
         assert values(server, neighbour) == going
         assert [c.position for c in cursors][-1] == "reclaimed 20"
         assert [c.position for c in other.erase(REWRITE, None)][-1] == "reclaimed 20"
+
+
+@pytest.mark.parametrize("moment", ["aside", "committed"])
+def test_a_base_backup_meanwhile_is_made_and_carries_no_old_file_away(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str
+) -> None:
+    going = values(server, database)
+    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        break_at(patch, moment)
+        with pytest.raises(InterruptedError):
+            next(cursors)
+    assert any(v in content for _, content in put_aside(server).values() for v in going), "the control"
+    copy = server.sockets / "copy"
+    words = ("-h", str(server.sockets), "-D", str(copy), "-X", "none", "-c", "fast")
+    as_user(str(server.programs / "pg_basebackup"), *words)
+    assert (copy / "PG_VERSION").exists()
+    assert list(copy.rglob("*deleatur-held-*")) == []
+    shutil.rmtree(copy)
+    with closing(swapping(server, database)) as backend:
+        list(backend.erase(SWAP, deleted))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+
+
+def test_no_job_begins_while_the_files_of_a_committed_swap_are_not_overwritten(
+    server: RunningServer, database: str, neighbour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later job would take the note away by which the first one ends: its old files would stay."""
+    going = values(server, database)
+    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        break_at(patch, "committed")
+        with pytest.raises(InterruptedError):
+            next(cursors)
+    for late in (opened(server, neighbour), swapping(server, database, key=b"n" * 32)):
+        with closing(late) as other:
+            refusal = "the swap 'deleatur-[0-9a-f]{32}' of another job on this server is not finished"
+            assert re.match(refusal, "".join(other.inspect().blockers))
+            step = SWAP if late._target.technique else REWRITE
+            with pytest.raises(Refused, match=refusal):
+                next(other.erase(step, None))
+    with closing(swapping(server, database)) as backend:
+        assert list(backend.erase(SWAP, deleted))[-1].position == "reclaimed 20"
+    with closing(opened(server, neighbour)) as other:
+        assert other.inspect().blockers == ()
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
+
+
+@pytest.mark.parametrize("step", [REWRITE, SWAP])
+def test_an_unlogged_table_is_rewritten_as_any_other(
+    server: RunningServer, database: str, step: Step
+) -> None:
+    server.run("ALTER TABLE person SET UNLOGGED", "CHECKPOINT", database=database)
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with closing(opened(server, database, technique=step.technique)) as backend:
+        list(backend.erase(step, None))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
+
+
+def test_a_table_that_was_made_again_under_the_same_name_is_another_target(
+    server: RunningServer, database: str
+) -> None:
+    with closing(opened(server, database)) as backend:
+        before = backend.inspect().identity
+        server.run(
+            "ALTER TABLE person RENAME TO old",
+            "CREATE TABLE person (LIKE old INCLUDING ALL)",
+            "INSERT INTO person SELECT * FROM old",
+            "DROP TABLE old",
+            database=database,
+        )
+        assert backend.inspect().identity != before
 
 
 def test_a_server_without_prepared_transactions_does_not_swap(
@@ -1329,11 +1509,21 @@ def kill_server(server: RunningServer) -> None:
     for pid in (leader, *map(int, children)):
         os.kill(pid, signal.SIGKILL)
     for pid in (leader, *map(int, children)):
-        while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
-            continue
+        wait_until_dead(pid)
     # where nobody waits for the dead, as in a container, the server takes its old self for alive
     for left in (server.data / "postmaster.pid", *server.sockets.glob(".s.PGSQL*")):
         left.unlink()
+
+
+def wait_until_dead(pid: int) -> None:
+    for _ in range(1000):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+                return
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        time.sleep(0.01)
+    pytest.fail("a killed server does not end")
 
 
 @pytest.mark.parametrize("at", [1, 3, *(pytest.param(n, marks=pytest.mark.campaign) for n in (0, 2, 4))])
@@ -1353,7 +1543,7 @@ def test_a_server_killed_at_any_cursor_ends_at_the_same_zero(
     assert [v for v in going if v in raw] == []
     assert values(server, database, "true") == staying
     assert server.run("SHOW wal_recycle") == [("on",)]
-    assert [p.name for p in server.data.rglob(".deleatur*")] == []
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
 
 
 ENTRIES = [(number, moment) for number in range(1, 15) for moment in ("before", "after")]

@@ -43,6 +43,7 @@ class HeldName:
     generation: int  # tells the file from a later one with the same number
     size: int  # bytes, when it was held
     state: str  # "holding" (the name may be there), "held", "overwritten" (only the name is left)
+    prefix: str = _PREFIX  # of its second name
 
     @property
     def unit(self) -> str:
@@ -52,7 +53,7 @@ class HeldName:
     @property
     def second(self) -> Path:
         """Its second name, in the folder of the first: a link cannot cross a mount."""
-        return self.path.with_name(f"{_PREFIX}{self.inode}")
+        return self.path.with_name(f"{self.prefix}{self.inode}")
 
 
 class LinkShredder:
@@ -61,8 +62,10 @@ class LinkShredder:
     Raises Transient when another run has the journal open.
     """
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, *, prefix: str = _PREFIX) -> None:
+        """`prefix` begins the second names, in each run: a program may have names that it leaves alone."""
         self._path = journal
+        self._prefix = prefix
         self._held: dict[tuple[int, int], HeldName] = {}
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with ExitStack() as opened:
@@ -189,6 +192,7 @@ class LinkShredder:
                 generation=generation(fd),
                 size=status.st_size,
                 state="holding",
+                prefix=self._prefix,
             )
             if status.st_nlink != 1 + _stands(name.second, name):
                 raise Refused(f"{unit} has {status.st_nlink} names; remove the others")
@@ -233,7 +237,7 @@ class LinkShredder:
         if state == "done":
             self._held.pop(key, None)
         else:
-            self._held[key] = replace(name, state=state)
+            self._held[key] = replace(name, state=state, prefix=self._prefix)
 
     def _replay(self) -> int:
         """Read the journal; return where the next line goes. A torn last line never happened."""

@@ -44,6 +44,8 @@ from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
 from deleatur_plugins.postgresql.holdings import contents_of
 from deleatur_plugins.postgresql.integrity import NOT_CHECKED, has_checks
+from deleatur_plugins.postgresql.objects import UNIT, named_objects, pages_of, read_page
+from deleatur_plugins.postgresql.orphans import orphans
 from deleatur_plugins.postgresql.rewriting import Rewriting
 from deleatur_plugins.postgresql.schema import Table, read_schema
 from deleatur_plugins.postgresql.server import (
@@ -98,14 +100,17 @@ class PostgresqlBackend(Backend):
                 return self._in_between(connection, server)
             with self._content() as content:
                 content.check_archive()
-                tables = [choice.table for choice in content.choices]
+                chosen = [choice.table for choice in content.choices]
+                tables = [*chosen, *pages_of(chosen)]
                 return Inspection(
-                    identity=self._identity(connection, tables),
+                    identity=self._identity(connection, chosen),
                     size=content.rows,
                     units=content.units(),
                     offers=self._offers(connection, server, tables),
                     denials=self._denials(connection, server),
-                    surfaces=surfaces_of(server if isinstance(server, Server) else None),
+                    surfaces=surfaces_of(server, orphans(connection, server))
+                    if isinstance(server, Server)
+                    else surfaces_of(None),
                     blockers=(
                         *blockers_of(connection, self._connector, content),
                         *self._too_full(connection, server, tables),
@@ -203,18 +208,21 @@ class PostgresqlBackend(Backend):
 
     def _places(self) -> Iterator[Locator]:
         with self._content() as content:
-            for table, row, column in content.places():
-                yield Locator(unit=f"{TABLE}{table.name}", item=f"{row}/{column}")
+            for unit, item in content.places():
+                yield Locator(unit=unit, item=item)
 
     def probe(self, place: Locator) -> bytes | None:
         """Return a stored value as its file has it; None when no row has that name, or a NULL in it."""
         name = place.unit.removeprefix(TABLE)
         row, _, column = place.item.partition("/")
-        if not place.unit.startswith(TABLE):
+        if not place.unit.startswith(TABLE) and place.unit != UNIT:
             raise Failed("the place is none of this backend's")
         if self._probing is None:
             self._probing = self._connector.connect()
         with translated("probing"):
+            if place.unit == UNIT:
+                number = named_objects(self._probing, self._secrets["digest-key"]).get(row)
+                return None if number is None else read_page(self._probing, number, column)
             if name not in self._names:
                 self._tables[name] = self._probed(self._probing, name)
                 self._names[name] = row_names(self._probing, self._tables[name], self._secrets["digest-key"])
@@ -239,8 +247,6 @@ class PostgresqlBackend(Backend):
             server = server_of(connection)
             if denials := self._denials(connection, server):
                 raise Unsupported(f"{technique} is not possible here: {denials[0].reason}")
-            if after is None:
-                refuse_other_swaps(connection, self._connector)
         if isinstance(server, Server) and technique != DELETE:
             key = (
                 step.pattern.key
@@ -251,6 +257,9 @@ class PostgresqlBackend(Backend):
             self._lock.close()  # of an earlier run of ours: whoever asks for another has given it up
             with ExitStack() as self._lock:
                 self._lock.enter_context(alone(server.data))
+                if after is None:
+                    with self._connector.connected() as connection:
+                        refuse_other_swaps(connection, self._connector)
                 yield from run.run(after)
         else:
             rows, waited = delete(self._connector, self._target, self._secrets)

@@ -13,24 +13,25 @@ from typing import TYPE_CHECKING, Any
 from deleatur.api import Refused, Target
 from deleatur_plugins.postgresql.connecting import Connector
 from deleatur_plugins.postgresql.content import Choice, Content, selected_tables
+from deleatur_plugins.postgresql.objects import undecided
 from deleatur_plugins.postgresql.schema import Schema, plain, quoted
 from deleatur_plugins.postgresql.selecting import read_by_conditions
+from deleatur_plugins.postgresql.server import Server, server_of
+from deleatur_plugins.postgresql.swapping import other_swaps
 
 if TYPE_CHECKING:
     import psycopg
 
-_SWAPS = (
-    "the swap {!r} of another job on this server is not finished; resume that job",
-    "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'deleatur-%%' AND gid <> %(mine)s ORDER BY gid",
-)
+_SWAPS = "SELECT gid FROM pg_prepared_xacts WHERE gid LIKE 'deleatur-%%' AND gid <> %s"
 # What keeps deleted rows for somebody, brings them again or carries them elsewhere: a sentence, and the
 # query for what it names.
 _KEEPERS = (
     (
         "process {} has a transaction open ({}) and may still see the rows; end it",
         """SELECT pid, coalesce(state, backend_type) FROM pg_stat_activity
-        WHERE datname = current_database() AND backend_type = 'client backend' AND NOT pid = ANY (%(ours)s)
-        AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+        WHERE backend_type = 'client backend' AND NOT pid = ANY (%(ours)s)
+        -- a writer from any database, as every snapshot goes back to the oldest writer of all
+        AND (backend_xid IS NOT NULL OR datname = current_database() AND backend_xmin IS NOT NULL)
         AND (state LIKE 'idle in transaction%%' AND clock_timestamp() - state_change > interval '1 s'
              OR clock_timestamp() - xact_start > interval '60 s') ORDER BY pid""",
     ),
@@ -40,7 +41,11 @@ _KEEPERS = (
         """SELECT gid FROM pg_prepared_xacts WHERE gid NOT LIKE 'deleatur-%%'
         AND (database = current_database() OR clock_timestamp() - prepared > interval '1 s') ORDER BY gid""",
     ),
-    _SWAPS,
+    (
+        "vacuum_defer_cleanup_age is {}, so the server keeps deleted rows for nobody; set it to 0",
+        """SELECT age FROM current_setting('vacuum_defer_cleanup_age', true) AS age
+        WHERE age <> '0'""",  # until PostgreSQL 15
+    ),
     (
         "the replication slot {!r} keeps the log with the rows; drop it, and erase behind it apart",
         "SELECT slot_name FROM pg_replication_slots ORDER BY slot_name",
@@ -102,7 +107,7 @@ def blockers_of(
             found += [
                 sentence.format(name, choice.table.name) for oid, name in names if int(oid) not in going
             ]
-        found += _large_objects(connection, choice)
+    found += undecided(connection, content.schema, content.choices, content.objects)
     found += _hidden(content)
     found += _referring(connection, content)
     return tuple(found)
@@ -110,27 +115,31 @@ def blockers_of(
 
 def keepers(connection: "psycopg.Connection[Any]", connector: Connector) -> Iterator[str]:
     """Yield what would keep deleted rows, or carries them elsewhere."""
-    yield from _named(connection, connector, _KEEPERS)
+    bound = {"ours": sorted(connector.ours)}
+    for sentence, query in _KEEPERS:
+        for row in connection.execute(query.encode(), bound).fetchall():
+            yield sentence.format(*row)
+    yield from _unfinished(connection, connector)
 
 
 def refuse_other_swaps(connection: "psycopg.Connection[Any]", connector: Connector) -> None:
     """Begin nothing on a server where another job waits for its end: that job could not end any more.
 
     Raises:
-        Refused: the rewrite of another job is prepared and not committed.
+        Refused: the swap of another job is not committed, or its old files are not overwritten.
     """
-    found = list(_named(connection, connector, (_SWAPS,)))
+    found = list(_unfinished(connection, connector))
     if found:
         raise Refused("; ".join(found))
 
 
-def _named(
-    connection: "psycopg.Connection[Any]", connector: Connector, wanted: tuple[tuple[str, str], ...]
-) -> Iterator[str]:
-    bound = {"ours": sorted(connector.ours), "mine": connector.prepared}
-    for sentence, query in wanted:
-        for row in connection.execute(query.encode(), bound).fetchall():
-            yield sentence.format(*row)
+def _unfinished(connection: "psycopg.Connection[Any]", connector: Connector) -> Iterator[str]:
+    server = server_of(connection)
+    names = {str(gid) for (gid,) in connection.execute(_SWAPS, (connector.prepared,)).fetchall()}
+    if isinstance(server, Server):
+        names |= {*other_swaps(server, connector.prepared)}
+    for name in sorted(names):
+        yield f"the swap {name!r} of another job on this server is not finished; resume that job"
 
 
 def refuse_missing_rights(connection: "psycopg.Connection[Any]", schema: Schema, target: Target) -> None:
@@ -162,22 +171,6 @@ def _lacking(
             if not may:
                 least = right.partition(",")[0]
                 yield f"GRANT {least} ON {plain(table.schema)}.{plain(table.relation)} TO {user}"
-
-
-def _large_objects(connection: "psycopg.Connection[Any]", choice: Choice) -> Iterator[str]:
-    """Name columns whose rows point to large objects: those would stay."""
-    for column in choice.table.columns.values():
-        if column.base == "oid" and choice.table.filled:
-            found = connection.execute(
-                f"SELECT count(*) FROM {choice.table.sql} AS t0 JOIN pg_largeobject_metadata AS l "
-                f"ON l.oid = t0.{quoted(column.name)} WHERE {choice.query.clause}".encode(),
-                choice.query.bound,
-            ).fetchone()
-            if found and found[0]:
-                yield (
-                    f"{found[0]} rows of {choice.table.name!r} that would go point by {column.name!r} to "
-                    "large objects, which would stay; lo_unlink them first"
-                )
 
 
 def _hidden(content: Content) -> list[str]:

@@ -67,5 +67,7 @@ def _cluster(connection: "psycopg.Connection[Any]", table: Table) -> None:
     connection.execute(f"CLUSTER {table.qualified} USING {quoted(index)}".encode(), ())
     if not table.key_index:
         connection.execute(f"DROP INDEX {quoted(table.schema)}.{index}".encode(), ())
+    if table.schema == "pg_catalog":
+        connection.execute("SET LOCAL allow_system_table_mods = on")  # of large objects, for the mark alone
     mark = f"CLUSTER ON {quoted(str(row[0]))}" if row else "SET WITHOUT CLUSTER"
     connection.execute(f"ALTER TABLE {table.qualified} {mark}".encode(), ())

@@ -33,7 +33,16 @@ _SESSION = (
     ("timezone", "UTC"),
     ("extra_float_digits", "1"),
 )
-_SORTS = ("enable_sort", "enable_incremental_sort")  # a large one puts rows into files that are given back
+# What does not fit into memory goes to files that are given back as they are. So nothing is sorted where an
+# index gives the order, each sort gets memory, and where this user may say so one that needs more is refused.
+_IN_MEMORY = """
+    SELECT set_config('enable_sort', 'off', true), set_config('enable_incremental_sort', 'off', true),
+      set_config('synchronize_seqscans', 'off', true),  -- a table without a key is read in one order
+      set_config('work_mem',
+        greatest(%(bytes)s, pg_size_bytes(current_setting('work_mem'))) / 1024 || 'kB', true),
+      CASE WHEN current_setting('is_superuser') = 'on'
+      THEN set_config('temp_file_limit', %(limit)s::text, true) END"""
+_MEMORY = 1 << 26  # bytes for each sort or hash table: one of some 500,000 keys
 _QUIET = (  # for superusers: nothing of ours in the log, nor in the statistics of statements
     ("log_statement", "none"),
     ("log_min_duration_statement", "-1"),
@@ -102,8 +111,7 @@ class Connector:
         """Open a connection in one transaction that cannot write and sees one moment."""
         with self.connected() as connection:
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            for way in _SORTS:
-                connection.execute(f"SET LOCAL {way} = off")
+            stay_in_memory(connection)
             yield connection
 
     def connect(self) -> "psycopg.Connection[Any]":
@@ -137,6 +145,16 @@ class Connector:
         """Close a connection of ours."""
         self.ours.discard(connection.info.backend_pid)
         connection.close()
+
+
+def stay_in_memory(connection: "psycopg.Connection[Any]", *, more: int = 0) -> None:
+    """Let no query of the open transaction put rows into files; each may take `more` bytes than usual."""
+    connection.execute(_IN_MEMORY, {"bytes": _MEMORY + more, "limit": "0"})
+
+
+def may_leave_memory(connection: "psycopg.Connection[Any]") -> None:
+    """Let queries of the open transaction put rows into files again: those that they read stay anyway."""
+    connection.execute(_IN_MEMORY, {"bytes": _MEMORY, "limit": None})
 
 
 def _encryption(arguments: dict[str, str]) -> dict[str, str]:
@@ -207,6 +225,11 @@ def _translation(error: Any, doing: str) -> Exception:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if state == "58030":
         return OSError(errno.EIO, os.strerror(errno.EIO))
+    if state == "53400":
+        return Refused(
+            f"{doing}: rows would have to go to temporary files, whose blocks the server gives back; "
+            "allow more memory (ALTER ROLE ... SET work_mem)"
+        )
     if state in _MISFIT:
         return Refused(f"{doing}: a value of a condition does not fit the type of its column ({state})")
     if state.startswith("XX"):

@@ -11,6 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deleatur.api import HeldRows, Refused, Secrets, Target, Unit, keyed_digest, keyed_digest_of_set
+from deleatur_plugins.postgresql.connecting import may_leave_memory, stay_in_memory
+from deleatur_plugins.postgresql.objects import (
+    SHARED,
+    UNIT,
+    may_erase,
+    objects_of,
+    pages_of,
+    places_of,
+    staying_objects,
+    unit_of,
+)
 from deleatur_plugins.postgresql.schema import PLACE, Schema, Table, quoted
 from deleatur_plugins.postgresql.selecting import Bound, Query, Selector
 
@@ -18,6 +29,7 @@ if TYPE_CHECKING:
     import psycopg
 
 TABLE = "table "  # how the unit of a table begins
+_BY_CONTENT = 'ORDER BY t0::text COLLATE "C"'  # of rows that stay, as long as nobody changes one
 _BATCH = 500  # rows fetched at once
 _DIGITS = 32  # hex digits of a row's name; two rows of one table meet in it once in 2^64 rows
 # What must stay beside rows: every declaration that the database keeps as such.
@@ -71,6 +83,9 @@ class Content:
         self._selector = Selector(schema, secrets)
         self.held: list[Unit] = []
         self.choices = self._choose()
+        self.objects = objects_of(connection, schema, self.choices)
+        if self.objects.shared:
+            self.held.append(self._objects(SHARED, self.objects.shared))
 
     def _choose(self) -> tuple[Choice, ...]:
         """Evaluate every selection, then every hold, and subtract."""
@@ -126,22 +141,31 @@ class Content:
 
     @property
     def rows(self) -> int:
-        """How many rows are to be erased."""
-        return sum(choice.rows for choice in self.choices)
+        """How many rows and large objects are to be erased."""
+        return sum(choice.rows for choice in self.choices) + len(self.objects.going)
 
     def units(self) -> tuple[Unit, ...]:
-        """Return one unit for each table that has rows to erase; its digest covers their content."""
+        """Return one unit for each table that has rows to erase, and one for large objects.
+
+        Its digest covers their content.
+        """
+        going = self.objects.going
         return tuple(
             Unit(name=name, size=c.rows, digest=self._digest(name, c.table, c.query))
             for c in self.choices
             if c.rows
             for name in (f"{TABLE}{c.table.name}",)
-        )
+        ) + ((self._objects(UNIT, going),) if going else ())
 
-    def places(self) -> Iterator[tuple[Table, str, str]]:
-        """Yield table, name of the row and column of every selected text or blob that is not empty.
+    def _objects(self, name: str, objects: Sequence[int]) -> Unit:
+        seen = objects if may_erase(self._connection) else ()
+        unit = unit_of(self.stream, self._secrets["digest-key"], name, seen)
+        return Unit(name=name, size=len(objects), digest=unit.digest)
 
-        A row without any stands for itself, with "" for the column.
+    def places(self) -> Iterator[tuple[str, str]]:
+        """Yield unit and item, name of the row and column, of every selected text or blob that is not empty.
+
+        A row without any stands for itself, with "" for the column. Then the pages of large objects.
         """
         for choice in self.choices:
             if not choice.rows:
@@ -151,13 +175,15 @@ class Content:
             lengths = [f"coalesce(octet_length({c.raw.format('t0.' + quoted(c.name))}), 0)" for c in searched]
             query = (
                 f"SELECT {', '.join([*_keys(table), *lengths])} FROM {table.sql} AS t0 "
-                f"WHERE {choice.query.clause} ORDER BY {table.order}"
+                f"WHERE {choice.query.clause} {table.order}"
             )
             for row in self.stream(query, choice.query.bound):
                 name = row_name(self._secrets["digest-key"], table, row[: len(table.key)])
                 filled = [c.name for c, size in zip(searched, row[len(table.key) :], strict=True) if size]
                 for column in filled or [""]:
-                    yield table, name, column
+                    yield f"{TABLE}{table.name}", f"{name}/{column}"
+        for item in places_of(self.stream, self._secrets["digest-key"], self.objects.going):
+            yield UNIT, item
 
     def records(self, table_name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values."""
@@ -174,7 +200,7 @@ class Content:
             return
         columns = ", ".join(c.shown.format(f"t0.{quoted(c.name)}") for c in table.columns.values())
         yield from self.stream(
-            f"SELECT {columns} FROM {source or table.sql} AS t0 WHERE {query.clause} ORDER BY {table.order}",
+            f"SELECT {columns} FROM {source or table.sql} AS t0 WHERE {query.clause} {table.order}",
             query.bound,
         )
 
@@ -192,6 +218,12 @@ class Content:
             silent = [column for column in table.columns if column not in wanted.columns]
             if silent:
                 raise Refused(f"the archive of {table.name!r} has no rule for {', '.join(silent)[:200]}")
+            numbers = [c.name for c in table.columns.values() if c.is_object]
+            if kept := [name for name in numbers if wanted.columns[name].rule not in ("drop", "null")]:
+                raise Refused(
+                    f"the archive of {table.name!r} would keep of {kept[0]!r} the numbers of large objects, "
+                    "and not what they hold: give it the rule drop, and copy the objects elsewhere first"
+                )
 
     def bystanders(self) -> Iterator[bytes]:
         """Yield everything that must stay: declarations, and every row that is not selected."""
@@ -206,8 +238,16 @@ class Content:
         for name, table in sorted(self.schema.tables.items()):
             if table.kind in ("table", "materialized view") and table.filled:
                 yield b"table " + name.encode("utf-8", "surrogateescape")
-                choice = chosen.get(name)
-                yield from self._rows(table, _not(choice.query) if choice else Query())
+                if name in chosen:
+                    yield from self._rows(table, _not(chosen[name].query))
+                else:
+                    may_leave_memory(self._connection)
+                    yield from self._rows(table, Query(), table.order or _BY_CONTENT)
+                    stay_in_memory(self._connection)
+
+        if pages_of(choice.table for choice in self.choices) and may_erase(self._connection):
+            yield b"large objects"
+            yield from staying_objects(self.stream, self.objects.going)
 
     def staying(self) -> list[tuple[Any, ...]]:
         """Return, for each table that rows go from, how many stay and two sums of what they hold."""
@@ -227,9 +267,9 @@ class Content:
         ).fetchone()
         return tuple(found or ())
 
-    def _rows(self, table: Table, query: Query) -> Iterator[bytes]:
+    def _rows(self, table: Table, query: Query, order: str = "") -> Iterator[bytes]:
         for (row,) in self.stream(
-            f"SELECT record_send(t0) FROM {table.sql} AS t0 WHERE {query.clause} ORDER BY {table.order}",
+            f"SELECT record_send(t0) FROM {table.sql} AS t0 WHERE {query.clause} {order or table.order}",
             query.bound,
         ):
             yield bytes(row)

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from deleatur.api import Failed, Refused, Secrets, Target, Unit, deletion_order
 from deleatur_plugins.postgresql.blockers import blockers_of
-from deleatur_plugins.postgresql.connecting import Connector, translated
+from deleatur_plugins.postgresql.connecting import Connector, stay_in_memory, translated
 from deleatur_plugins.postgresql.content import Choice, Content, selected_tables
+from deleatur_plugins.postgresql.objects import pages_of, pointing_tables, unlink
 from deleatur_plugins.postgresql.schema import Schema, read_schema
 from deleatur_plugins.postgresql.selecting import read_by_conditions
 from deleatur_plugins.postgresql.waiting import Wait
 
 if TYPE_CHECKING:
     import psycopg
+
+_NOTED = 64  # bytes of the server's memory for each deleted row; 56 were measured
 
 
 def delete(
@@ -51,6 +54,7 @@ def delete(
         with wait.bounding(connection):
             if note:
                 note(connection)
+            stay_in_memory(connection)
             content = Content(connection, read_schema(connection), target, secrets, wait.check)
             if content.rows:  # else they went before this job was killed
                 _compare_with_plan(content, secrets)
@@ -75,6 +79,9 @@ def _locks(schema: Schema, target: Target) -> list[tuple[str, str]]:
         if table.kind in ("table", "partitioned table")
     }
     chosen = {t.qualified for t in selected_tables(schema, target) if t.kind == "table"}
+    if pages := pages_of(selected_tables(schema, target)):  # nobody else may come to point to what goes
+        read |= {table.qualified for table in pointing_tables(schema) if table.kind == "table"}
+        chosen |= {table.qualified for table in pages}
     modes = dict.fromkeys(read, "SHARE") | dict.fromkeys(chosen, "SHARE ROW EXCLUSIVE")
     return sorted(modes.items())
 
@@ -85,6 +92,7 @@ def _delete(connection: "psycopg.Connection[Any]", content: Content) -> None:
     choices = [chosen[name] for stage in stages for name in stage.tables]
     if choices:
         _delete_rows(connection, choices)
+    unlink(connection, content.objects.going)
     for choice in content.choices:
         if choice.table.kind == "materialized view":
             connection.execute(
@@ -97,6 +105,8 @@ def _delete_rows(connection: "psycopg.Connection[Any]", choices: list[Choice]) -
         f"d{n} AS (DELETE FROM {c.table.sql} AS t0 WHERE {c.query.clause} RETURNING 1)"
         for n, c in enumerate(choices)
     ]
+    # each row that goes is noted in memory as well, until all of them are counted
+    stay_in_memory(connection, more=_NOTED * sum(choice.rows for choice in choices))
     counts = ", ".join(f"(SELECT count(*) FROM d{n})" for n in range(len(parts)))
     bound = [value for choice in choices for value in choice.query.bound]
     row = connection.execute(f"WITH {', '.join(parts)} SELECT {counts}".encode(), bound).fetchone()

@@ -4,10 +4,12 @@ Rule kept: what this user cannot see lowers the claim.
 """
 
 import os
+from collections.abc import Sequence
 
 from deleatur.api import Surface, filesystem_of
 from deleatur_plugins.postgresql.server import Server
 
+_NAMED = 20  # files, in the plan and in the certificate
 COMPRESSED = ("postgresql",)  # decoders: pglz and LZ4, in rows and in TOAST chunks
 
 
@@ -32,8 +34,8 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
     return (*(name for name, applies in found.items() if applies), *always)
 
 
-def surfaces_of(server: Server | None) -> tuple[Surface, ...]:
-    """Name every place where bytes of the rows may survive."""
+def surfaces_of(server: Server | None, left: Sequence[str] = ()) -> tuple[Surface, ...]:
+    """Name every place where bytes of the rows may survive; `left` are files that belong to no table."""
     elsewhere = (
         Surface(
             name="copies elsewhere (backups, exports, archives of the log, former standbys)",
@@ -68,10 +70,25 @@ def surfaces_of(server: Server | None) -> tuple[Surface, ...]:
             paths=tuple(map(str, (server.data, *outside))),
             decoders=COMPRESSED,
         ),
+        *_left(left),
         *_messages(server),
         below,
         *elsewhere,
         *((flash,) if system.flash else ()),
+    )
+
+
+def _left(files: Sequence[str]) -> tuple[Surface, ...]:
+    if not files:
+        return ()
+    more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+    return (
+        Surface(
+            name=f"files that belong to no table: {', '.join(files[:_NAMED])}{more}",
+            reach="out-of-reach",
+            reason="a crash left them; they are searched with the data directory and never changed: with the "
+            "server stopped they can be erased as files",
+        ),
     )
 
 

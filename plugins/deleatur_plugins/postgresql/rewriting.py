@@ -16,6 +16,7 @@ from deleatur_plugins.postgresql.content import selected_tables
 from deleatur_plugins.postgresql.cycling import cycle_log, keep_log
 from deleatur_plugins.postgresql.deleting import delete
 from deleatur_plugins.postgresql.integrity import check_tables
+from deleatur_plugins.postgresql.objects import PAGES, pages_of
 from deleatur_plugins.postgresql.pending import note_blocks, nothing_pending, read_pending
 from deleatur_plugins.postgresql.schema import Table, quoted, read_schema
 from deleatur_plugins.postgresql.server import SWAP, Server
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _STAGES = ("", "deleted", "rewritten", "statistics", "cycled", "reclaimed")
 _PATIENCE = 10.0  # seconds that the rewrite waits for transactions that still see the deleted rows
 _TEXTS = ("pg_stat_tmp/pgss_query_texts.stat", "pg_stat/pg_stat_statements.stat")
-_STATISTICS = ("pg_statistic", "pg_statistic_ext_data")
+_STATISTICS, _COMMENTS = ("pg_statistic", "pg_statistic_ext_data"), ("pg_description",)
 _FORGET_SAMPLES = (
     "WITH t AS (SELECT unnest(%s::oid[]) AS oid) DELETE FROM pg_statistic WHERE starelid IN "
     "(SELECT t.oid FROM t UNION SELECT i.indexrelid FROM pg_index i JOIN t ON i.indrelid = t.oid)",
@@ -46,7 +47,9 @@ _STILL_SEEN = """
         CASE WHEN datid IS NULL OR datid = (SELECT oid FROM pg_database WHERE datname = current_database())
         THEN backend_xmin END AS sees
         FROM pg_stat_activity WHERE NOT pid = ANY (%(ours)s)
-      UNION ALL SELECT 'the prepared transaction {!r}', gid, transaction, NULL FROM pg_prepared_xacts
+      UNION ALL SELECT CASE WHEN gid LIKE 'deleatur-%%' THEN 'the swap {!r} of another job, which ends when '
+        'that job is resumed' ELSE 'the prepared transaction {!r}' END, gid, transaction, NULL
+        FROM pg_prepared_xacts
       UNION ALL SELECT 'the replication slot {!r}', slot_name, catalog_xmin, xmin FROM pg_replication_slots
     ) AS open, newest WHERE greatest(age(writes), age(sees)) > newest.age
     AND NOT EXISTS (SELECT FROM pg_prepared_xacts WHERE gid = %(mine)s)"""
@@ -123,7 +126,8 @@ class Rewriting:
         return keyed_digest(self._secrets["digest-key"], b"rewrite", self._target.id.encode())[:32]
 
     def _tables(self, connection: "psycopg.Connection[Any]") -> list[Table]:
-        return selected_tables(read_schema(connection), self._target)
+        chosen = selected_tables(read_schema(connection), self._target)
+        return [*chosen, *pages_of(chosen)]
 
     def _rewrite(self) -> int:
         """Rewrite every table, all in one transaction that lets nobody in; return how long that took."""
@@ -180,16 +184,20 @@ class Rewriting:
             pending.write(self._server.data)
             if found:
                 connection.execute(f"SELECT {quoted(str(found[0]))}.pg_stat_statements_reset()".encode(), ())
-            for name in _STATISTICS:
+            for name in self._catalogs(connection):
                 connection.execute(f"VACUUM FULL pg_catalog.{name}".encode(), ())
             connection.execute("CHECKPOINT")
 
+    def _catalogs(self, connection: "psycopg.Connection[Any]") -> tuple[str, ...]:
+        """Return the catalogs that hold samples of values, and where objects go what was said of them."""
+        return (*_STATISTICS, *(_COMMENTS if PAGES in self._tables(connection) else ()))
+
     def _statistics(self, connection: "psycopg.Connection[Any]") -> list[int]:
-        """Return the numbers of the tables that hold samples of values."""
+        """Return the numbers of those."""
         oids = connection.execute(
             "SELECT oid::int8 FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace "
             "AND relname = ANY (%s)",
-            (list(_STATISTICS),),
+            (list(self._catalogs(connection)),),
         ).fetchall()
         return [int(oid) for (oid,) in oids]
 
@@ -200,7 +208,7 @@ class Rewriting:
         """
         schema = read_schema(connection)
         chosen = selected_tables(schema, self._target)
-        every = [*chosen, *schema.above(chosen)]
+        every = [*chosen, *schema.above(chosen), *pages_of(chosen)]
         for forget in _FORGET_SAMPLES:
             connection.execute(forget.encode(), ([table.oid for table in every],))
         for table in every:

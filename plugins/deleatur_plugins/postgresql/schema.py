@@ -111,6 +111,11 @@ class Column:
         return self.base in _TEXTS or self.base in _BYTES or self.base == "uuid"
 
     @property
+    def is_object(self) -> bool:
+        """Say whether it is declared to point to large objects: of the type that the extension lo brings."""
+        return self.base == "oid" and self.declared.rpartition(".")[2] == "lo"
+
+    @property
     def raw(self) -> str:
         """Return SQL for the stored bytes of a value, to be given the column's own expression."""
         if self.base in _BYTES:
@@ -162,8 +167,9 @@ class Table:
 
     @property
     def order(self) -> str:
-        """An ORDER BY list that puts its rows into one fixed order, each term qualified by t0."""
-        return ", ".join(f"t0.{quoted(c)}" for c in self.key) or 't0::text COLLATE "C"'
+        """An ORDER BY clause, each term qualified by t0; "" without a key: the order of the file."""
+        named = ", ".join(f"t0.{quoted(c)}" for c in self.key if self.key != PLACE)
+        return f"ORDER BY {named}" if named else ""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,11 @@ from deleatur_plugins.postgresql.waiting import Wait
 if TYPE_CHECKING:
     import psycopg
 
-_JOURNAL = ".deleatur-swap"  # crash journal of one job's second names, in the data directory
-_DECOY = ".deleatur-decoy"
+# The server's own tools, and the backups made by them, leave out what begins like this: no backup carries an
+# old file away, and none ends at a name whose pages it would check.
+_ASIDE = "pgsql_tmp.deleatur"
+_JOURNAL = f"{_ASIDE}-swap"  # crash journal of one job's second names, in the data directory
+_HELD, _DECOY = f"{_ASIDE}-held-", f"{_ASIDE}-decoy"
 _PAGE = b"\xff" * 8192  # no page that a server takes for one: reading it is an error, never an empty table
 
 
@@ -38,6 +41,15 @@ def is_swapping(server: Server, name: str) -> bool:
     return _journal(server, name).exists()
 
 
+def other_swaps(server: Server, name: str) -> list[str]:
+    """Return the names of the swaps of other jobs that put files aside and did not overwrite them yet."""
+    return [
+        f"deleatur-{found.name.rpartition('-')[2]}"
+        for found in sorted(server.data.glob(f"{_JOURNAL}-*"))
+        if found != _journal(server, name) and found.stat().st_size
+    ]
+
+
 def swap_tables(
     connection: "psycopg.Connection[Any]", server: Server, tables: list[Table], name: str, wait: Wait
 ) -> int:
@@ -45,7 +57,7 @@ def swap_tables(
 
     `name` is that of the prepared transaction, the same in each run of the step.
     """
-    with LinkShredder(_journal(server, name)) as old:
+    with _old_files(server, name) as old:
         if not _is_prepared(connection, name):
             if old.pending:
                 connection.execute("CHECKPOINT")  # what was written to a table meanwhile shows in its file
@@ -79,7 +91,7 @@ def shred_swapped(
     if not is_swapping(server, name):
         return
     connection.execute("CHECKPOINT")  # the server forgets the files that it cut
-    with LinkShredder(_journal(server, name)) as old:
+    with _old_files(server, name) as old:
         used = _files_now(connection, server, tables)
         if any(held.path in used for held in old.pending):
             raise Refused("the tables have their old files again; resume from the plan, or restore a backup")
@@ -87,6 +99,10 @@ def shred_swapped(
         for _ in old.shred(keystream, patience=None):  # a server drops its pages of what it gave up
             continue
         old.finish()
+
+
+def _old_files(server: Server, name: str) -> LinkShredder:
+    return LinkShredder(_journal(server, name), prefix=_HELD)
 
 
 def _journal(server: Server, name: str) -> Path:
