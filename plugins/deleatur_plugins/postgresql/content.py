@@ -182,8 +182,9 @@ class Content:
                 filled = [c.name for c, size in zip(searched, row[len(table.key) :], strict=True) if size]
                 for column in filled or [""]:
                     yield f"{TABLE}{table.name}", f"{name}/{column}"
-        for item in places_of(self.stream, self._secrets["digest-key"], self.objects.going):
-            yield UNIT, item
+        if self.objects.going:
+            for item in places_of(self.stream, self._secrets["digest-key"], self.objects.going):
+                yield UNIT, item
 
     def records(self, table_name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values."""
