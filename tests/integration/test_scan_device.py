@@ -135,17 +135,64 @@ def test_small_files_inside_the_inode_are_seen_on_the_device(tmp_path: Path) -> 
             (folder / "small").unlink()
 
 
-def test_preallocated_blocks_hide_from_the_file_and_not_from_the_device(
-    ext4: tuple[Path, Path, Path],
-) -> None:
-    """Unwritten extents read as zeros through the file: only the device shows what lies in them."""
-    _, device, folder = ext4
-    file = folder / "customers"
-    file.write_bytes(b"\n".join(VALUES))
-    os.sync()
-    run("fallocate", "--zero-range", "--length", str(len(VALUES) * 30), "--keep-size", file)
-    assert scan(file).scan.hits == 0
-    assert scan(device).scan.seen == len(VALUES)
+@pytest.fixture(params=["ext4", "xfs"])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A device that held the values everywhere before its file system was made, and the mounted folder."""
+    size = (320 if request.param == "xfs" else 24) * MIB
+    block = (b"\n".join(VALUES) + b"\n").ljust(16384, b".")
+    with (tmp_path / "disk").open("wb") as image:
+        for _ in range(0, 24 * MIB, len(block)):
+            image.write(block)
+        image.truncate(size)
+    with loop(tmp_path / "disk") as device:
+        without_trim = ("-E", "nodiscard") if request.param == "ext4" else ("-K",)
+        run(f"mkfs.{request.param}", "-q", "-f" if request.param == "xfs" else "-F", *without_trim, device)
+        with mounted(device, tmp_path / "mnt") as folder:
+            yield device, folder
+
+
+def test_what_lies_in_blocks_that_a_file_only_reserved_is_seen(disk: tuple[Path, Path]) -> None:
+    """As InnoDB does: pages are written at the front, and room for more is asked for with posix_fallocate."""
+    _, folder = disk
+    table = folder / "person.ibd"
+    with table.open("wb") as file:
+        file.write(b"page" * 4096)
+        assert scan(folder).scan.hits == 0
+        os.posix_fallocate(file.fileno(), 0, MIB)
+    found = scan(table)
+    assert found.seen == frozenset(range(len(VALUES)))
+    assert found.scan.size >= MIB
+    assert (found.scan.reserved, found.scan.unreadable) == (0, 0)
+    assert "reserved" in found.places[0].path
+    assert not any(value in table.read_bytes() for value in VALUES), "through the file they are zeros"
+    with table.open("r+b") as file:
+        file.seek(16384)
+        file.write(bytes(MIB - 16384))
+    assert scan(table).scan.hits == 0
+
+
+def test_what_is_reserved_beyond_the_end_of_a_file_is_seen_too(disk: tuple[Path, Path]) -> None:
+    _, folder = disk
+    table = folder / "person.ibd"
+    table.write_bytes(b"page" * 4096)
+    run("fallocate", "--keep-size", "--length", str(MIB), table)
+    assert scan(table).scan.seen == len(VALUES)
+
+
+def test_what_is_reserved_on_a_device_that_may_not_be_read_is_counted(disk: tuple[Path, Path]) -> None:
+    device, folder = disk
+    table = folder / "person.ibd"
+    with table.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, MIB)
+    for above in (folder, folder.parent, folder.parent.parent):
+        above.chmod(0o755)
+    device.chmod(0o600)
+    os.seteuid(65534)  # nobody, who may read the file
+    try:
+        found = scan(table)
+    finally:
+        os.seteuid(0)
+    assert (found.scan.hits, found.scan.reserved, found.scan.unreadable) == (0, MIB, 0)
 
 
 def test_names_of_deleted_files_are_seen_on_the_device(ext4: tuple[Path, Path, Path]) -> None:

@@ -226,6 +226,19 @@ def test_a_device_that_did_not_show_what_was_written_is_never_clean(event: type[
     assert "called clean, but block device did not show" in refusal(changed(story, event, surfaces=scans))
 
 
+@pytest.mark.parametrize("device", [False, True])
+def test_reserved_blocks_that_were_not_read_are_an_exception_unless_the_device_was(device: bool) -> None:
+    story = finished(a_file(), device=device)
+    scans = tuple(
+        msgspec.structs.replace(s, reserved=0 if s.name == "block device" else 4096)
+        for s in story.events[number_of(story, j.Verified)].surfaces
+    )
+    certificate = made(changed(story, j.Verified, surfaces=scans))
+    named = [e.sentence.text for e in certificate.exceptions if e.sentence.id == "reserved-not-read"]
+    assert bool(named) != device
+    assert all("bytes: 4096" in text for text in named)
+
+
 def test_a_surface_without_a_control_of_its_own_is_named() -> None:
     log = Surface(name="log", reach="scannable", paths=("/srv/log",), control="none")
     story = finished(msgspec.structs.replace(some_rows(), surfaces=(*some_rows().surfaces, log)))

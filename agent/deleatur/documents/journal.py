@@ -117,6 +117,7 @@ class SurfaceScan(Frozen, frozen=True):
     disputed: Count = 0  # of the hits, those that not every scanner saw
     scanners: tuple[str, ...] = ()  # each searched every byte
     decoders: tuple[str, ...] = ()  # compressed values that were expanded and searched too
+    reserved: Count = 0  # bytes that files had reserved and never written, on a device that could not be read
     live: Count = 0  # of its block devices, those that showed what had been written above them a moment ago
 
 

@@ -89,6 +89,10 @@ class Finding:
             elif surface.control == "none" and not self._saw_enough(surface):
                 yield limit_sentence("surface-without-control", name=name)
 
+        left = sum(scan.reserved for scan in self.verified.surfaces)
+        if left and not any(s.is_device and s.name in scans for s in self.planned.surfaces):
+            yield limit_sentence("reserved-not-read", count=left)
+
     def _saw_enough(self, surface: Surface) -> bool:
         return saw_enough(_scan_of(surface, self.controlled.surfaces).seen, self.controlled.values)
 

@@ -229,6 +229,12 @@ LIMITS = {
         "Blocks that files had reserved and never written were not overwritten: the files were in use "
         "(files: {files}, bytes: {count}).",
     ),
+    "reserved-not-read": Limit(
+        "exception",
+        "not-probed",
+        "Blocks that files had reserved and never written may hold what lay there before: they read as "
+        "zeros, and the device below could not be read (bytes: {count}).",
+    ),
     "file-system-records": Limit(
         "boundary",
         "not-probed",

@@ -17,7 +17,7 @@ from deleatur.documents.place import Surface
 from deleatur.sanitize.decoders import Expander
 from deleatur.sanitize.engines import AhoCorasick, Engine, Match, engines_for
 from deleatur.sanitize.needles import NeedleSet
-from deleatur.sanitize.surface import Gap, Piece, read_surface
+from deleatur.sanitize.surface import Gap, Piece, Unreached, read_surface
 
 MAX_PLACES = 100  # places listed for a person; the counts go on
 _SLICE = 1 << 20  # bytes searched at once: bounds the list of matches, at most one a needle and byte
@@ -88,12 +88,15 @@ class Scanner:
         `progress` is called with the bytes read since the last call. A path that is not there, as
         its directory says, is a surface of 0 bytes; what may not or cannot be read is unreadable.
         """
-        size = lost = 0
+        size = lost = reserved = 0
         gaps: list[str] = []
         expander = Expander(surface.decoders)
 
         def note(gap: Gap) -> None:
-            nonlocal lost
+            nonlocal lost, reserved
+            if isinstance(gap, Unreached):
+                reserved += gap.size
+                return
             lost += gap.size
             if len(gaps) < MAX_PLACES:
                 gaps.append(f"{gap.where}: {gap.reason}")
@@ -129,6 +132,7 @@ class Scanner:
                 disputed=hits.disputed,
                 scanners=tuple(engine.name for engine in self.engines),
                 decoders=surface.decoders,
+                reserved=reserved,
             ),
             seen=hits.seen,
             places=hits.first,

@@ -13,7 +13,9 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from deleatur.sanitize.filesystem import filesystem_of
 from deleatur.sanitize.overwrite import view_below_cache
+from deleatur.sanitize.unwritten import reserved_extents
 
 CHUNK = 8 << 20  # bytes of one read; larger ones gained nothing
 _SMALLEST = 4096  # bytes; a range that fails is halved down to one physical sector
@@ -41,6 +43,11 @@ class Gap:
     where: str
     size: int  # bytes, at least 1
     reason: str
+
+
+@dataclass(frozen=True)
+class Unreached(Gap):
+    """Blocks that a file reserved and never wrote, whose device cannot be read from here."""
 
 
 def read_surface(path: str, margin: int) -> Iterator[Piece | Gap]:
@@ -125,8 +132,14 @@ def _direct_reader(buffer: mmap.mmap) -> Callable[[int, int, int], memoryview]:
 
 
 def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
-    """Read a file's attributes and data, to the end that it has when we get there."""
+    """Read a file's attributes, its data, and what lies in blocks that it never wrote."""
     yield from _attributes(fd, where)
+    yield from _data(fd, where, margin)
+    yield from _reserved(fd, where)
+
+
+def _data(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
+    """Read a file's data, to the end that it has when we get there."""
     at = 0
     room = mmap.mmap(-1, CHUNK + 2 * _SMALLEST)
 
@@ -146,6 +159,43 @@ def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
             yield from _range(fd, where, start, end, read)
         at = size
     yield Gap(where, 1, "grows while it is read")
+
+
+def _reserved(fd: int, where: str) -> Iterator[Piece | Gap]:
+    """Read on the device what a file reserved and never wrote: through the file it reads as zeros."""
+    try:
+        found = reserved_extents(fd)
+        device = _open_below(fd) if found else None
+    except OSError as error:
+        yield Gap(where, 1, f"its extents cannot be read: {error.strerror}")
+        return
+    if device is None:
+        if found:
+            size = sum(extent.length for extent in found)
+            yield Unreached(where, size, "reserved and never written: needs the right to read its device")
+        return
+    try:
+        read = _direct_reader(mmap.mmap(-1, CHUNK))
+        for extent in found:
+            end = extent.physical + extent.length
+            yield from _range(device, f"{where} (reserved, on the device)", extent.physical, end, read)
+    finally:
+        os.close(device)
+
+
+def _open_below(fd: int) -> int | None:
+    """Open the device on which the extents of a file lie; None where that is not known or not allowed."""
+    system = filesystem_of(fd)
+    if not (system.source and system.in_place):
+        return None
+    try:
+        device = os.open(system.source, _READ | os.O_DIRECT)
+    except OSError:
+        return None
+    if os.fstat(device).st_rdev != os.fstat(fd).st_dev:
+        os.close(device)
+        return None
+    return device
 
 
 def _data_ranges(fd: int, at: int, size: int, margin: int) -> Iterator[tuple[int, int]]:

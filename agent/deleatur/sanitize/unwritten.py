@@ -85,12 +85,13 @@ def _reserved_in(name: str, at: int, status: os.stat_result) -> int:
     if fd is None:
         return 0
     try:
-        return sum(extent.length for extent in _reserved(fd))
+        return sum(extent.length for extent in reserved_extents(fd))
     finally:
         os.close(fd)
 
 
-def _reserved(fd: int) -> list[Extent]:
+def reserved_extents(fd: int) -> list[Extent]:
+    """Return what the open file reserved and never wrote, as its file system says. Raises OSError."""
     return [extent for extent in extents(fd) or () if extent.is_(Extent.UNWRITTEN)]
 
 
@@ -108,11 +109,11 @@ def _written(name: str, at: int, status: os.stat_result) -> bool:
         if not _alone(fd):
             return False
         times = os.fstat(fd)
-        done = all(_zeroed(fd, extent, times.st_size) for extent in _reserved(fd))
+        done = all(_zeroed(fd, extent, times.st_size) for extent in reserved_extents(fd))
         if done:
             os.ftruncate(fd, times.st_size)  # also gives back what lies beyond the end
             os.fsync(fd)
-            if _reserved(fd):
+            if reserved_extents(fd):
                 raise Failed(f"inode-{times.st_ino} still has blocks that were never written; resume")
         os.utime(fd, ns=(times.st_atime_ns, times.st_mtime_ns))
         return done
