@@ -6,10 +6,12 @@ Each database stands on a loop device of its own, once with ext4 and once with X
 each way: one half of its customers leaves, the other stays, one by one in turns. Counted are the
 customers of whom a value is still read in any file, or in the raw bytes of the device. Where our claim
 is lowered because of blocks that nobody can name (PostgreSQL on XFS), the free space is filled after,
-as a job does with `[[free_space]]`: a row of its own. After ours the rows that stay are compared, the
-engine checks the table, restarts, and both are done again; both engines of the residue scan read the
-device, and programs of other people look for the rows. `--postgresql` names the programs of another
-major version, such as /usr/lib/postgresql/17/bin. Needs root and the servers.
+as a job does with `[[free_space]]`: a row of its own. Before and after ours the engine checks the
+table; after it the rows that stay are compared, the server restarts, and all is searched, compared and
+checked again. Both engines of the residue scan read the device for one value of every customer, as it
+was stored, and for all values of a few in all forms; programs of other people look for the rows.
+`--postgresql` names the programs of another major version, such as /usr/lib/postgresql/17/bin. Needs
+root and the servers.
 
 Prints a table with the time beside the engine's own rewrite, where ours took its time, the longest wait
 of others beside the one that was announced, and `RESULT residue FIGURE customers ok|short`: customers of
@@ -48,7 +50,7 @@ SYSTEMS = ("ext4", "xfs")
 QUICK, FULL = 1_000, 100_000  # customers that go; as many stay
 OURS, FILLED = "ours", "ours, free space filled"
 Start = Callable[[str, int], AbstractContextManager[Engine]]
-DRAWN = 50  # customers whose values both engines of the residue scan look for
+DRAWN = 50  # customers whose values both engines of the residue scan look for in all their forms
 
 
 @dataclass
@@ -78,6 +80,12 @@ def vacuumed(engine: Engine, table: str) -> None:
     """Delete and vacuum, where the engine knows that beside its rewrite."""
     engine.delete(table)
     engine.run(table, "VACUUM {table}")
+
+
+def optimized(engine: Engine, table: str) -> None:
+    """Delete and optimize, where the engine has that beside its rewrite."""
+    engine.delete(table)
+    engine.run(table, "OPTIMIZE TABLE {table}")
 
 
 def rewritten(engine: Engine, table: str) -> None:
@@ -153,6 +161,8 @@ class Bench:
             ways: dict[str, Callable[[Engine, str], None]] = {"DELETE": plain}
             if name.startswith("PostgreSQL"):
                 ways["DELETE, VACUUM"] = vacuumed
+            if name == "MariaDB":
+                ways["DELETE, OPTIMIZE TABLE"] = optimized
             ways[f"DELETE, {engine.rewrite[0]}"] = rewritten
             lines = [Line(way, letter) for way, letter in zip([*ways, OURS], "ABCD", strict=False)]
             self._load(engine, lines[:-1])
@@ -182,6 +192,7 @@ class Bench:
 
     def _ours(self, engine: Engine, line: Line) -> list[Line]:
         kept = engine.kept(line.table)
+        self.expect(engine.sound(line.table), "the table is not sound before")
         begin = time.monotonic()
         run = ours(engine, line.table)
         line.seconds = time.monotonic() - begin
@@ -192,13 +203,22 @@ class Bench:
         last = [line, *filled][-1]
         self.left += last.files + last.device
         for when in ("", " after a restart"):
+            if when:
+                engine.restart()
+                self._look_again(engine, last)
             self.expect(engine.kept(line.table) == kept, f"rows that stay changed{when}")
             self.expect(engine.sound(line.table), f"the table is not sound{when}")
-            if not when:
-                engine.restart()
         took = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in run.stages.items())
         line.note += f"; seconds: {took}"
         return filled
+
+    def _look_again(self, engine: Engine, last: Line) -> None:
+        """Search once more: what a server writes when it ends and begins may be what it still knew."""
+        again = Line(last.way, last.letter)
+        self._look(engine, [again])
+        print(f"  after a restart: files {again.files}, device {again.device}", flush=True)
+        same = (again.files, again.device) == (last.files, last.device)
+        self.expect(same, f"{again.files} and {again.device} seen after a restart")
 
     def _filled(self, engine: Engine, line: Line) -> list[Line]:
         begin = time.monotonic()
@@ -217,14 +237,25 @@ class Bench:
             found[name] = brought
         for name, seen in found.items():
             self._tell(name, seen.of("A"), seen.of(letter))
-        numbers = range(1, 2 * self.going, 2 * max(1, self.going // DRAWN))
-        deleted, erased = ([v for n in numbers for v in values_of(one, n)] for one in ("A", letter))
-        surface = Surface(name="device", reach="scannable", paths=(str(engine.image),))
-        finding = Scanner(NeedleSet.of([*deleted, *erased])).scan_surface(surface, lambda _: None)
-        self.expect(len(finding.scan.scanners) == 2, "the residue scan ran with one engine")
-        self.expect(not finding.scan.disputed, f"the engines dispute {finding.scan.disputed} hits")
-        control = sum(number < len(deleted) for number in finding.seen)
-        self._tell(f"both engines of the scan, of {len(erased)} values", control, len(finding.seen) - control)
+        self._both(engine, letter)
+
+    def _both(self, engine: Engine, letter: str) -> None:
+        """Let both engines of the scan read the device: for all names, and for every value of some."""
+        drawn = range(1, 2 * self.going, 2 * max(1, self.going // DRAWN))
+        some = ([v for n in drawn for v in values_of(one, n)] for one in ("A", letter))
+        names = ([values_of(one, n)[0] for n in range(1, 2 * self.going, 2)] for one in ("A", letter))
+        for what, (deleted, erased), form in (
+            ("values in all forms", some, NeedleSet.of),
+            ("names as they were stored", names, _as_stored),
+        ):
+            begin = time.process_time()
+            surface = Surface(name="device", reach="scannable", paths=(str(engine.image),))
+            finding = Scanner(form([*deleted, *erased])).scan_surface(surface, lambda _: None)
+            self.expect(len(finding.scan.scanners) == 2, "the residue scan ran with one engine")
+            self.expect(not finding.scan.disputed, f"the engines dispute {finding.scan.disputed} hits")
+            control = sum(number < len(deleted) for number in finding.seen)
+            took = f"{time.process_time() - begin:.1f} s of processor time"
+            self._tell(f"both engines, of {len(erased)} {what}, {took}", control, len(finding.seen) - control)
 
     def _tell(self, name: str, control: int, after: int) -> None:
         """Print what somebody else finds."""
@@ -245,6 +276,17 @@ class Bench:
         """Note what does not hold."""
         if not holds:
             self.wrong.append(f"{self.where}: {otherwise}")
+
+
+def _as_stored(values: list[bytes]) -> NeedleSet:
+    """Return a set in which each value stands in the one form in which the server stored it."""
+    ordered = sorted(range(len(values)), key=values.__getitem__)
+    return NeedleSet(
+        needles=tuple(values[n] for n in ordered),
+        owners=tuple(frozenset({n}) for n in ordered),
+        members=frozenset(ordered),
+        short=0,
+    )
 
 
 def main() -> int:
