@@ -10,7 +10,12 @@ export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin" DEBIAN_FRONTEND=n
 peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
        mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
        postgres:postgresql-15 /usr/share/postgresql/15/extension/pg_dirtyread.control:postgresql-15-dirtyread
-       mariadbd:mariadb-server rg:ripgrep redis-server:redis-server softhsm2-util:softhsm2"
+       mariadbd:mariadb-server rg:ripgrep redis-server:redis-server softhsm2-util:softhsm2
+       bzip2:bzip2 xz:xz-utils zstd:zstd
+       /usr/lib/mysql/plugin/provider_bzip2.so:mariadb-plugin-provider-bzip2
+       /usr/lib/mysql/plugin/provider_lz4.so:mariadb-plugin-provider-lz4
+       /usr/lib/mysql/plugin/provider_lzma.so:mariadb-plugin-provider-lzma
+       /usr/lib/mysql/plugin/provider_snappy.so:mariadb-plugin-provider-snappy"
 
 say() { printf 'peers: %s\n' "$*"; }
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }

@@ -113,6 +113,32 @@ def test_values_of_innodb_are_seen_with_zlib_only() -> None:
     assert (on.seen, on.disputed, on.unreadable) == (ROWS, 0, 0)
 
 
+PROVIDERS = {"bzip2": "bzip2", "lz4": "innodb", "lzma": "xz", "snappy": "innodb", "zlib": "zlib"}
+
+
+@pytest.mark.root
+def test_pages_of_innodb_are_seen_whatever_compressed_them() -> None:
+    """MariaDB's page compression by each of its providers but lzo; and freed pages, on the device."""
+    with server_on_a_disk() as server:
+        server.run("CREATE DATABASE shop")
+        for provider in PROVIDERS:
+            if provider != "zlib":
+                server.run(f"INSTALL SONAME 'provider_{provider}'")
+            server.run(
+                f"SET GLOBAL innodb_compression_algorithm = '{provider}'",
+                f"CREATE TABLE shop.{provider} (id INT PRIMARY KEY, doc MEDIUMTEXT) PAGE_COMPRESSED=1",
+            )
+            values = ",".join(f"({row}, '{short_text(row)}')" for row in range(ROWS))
+            server.run(f"INSERT INTO shop.{provider} VALUES {values}")
+        server.settle()
+        for provider, decoder in PROVIDERS.items():
+            file = server.data / "shop" / f"{provider}.ibd"
+            off, on = scan(file, decoders=()), scan(file, decoders=(decoder,))
+            assert (off.seen, ruling(off)[0]) == (0, "INCONCLUSIVE"), provider
+            assert (on.seen, on.disputed, on.unreadable) == (ROWS, 0, 0), provider
+            assert ruling(on) == ("CLEAN", ""), provider
+
+
 def test_values_of_redis_are_seen_with_its_decoder_only() -> None:
     folder = Path(tempfile.mkdtemp(prefix="deleatur-redis-", dir="/tmp"))
     path = folder / "s"

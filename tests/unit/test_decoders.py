@@ -1,8 +1,15 @@
 """Decoders: compressed values are found wherever they lie, once, and never at the price of the machine."""
 
+import bz2
 import gzip
+import lzma
+import random
+import re
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,10 +21,16 @@ from deleatur.documents.place import Surface
 from deleatur.engine.selftest import selftest
 from deleatur.errors import Failed, Unsupported
 from deleatur.sanitize import decoders
-from deleatur.sanitize.decoders import DECODERS, REACH, Expander
+from deleatur.sanitize.decoders import DECODERS, NAMES, REACH, Expander
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
+from deleatur.sanitize.streams import STREAMS
 from deleatur.sanitize.surface import Gap, Piece
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 TEXT = b"Anna Berg lives here. " * 20  # 440 bytes
 PGLZ = b"\0Anna Ber" + b"\0g lives " + b"\xc0here. \x0f\x16\xff" + b"\x0f\x16\x7f"  # 22 literals, 273 + 145
@@ -39,6 +52,7 @@ def in_rdb(stream: bytes, size: int) -> bytes:
     return b"\xc3" + length(len(stream)) + length(size) + stream
 
 
+PAGE = b"sum:number and neighbour"  # the head of a page, which its compressed form holds again
 SYMBOLS = (b"here. ", b"Anna Ber", b"g lives ")  # ordered as a table is: by length, from two bytes on
 
 
@@ -52,9 +66,13 @@ def table_of(symbols: tuple[bytes, ...], terminated: int = 0) -> bytes:
 
 CASES = {
     "duckdb": table_of(SYMBOLS, terminated=1) + b"\2\3\1" * 20,
+    "innodb": PAGE + b"\x80\1" + b"\xff\x1f" + PAGE + TEXT[:22] + b"\x16\0\xff\x90",
     "postgresql": inline(PGLZ, len(TEXT)),
     "redis": in_rdb(LZF, len(TEXT)),
+    "bzip2": bz2.compress(TEXT),
+    "xz": lzma.compress(TEXT),
     "zlib": zlib.compress(TEXT),
+    "zstd": zstd.compress(TEXT),
 }
 
 
@@ -228,7 +246,7 @@ def test_a_crowd_of_tables_costs_no_more_than_twice_its_bytes() -> None:
     assert sum(len(part.content) for part in parts) <= 2 * 8 * len(content)
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", sorted(NAMES))
 @settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([*CASES.values(), b"\xc3", b"x\x9c", b"\0\0", b"\x06\0\0\0"]), max_size=30),
@@ -241,6 +259,87 @@ def test_hostile_bytes_end_and_raise_nothing(name: str, parts: list[bytes], data
     for part in expanded(name, bytes(content)):
         assert isinstance(part, Piece)
         assert len(part.content) <= decoders.MAX_VALUE + (1 << 20)
+
+
+MAKERS = {"bzip2": bz2.compress, "xz": lzma.compress, "zlib": zlib.compress, "zstd": zstd.compress}
+
+
+@cache
+def long_value() -> bytes:
+    """Text that compresses to more than is read ahead, and a sentence at its very end."""
+    words = random.Random(7)
+    return b" ".join(b"%d" % words.randrange(10**9) for _ in range(150_000)) + b" Anna Berg lives here."
+
+
+@cache
+def long_stream(name: str) -> bytes:
+    return MAKERS[name](long_value())
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("cut", [30_000, 1 << 18, (1 << 20) + 77])
+def test_a_stream_is_expanded_to_its_end_however_long_it_is(name: str, cut: int) -> None:
+    value, coded = long_value(), long_stream(name)
+    assert len(coded) > 2 * REACH
+    content = b"--" + coded + b"-" * 10
+    found = expanded(name, content, tuple(range(cut, len(content), cut)))
+    parts = [bytes(part.content) for part in found if isinstance(part, Piece)]
+    assert parts[-1].endswith(b"Anna Berg lives here.")
+    assert all(len(part) <= 4 << 20 for part in parts)
+    whole = parts[0]
+    for part in parts[1:]:
+        kept = next(n for n in range(min(255, len(whole)), -1, -1) if whole.endswith(part[:n]))
+        assert kept == min(255, len(whole))  # so no border hides a needle
+        whole += part[kept:]
+    assert whole == value
+
+
+def test_what_is_larger_than_8_mebibytes_is_searched_to_its_end(tmp_path: Path) -> None:
+    value = b"lorem ipsum dolor sit amet " * 600_000 + b"Anna Berg lives here."
+    assert len(value) > 15 << 20
+    for name, make in MAKERS.items():
+        (tmp_path / name).write_bytes(make(value))
+        surface = Surface(name="here", reach="scannable", paths=(str(tmp_path / name),), decoders=(name,))
+        found = Scanner(NeedleSet.of([b"Berg lives here"])).scan_surface(surface, lambda _: None)
+        assert (len(found.seen), found.scan.unreadable) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "program"), [("bzip2", "bzip2"), ("xz", "xz"), ("zlib", "gzip"), ("zstd", "zstd")]
+)
+def test_a_stream_of_the_tool_itself_is_expanded(name: str, program: str) -> None:
+    made = subprocess.run([program, "-c"], input=TEXT, capture_output=True, check=True, timeout=60).stdout
+    assert whole(expanded(name, b"before" + made + b"behind")) == [f"f (byte 6, {name})"]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@given(at=st.integers(0, 10**6), data=st.binary(min_size=1, max_size=9))
+@settings(max_examples=20, deadline=None)
+def test_a_damaged_stream_raises_nothing_and_gives_what_stands_before(
+    name: str, at: int, data: bytes
+) -> None:
+    value, coded = long_value(), bytearray(long_stream(name)[:100_000])
+    at %= len(coded)
+    coded[at : at + len(data)] = data
+    parts = [bytes(part.content) for part in expanded(name, bytes(coded)) if isinstance(part, Piece)]
+    assert not parts or name == "bzip2" or at < 1000 or value.startswith(parts[0][:64])
+
+
+def test_streams_that_never_end_are_bounded_and_said_to_be_cut() -> None:
+    """Each begins, goes on through all that follows, and gives something now and then."""
+    begun = zlib.compressobj(0)
+    head = begun.compress(b"0123456789") + begun.flush(zlib.Z_SYNC_FLUSH)
+    content = b"".join(head[:2] + b"\0\xff\xff\0\0" + b"#" * 20 for _ in range(200)) + b"#" * (1 << 17)
+    found = expanded("zlib", content)
+    assert any(isinstance(part, Gap) for part in found)
+    assert sum(len(part.content) for part in found if isinstance(part, Piece)) < 64 << 20
+
+
+def test_a_frame_cut_off_in_zeros_does_not_go_on_for_ever() -> None:
+    coded = long_stream("zstd")
+    content = b"".join(coded[:200_000] + bytes(3 << 20) for _ in range(12))
+    cuts = tuple(range(1 << 20, len(content), 1 << 20))
+    assert not any(isinstance(part, Gap) for part in expanded("zstd", content, cuts))
 
 
 def test_a_bomb_is_a_gap_and_no_clean_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -281,14 +380,17 @@ def test_a_surface_says_which_are_on_and_they_find_what_a_plain_scan_does_not(
 
 def test_a_decoder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     surface = Surface(name="here", reach="scannable", paths=(str(tmp_path),), decoders=("arj",))
-    with pytest.raises(Unsupported, match="there is no decoder 'arj'; a surface may name duckdb, "):
+    with pytest.raises(Unsupported, match="there is no decoder 'arj'; a surface may name bzip2, duckdb, "):
         Scanner(NeedleSet.of([b"Anna Berg"])).scan_surface(surface, lambda _: None)
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_decoder_that_swallows_fails_its_own_test(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     selftest()
-    monkeypatch.setitem(DECODERS, name, lambda window, first, limit: iter(()))
+    if name in DECODERS:
+        monkeypatch.setitem(DECODERS, name, lambda window, first, limit: iter(()))
+    else:
+        monkeypatch.setitem(STREAMS, name, (re.compile(b"never"), STREAMS[name][1]))
     with pytest.raises(Failed, match="decoders_see gave a wrong answer"):
         selftest()
 

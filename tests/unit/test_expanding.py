@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deleatur.sanitize.expanding import lz4, lzf, pglz
+from deleatur.sanitize.expanding import lz4, lzf, pglz, snappy
 
 Token = bytes | tuple[int, int]  # literal bytes, or (how far back, how many)
 plain = st.lists(
@@ -85,7 +86,22 @@ def in_lz4(value: bytes) -> bytes:
     return out + bytes([min(len(literal), 15) << 4]) + lengthened(len(literal)) + literal
 
 
-FORMATS = [(pglz, in_pglz), (lzf, in_lzf), (lz4, in_lz4)]
+def in_snappy(value: bytes) -> bytes:
+    out = b""
+    for token in tokens(value, 4, 64, 70_000):
+        if isinstance(token, bytes):
+            length = len(token) - 1
+            out += (bytes([length << 2]) if length < 60 else b"\xf4" + length.to_bytes(2, "little")) + token
+            continue
+        back, length = token
+        if length < 12 and back < 2048:
+            out += bytes([back >> 8 << 5 | length - 4 << 2 | 1, back & 255])
+        else:
+            out += bytes([length - 1 << 2 | 2]) + back.to_bytes(2, "little")
+    return out
+
+
+FORMATS = [(pglz, in_pglz), (lzf, in_lzf), (lz4, in_lz4), (snappy, in_snappy)]
 Expand = Callable[[bytes, int], bytes]
 Compress = Callable[[bytes], bytes]
 
@@ -115,7 +131,7 @@ def test_half_of_a_stream_gives_about_half_of_the_value(expand: Expand, compress
     assert len(expand(stream[: len(stream) // 2], len(value))) > len(value) // 4
 
 
-@pytest.mark.parametrize("expand", [pglz, lzf, lz4])
+@pytest.mark.parametrize("expand", [pglz, lzf, lz4, snappy])
 @given(st.binary(max_size=300), st.integers(0, 5000))
 def test_hostile_bytes_end_and_stay_inside_the_bound(expand: Expand, stream: bytes, size: int) -> None:
     assert len(expand(stream, size)) <= size
@@ -127,6 +143,7 @@ def test_hostile_bytes_end_and_stay_inside_the_bound(expand: Expand, stream: byt
         (pglz, b"\xfe\0" + b"\x0f\x01\xff" * 900),
         (lzf, b"\0\0" + b"\xe0\xff\0" * 900),
         (lz4, b"\x1f\0\1\0" + b"\xff" * 9000),
+        (snappy, b"\0\0" + b"\xfe\1\0" * 900),
     ],
 )
 def test_a_bomb_is_stopped_at_the_bound(expand: Expand, bomb: bytes) -> None:
@@ -138,3 +155,12 @@ def test_bytes_written_by_the_definition() -> None:
     assert pglz(b"\x10abcd\x01\x04!", 9) == b"abcdabcd!"
     assert lzf(b"\x03abcd\x40\x03\x00!", 9) == b"abcdabcd!"
     assert lz4(b"\x40abcd\x04\x00\x10!", 9) == b"abcdabcd!"
+    assert snappy(b"\x0cabcd\x01\x04\x00!", 9) == b"abcdabcd!"
+
+
+@given(st.lists(st.sampled_from([b"Anna Berg ", b"12345", bytes(70), b"xyz"]), max_size=4000).map(b"".join))
+def test_what_the_libraries_themselves_wrote_is_expanded(value: bytes) -> None:
+    for name, expand in (("snappy", snappy), ("lz4_raw", lz4)):
+        coded = pyarrow.Codec(name).compress(value).to_pybytes()
+        head = next(n for n in range(1, 6) if coded[n - 1] < 128) if expand is snappy else 0  # its length
+        assert expand(coded[head:], len(value)) == value

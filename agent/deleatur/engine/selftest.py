@@ -1,7 +1,9 @@
 """Known-answer tests that run before every job, counted: a tool that cannot add must not erase."""
 
+import bz2
 import hashlib
 import hmac
+import lzma
 import zlib
 from base64 import b64encode
 from collections.abc import Callable
@@ -15,10 +17,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from deleatur.documents.journal import Entry, Unheld, digest_of_line, line_of, read_chain
 from deleatur.errors import Failed, Malformed
-from deleatur.sanitize.decoders import DECODERS
+from deleatur.sanitize.decoders import NAMES, Expander
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
+from deleatur.sanitize.surface import Piece
 from deleatur.trust.dsse import pre_authentication_encoding
 
 
@@ -107,17 +110,27 @@ def _decoders_see() -> bool:
     """A value that is compressed as each store does it is expanded: its end is a copy of its beginning."""
     text = b"Anna Berg lives here. " * 4
     literal = b"\0Anna Ber\0g lives \x40here. "
+    head = b"number and neighbour"
     symbols = b"\1\3\0\0\x0a\x14\x34\1" + b"\0\0\0\0\0\0\1\0\2" + b"here. Anna Berg lives "
     stored = {
         "duckdb": symbols + b"\1\2\0" * 4,
+        "innodb": bytes(4) + head + b"\x80\1" + b"\xff\x1f" + bytes(4) + head + text[:22] + b"\x16\0\x2f",
         "postgresql": b"\x92\0\0\0\x58\0\0\0" + literal + b"\x0f\x16\x30",
         "redis": b"\xc3\x1a\x40\x58\x15Anna Berg lives here. \xe0\x39\x15",
+        "bzip2": bz2.compress(text),
+        "xz": lzma.compress(text),
         "zlib": zlib.compress(text),
+        "zstd": bytes.fromhex("28b52ffd2058ed0000b0") + text[:22] + bytes.fromhex("01009ed26c02"),
     }
-    return stored.keys() == DECODERS.keys() and all(
-        any(text == plain for _, plain in carve(b"--" + stored[name] + b"--", 0, 9))
-        for name, carve in DECODERS.items()
+    return stored.keys() == NAMES and all(
+        any(text in part.content for part in _expanded(name, b"--" + stored[name] + b"--")) for name in NAMES
     )
+
+
+def _expanded(name: str, content: bytes) -> list[Piece]:
+    expander = Expander((name,))
+    found = [*expander.feed(Piece("", 0, content)), *expander.end()]
+    return [part for part in found if isinstance(part, Piece)]
 
 
 def _chain_holds() -> bool:

@@ -8,25 +8,26 @@ what looks like a value and is none yields little or nothing.
 
 import re
 import struct
-import zlib
 from collections.abc import Callable, Iterator
 
 from deleatur.errors import Unsupported
-from deleatur.sanitize.expanding import MAX_TABLE, fsst, lz4, lzf, pglz, symbols_of
+from deleatur.sanitize.expanding import MAX_TABLE, fsst, lz4, lzf, pglz, snappy, symbols_of
+from deleatur.sanitize.streams import LONGEST_START, STREAMS, Stream
 from deleatur.sanitize.surface import Gap, Piece
 
 REACH = 256 << 10  # bytes behind a start, and before it, that are there to be expanded
 MAX_VALUE = 8 << 20  # bytes of one expanded value
 MAX_WINDOW = 256 << 20  # bytes of all values that begin in one window
-_STEP = 64  # bytes by which a damaged stream is read again
+MAX_STREAMS = 8  # that are expanded at the same time
 _LEAST = 6  # bytes; fewer hold no needle
 
+_Named = tuple[str, int, bytes]  # decoder, where in the stream of bytes it begins, plain bytes
 Expanded = tuple[int, bytes]  # where in the window it begins, plain bytes
 Carve = Callable[[bytes, int, int], Iterator[Expanded]]  # window, and between which offsets a value begins
 
 
 class Expander:
-    """Runs decoders over one stream after another, with what a border could cut."""
+    """Runs decoders over one stream of bytes after another, with what a border could cut."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         """Take the decoders of these names.
@@ -34,16 +35,24 @@ class Expander:
         Raises:
             Unsupported: there is none of that name.
         """
-        self._decoders = [(name, named(name)) for name in names]
+        if unknown := next((name for name in names if name not in NAMES), None):
+            known = ", ".join(sorted(NAMES))
+            raise Unsupported(f"there is no decoder {unknown!r}; a surface may name {known}")
+        self._carves = [(name, DECODERS[name]) for name in names if name in DECODERS]
+        self._starts = [(name, *STREAMS[name]) for name in names if name in STREAMS]
         self._begin("", 0)
 
     def feed(self, piece: Piece) -> Iterator[Piece | Gap]:
-        """Yield every value that begins so far before the end of this piece that it is whole."""
-        if not self._decoders:
+        """Yield every value that begins so far before the end of this piece that it is whole.
+
+        Of a stream that goes on behind the piece, what this piece holds.
+        """
+        if not self._carves and not self._starts:
             return
         if (piece.where, piece.offset) != (self._where, self._offset + len(self._pending)):
             yield from self.end()
             self._begin(piece.where, piece.offset)
+        yield from self._bounded(self._go_on(piece.content), len(piece.content))
         self._pending += piece.content
         yield from self._expand(max(len(self._pending) - REACH, 0))
 
@@ -53,35 +62,53 @@ class Expander:
 
     def _begin(self, where: str, offset: int) -> None:
         self._where, self._offset, self._pending, self._before = where, offset, b"", b""
+        self._streams: list[tuple[str, Stream]] = []
 
     def _expand(self, size: int) -> Iterator[Piece | Gap]:
         """Yield the values that begin in the next bytes of this number, and go on behind them."""
-        first, left = len(self._before), MAX_WINDOW
-        window, limit, offset = self._before + self._pending, first + size, self._offset
-        self._pending, self._offset = window[limit:], offset + size
+        first = len(self._before)
+        window, limit, offset = self._before + self._pending, first + size, self._offset - first
+        self._pending, self._offset = window[limit:], self._offset + size
         self._before = window[max(limit - REACH, 0) : limit]
-        for name, carve in self._decoders:
-            for start, plain in carve(window, first, limit) if size else ():
-                left -= len(plain)
-                if left < 0:
-                    reason = f"holds more compressed values from byte {offset} on than are expanded"
-                    yield Gap(self._where, size, reason)
-                    return
-                if len(plain) >= _LEAST:
-                    yield Piece(f"{self._where} (byte {offset + start - first}, {name})", 0, plain)
+        if size:
+            yield from self._bounded(self._values(window, first, limit, offset), size)
 
+    def _values(self, window: bytes, first: int, limit: int, offset: int) -> Iterator[_Named]:
+        for name, carve in self._carves:
+            for start, plain in carve(window, first, limit):
+                yield name, offset + start, plain
+        view = memoryview(window)
+        for name, beginning, decompressor in self._starts:
+            for found in beginning.finditer(window, first, min(limit + LONGEST_START, len(window))):
+                if found.start() < limit:
+                    stream = Stream(offset + found.start(), decompressor())
+                    self._streams.append((name, stream))
+                    for plain in stream.feed(view[found.start() :]):
+                        yield name, stream.start, plain
+                    if stream.over:
+                        self._streams.pop()
+                    else:
+                        yield name, stream.start, b""  # so that there are not too many
 
-def named(name: str) -> Carve:
-    """Return the decoder of that name.
+    def _go_on(self, content: bytes | memoryview) -> Iterator[_Named]:
+        """Yield what the next bytes hold of streams that began before."""
+        for name, stream in self._streams:
+            for plain in stream.feed(content):
+                yield name, stream.start, plain
+        self._streams = [(name, stream) for name, stream in self._streams if not stream.over]
 
-    Raises:
-        Unsupported: there is none.
-    """
-    try:
-        return DECODERS[name]
-    except KeyError:
-        known = ", ".join(DECODERS)
-        raise Unsupported(f"there is no decoder {name!r}; a surface may name {known}") from None
+    def _bounded(self, values: Iterator[_Named], size: int) -> Iterator[Piece | Gap]:
+        """Yield values as pieces, until they are more than may be."""
+        left = MAX_WINDOW
+        for name, start, plain in values:
+            left -= len(plain)
+            if left < 0 or len(self._streams) > MAX_STREAMS:
+                self._streams.clear()
+                reason = f"holds more compressed values from byte {self._offset} on than are expanded"
+                yield Gap(self._where, size, reason)
+                return
+            if len(plain) >= _LEAST:
+                yield Piece(f"{self._where} (byte {start}, {name})", 0, plain)
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------
@@ -182,44 +209,6 @@ def _length(coded: bytes) -> int:
     return int.from_bytes(coded, "big") & (0x3FFF if len(coded) == 2 else 0x3F)
 
 
-# --- zlib ----------------------------------------------------------------------------------------
-
-# RFC 1950 §2.2: method 8, a window of 32 KiB, or of 16 KiB as InnoDB has it, and the check that makes both
-# bytes a multiple of 31. RFC 1952 §2.3: gzip.
-_EITHER = zlib.MAX_WBITS | 32  # take the header of zlib, or that of gzip
-_DEFLATED = re.compile(rb"[\x78\x68](?=[\x01\x5e\x9c\xda\x05\x43\x81\xde])|\x1f\x8b\x08[\x00-\x1f]")
-
-
-def _zlib(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
-    """Yield streams of zlib and gzip, as pages and files hold them."""
-    view = memoryview(window)
-    for found in _DEFLATED.finditer(window, first, limit + 3):
-        if found.start() >= limit:
-            break
-        start = found.start()
-        try:
-            zlib.decompressobj(_EITHER).decompress(view[start : start + _STEP], MAX_VALUE)
-        except zlib.error:
-            continue  # most bytes that look like a header are none: it breaks at once
-        try:
-            yield start, zlib.decompressobj(_EITHER).decompress(view[start:], MAX_VALUE)
-        except zlib.error:
-            yield start, _before_the_damage(view[start:])
-
-
-def _before_the_damage(view: memoryview) -> bytes:
-    """Return what a stream holds before the bytes at which it breaks."""
-    stream, plain = zlib.decompressobj(_EITHER), bytearray()
-    for at in range(0, len(view), _STEP):
-        try:
-            plain += stream.decompress(view[at : at + _STEP], MAX_VALUE)
-        except zlib.error:
-            break
-        if len(plain) > MAX_VALUE:
-            break
-    return bytes(plain)
-
-
 # --- DuckDB --------------------------------------------------------------------------------------
 
 # A segment of strings holds one table of symbols and, somewhere in the same block, its strings behind one
@@ -274,4 +263,34 @@ def _up(size: int) -> int:
     return size + 7 & ~7
 
 
-DECODERS: dict[str, Carve] = {"duckdb": _duckdb, "postgresql": _postgresql, "redis": _redis, "zlib": _zlib}
+# --- InnoDB --------------------------------------------------------------------------------------
+
+# A compressed page of MariaDB (fil0pagecompress.cc, fil_page_compress_for_full_crc32): behind its number,
+# neighbours and sequence number its type has the highest bit set and says the size in units of 256 bytes; the
+# whole page follows, compressed: so its head stands there twice. Of snappy it begins with its size.
+_PAGE = re.compile(rb"\x80(?=[\x01-\xff])")
+_TYPE, _COMPRESSED = 24, 26  # bytes from the beginning of the page
+_PAGE_SIZE = 64 << 10  # bytes, at the most
+_SIZES = (b"\x80\x20", b"\x80\x40", b"\x80\x80\x01", b"\x80\x80\x02", b"\x80\x80\x04")
+
+
+def _innodb(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
+    """Yield pages of InnoDB that are compressed with LZ4 or snappy; other methods make streams."""
+    for found in _PAGE.finditer(window, first + _TYPE, limit + _TYPE + 1):
+        start = found.start() - _TYPE
+        if start >= limit:
+            break
+        coded = window[start + _COMPRESSED : start + (window[start + _TYPE + 1] << 8)]
+        size = next((size for size in _SIZES if coded.startswith(size)), b"")
+        for expand, stream in ((lz4, coded), *(((snappy, coded[len(size) :]),) if size else ())):
+            if expand(stream[: _TYPE + 16], _TYPE)[4:] == window[start + 4 : start + _TYPE]:
+                yield start, expand(stream, _PAGE_SIZE)
+
+
+DECODERS: dict[str, Carve] = {
+    "duckdb": _duckdb,
+    "innodb": _innodb,
+    "postgresql": _postgresql,
+    "redis": _redis,
+}
+NAMES = {*DECODERS, *STREAMS}  # of all decoders

@@ -1,4 +1,4 @@
-"""Expand the compressed values of databases: pglz, LZ4 blocks, LZF, FSST.
+"""Expand the compressed values of databases: pglz, LZ4 and snappy blocks, LZF, FSST.
 
 Pure, written from the formats' definitions, for bytes that anybody may have written: output is bounded by
 `size`, and a stream that is damaged or cut short gives what stands before the damage, because a part of a
@@ -81,6 +81,29 @@ def lzf(stream: bytes, size: int) -> bytes:
         back = ((control & 31) << 8 | stream[at]) + 1
         at += 1
         if not _copy(out, back, min(length + 2, size - len(out))):
+            break
+    return bytes(out)
+
+
+def snappy(stream: bytes, size: int) -> bytes:
+    """Expand a raw block of snappy (format_description.txt) behind its length to at most `size` bytes."""
+    out = bytearray()
+    at, end = 0, len(stream)
+    while at < end and len(out) < size:
+        tag, at = stream[at], at + 1
+        length = (tag >> 2) + 1
+        if not tag & 3:
+            more = max(length - 60, 0)  # bytes in which a longer length stands
+            if more:
+                length, at = int.from_bytes(stream[at : at + more], "little") + 1, at + more
+            out += stream[at : at + min(length, size - len(out))]
+            at += length
+            continue
+        more = (0, 1, 2, 4)[tag & 3]
+        back, at = int.from_bytes(stream[at : at + more], "little"), at + more
+        if more == 1:
+            length, back = (tag >> 2 & 7) + 4, back | (tag & 0xE0) << 3
+        if at > end or not _copy(out, back, min(length, size - len(out))):
             break
     return bytes(out)
 

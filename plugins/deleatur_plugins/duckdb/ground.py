@@ -17,7 +17,7 @@ from deleatur_plugins.duckdb.content import Content
 from deleatur_plugins.duckdb.rewriting import half_checkpoint, journal_of, log_of
 from deleatur_plugins.duckdb.schema import comments
 
-_COMPRESSED = ("duckdb",)  # decoders: FSST, alone and in dictionaries
+_COMPRESSED = ("duckdb", "zstd")  # decoders: FSST, alone and in dictionaries; very long texts
 _ROOM = 2  # the new file is at most about as large as the old one; the second part is for the file system
 
 

@@ -28,7 +28,8 @@ from deleatur.api import (
 from deleatur_plugins.mariadb.connecting import Session
 from deleatur_plugins.mariadb.innodb import Pages
 
-COMPRESSED = ("zlib",)  # decoders: ROW_FORMAT=COMPRESSED, PAGE_COMPRESSED, compressed columns
+# Decoders: of ROW_FORMAT=COMPRESSED, compressed columns, and PAGE_COMPRESSED with each provider but lzo.
+COMPRESSED = ("bzip2", "innodb", "xz", "zlib")
 REBUILD, ROWS = "rebuild-and-shred", "delete-rows"
 _LONG = 10  # seconds; a transaction that is open for longer holds old row versions back
 _JOURNAL = ".deleatur-links"
