@@ -65,21 +65,14 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A database of its own with a table of forty people, half of whom leave."""
     monkeypatch.setenv("DELEATUR_MARIADB_OPTIONS", str(server.credentials))
-    with of_forty_people(server) as name:
-        yield name
-
-
-@pytest.fixture
-def neighbour(server: Server) -> Iterator[str]:
-    """A further database of the same server."""
     with of_forty_people(server) as name:
         yield name
 
 
 @contextmanager
 def of_forty_people(server: Server) -> Iterator[str]:
+    """A database of its own with a table of forty people, half of whom leave."""
     name = f"d{uuid.uuid4().hex[:8]}"
     server.run(f"CREATE DATABASE {name}")
     people = ", ".join(f"({n}, {n % 2 == 0}, '{uuid.uuid4().hex}', NULL)" for n in range(1, 41))
