@@ -108,7 +108,6 @@ def blockers_of(
                 sentence.format(name, choice.table.name) for oid, name in names if int(oid) not in going
             ]
     found += undecided(connection, content.schema, content.choices, content.objects)
-    found += _hidden(content)
     found += _referring(connection, content)
     return tuple(found)
 
@@ -146,13 +145,18 @@ def refuse_missing_rights(connection: "psycopg.Connection[Any]", schema: Schema,
     """Ask the catalogs for the rights that the job needs, before any row is read.
 
     Raises:
-        Refused: some are missing; all of them as the least GRANTs to run.
+        Refused: some are missing; all of them as the least GRANTs to run. Or rows are hidden.
     """
     wanted = {schema.table(name).name: ("SELECT", _LOCKING) for name in read_by_conditions(target)}
     wanted |= {table.name: ("SELECT", "DELETE") for table in selected_tables(schema, target)}
     lacking = list(_lacking(connection, schema, wanted))
     if lacking:
         raise Refused(f"this user lacks rights; run: {'; '.join(lacking)}")
+    hiding = [repr(name) for name, table in sorted(schema.tables.items()) if table.hides_rows]
+    if hiding:
+        raise Refused(
+            f"row level security hides rows of {', '.join(hiding)} from this user; use one with BYPASSRLS"
+        )
 
 
 def _lacking(
@@ -171,14 +175,6 @@ def _lacking(
             if not may:
                 least = right.partition(",")[0]
                 yield f"GRANT {least} ON {plain(table.schema)}.{plain(table.relation)} TO {user}"
-
-
-def _hidden(content: Content) -> list[str]:
-    return [
-        f"row level security hides rows of {name!r} from this user; use one with BYPASSRLS"
-        for name, table in sorted(content.schema.tables.items())
-        if table.hides_rows
-    ]
 
 
 def _referring(connection: "psycopg.Connection[Any]", content: Content) -> Iterator[str]:

@@ -175,7 +175,8 @@ class Rewriting:
             self._wait_until_unseen(connection)
             found = connection.execute(
                 "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
-                "WHERE e.extname = 'pg_stat_statements'"
+                "WHERE e.extname = 'pg_stat_statements' "  # which without its library keeps nothing
+                "AND current_setting('shared_preload_libraries') LIKE '%pg_stat_statements%'"
             ).fetchone()
             files = self._server.files(connection, self._statistics(connection))
             pending = read_pending(self._server.data)
