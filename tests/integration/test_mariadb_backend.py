@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -376,6 +376,57 @@ def test_a_whole_table_with_values_from_a_file(server: Server, database: str) ->
     assert values(server, database, "id IN (2, 4)") == []
     erase(server, database, select=(Selection(table="person"),))
     assert server.run("SELECT COUNT(*) FROM person", database=database) == [(0,)]
+
+
+def test_rows_leave_every_partition(server: Server, database: str) -> None:
+    server.run("ALTER TABLE person PARTITION BY HASH (id) PARTITIONS 3", database=database)
+    server.settle()
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    assert found(server, going) == len(going) == 20, "the control"
+    files = {path.name: path.stat().st_ino for path in (server.data / database).glob("person#*.ibd")}
+    assert len(files) == 3
+    erase(server, database)
+    assert found(server, going) == 0
+    assert values(server, database, "true") == staying
+    now = {path.name: path.stat().st_ino for path in (server.data / database).glob("person#*.ibd")}
+    assert now.keys() == files.keys()
+    assert not set(now.values()) & set(files.values()), "every partition has a new file"
+
+
+def test_what_is_damaged_already_is_refused_before_anything_changes(server: Server, database: str) -> None:
+    server.settle()
+    server.stop()
+    with (server.data / database / "person.ibd").open("r+b") as file:
+        file.seek(4 * 16384 + 8000)  # the index of names; selecting and deleting begin at the other one
+        before = file.read(64)
+        file.seek(-64, os.SEEK_CUR)
+        file.write(bytes(byte ^ 0x55 for byte in before))
+    server.start()
+    with closing(opened(server, database)) as backend, pytest.raises(Failed, match="'person' damaged"):
+        list(backend.erase(REBUILD, None))
+    assert len(values(server, database)) == 20
+
+
+def test_a_table_that_is_damaged_by_the_rebuild_keeps_its_old_file(
+    server: Server, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[list[str]] = []
+
+    def damaged_after(session: Session, tables: Iterable[str]) -> None:
+        checked.append(list(tables))
+        if len(checked) == 2:
+            raise Failed("damaged")
+
+    going = values(server, database)
+    with monkeypatch.context() as patch, closing(opened(server, database)) as backend:
+        patch.setattr(way, "check_tables", damaged_after)
+        with pytest.raises(Failed, match="damaged"):
+            list(backend.erase(REBUILD, None))
+    assert checked == [["person"], ["person"]]
+    server.settle()
+    assert found(server, going) == 20, "nothing was overwritten"
+    erase(server, database)
+    assert found(server, going) == 0
 
 
 # --- what cannot be seen

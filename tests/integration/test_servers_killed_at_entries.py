@@ -18,8 +18,7 @@ from deleatur.errors import DeleaturError
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 
-from .. import mariadb_server, postgresql_server, redis_server
-from . import test_mariadb_backend as mariadb
+from .. import postgresql_server, redis_server
 from . import test_postgresql_backend as postgresql
 from . import test_redis_backend as redis
 
@@ -64,26 +63,6 @@ def on_postgresql() -> Iterator[Callable[[], AbstractContextManager[World]]]:
 
 
 @contextmanager
-def on_mariadb() -> Iterator[Callable[[], AbstractContextManager[World]]]:
-    @contextmanager
-    def world() -> Iterator[World]:
-        with mariadb.of_forty_people(server) as database:
-            yield World(
-                mariadb.job_text(server, database),
-                partial(server.stop, signal.SIGKILL),
-                server.start,
-                mariadb.values(server, database),
-                partial(mariadb.found, server),
-                partial(mariadb.values, server, database, "NOT leaves"),
-            )
-
-    with mariadb_server.server_on_a_disk() as server, pytest.MonkeyPatch.context() as patch:
-        server.run("SET GLOBAL general_log = OFF", "SET GLOBAL slow_query_log = OFF")
-        patch.setenv("DELEATUR_MARIADB_OPTIONS", str(server.credentials))
-        yield world
-
-
-@contextmanager
 def on_redis() -> Iterator[Callable[[], AbstractContextManager[World]]]:
     @contextmanager
     def world() -> Iterator[World]:
@@ -102,7 +81,7 @@ def on_redis() -> Iterator[Callable[[], AbstractContextManager[World]]]:
     yield world
 
 
-SERVERS = {"postgresql": on_postgresql, "mariadb": on_mariadb, "redis": on_redis}
+SERVERS = {"postgresql": on_postgresql, "redis": on_redis}
 
 
 def killed_at_entry(

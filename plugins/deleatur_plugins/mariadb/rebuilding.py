@@ -19,6 +19,7 @@ from deleatur_plugins.mariadb.connecting import Session, quoted
 from deleatur_plugins.mariadb.deleting import delete_rows
 from deleatur_plugins.mariadb.ground import Ground
 from deleatur_plugins.mariadb.innodb import Era, Leftover
+from deleatur_plugins.mariadb.integrity import check_tables
 from deleatur_plugins.mariadb.rights import WORK
 from deleatur_plugins.mariadb.waiting import Watch
 
@@ -63,6 +64,7 @@ class Rebuilding:
         if after is None:
             yield Cursor(f"begin @{since}", 0)
         with self._scrubbing(), Watch(self._session.address, self._tables) as watch:
+            check_tables(self._session, self._tables)
             with self._unpurged():
                 rows = delete_rows(self._session, self._target, self._secrets) or (after.done if after else 0)
                 self._checkpoint()
@@ -75,6 +77,7 @@ class Rebuilding:
         with LinkShredder(self._journal) as links:
             for number, table in enumerate(self._tables, start=1):
                 self._rebuild(links, table)
+                check_tables(self._session, [table])  # while the old file is still there
                 yield f"rebuilt {number}"
             self._renew_statistics(links)
             yield "statistics"
