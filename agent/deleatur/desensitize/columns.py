@@ -105,6 +105,9 @@ def dates_of(array: Any) -> Any:
             array = pc.local_timestamp(array)
         return array.cast(pa.date32(), safe=False)
     array = array.cast(pa.string())
+    written = _as_written(array)
+    if written is not None:
+        return written
 
     def short_road(part: Any) -> Any:
         try:
@@ -237,6 +240,18 @@ def _numbers(array: Any, step: int, unit: int, function: Callable[[Any], Any]) -
     if kind == "text":
         return _of_text(array, function, "int64")
     return each_distinct(array, function, "int64")
+
+
+def _as_written(array: Any) -> Any:
+    """Return the dates of texts that are YYYY-MM-DD and nothing more, each a day; None if one is not."""
+    from pyarrow import compute as pc
+
+    try:
+        dates = array.cast(arrow().date32())
+    except arrow().ArrowInvalid:
+        return None
+    first = pc.min(dates.cast(arrow().int32())).as_py()  # Arrow has a year 0
+    return None if first is not None and first < _FIRST_DAY else dates
 
 
 def _of_text(array: Any, function: Callable[[Any], Any], result: str = "string") -> Any:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deleatur.desensitize import columns, formats
+from deleatur.desensitize import columns
 from deleatur.desensitize.arrow import arrow, kind_of, with_nulls_of
 from deleatur.desensitize.cmac import Cmac, buffers_of, by_length, gather, hexadecimal
-from deleatur.desensitize.ff1 import Ff1
 from deleatur.desensitize.values import UnfitError
 
 if TYPE_CHECKING:
@@ -44,6 +43,9 @@ def format_preserving(array: Any, key: bytes, form: str, domain: str | None = No
     Raises:
         UnfitError: a value has other characters than the form, or too few or too many.
     """
+    from deleatur.desensitize import formats
+    from deleatur.desensitize.ff1 import Ff1
+
     pa = arrow()
     text = columns.text_of(array)
     shape = formats.FORMS[form]

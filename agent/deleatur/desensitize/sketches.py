@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Bytes = npt.NDArray[np.uint8]
+    Numbers = npt.NDArray[np.uint16]
     Places = npt.NDArray[np.int64]
     Truth = npt.NDArray[np.bool_]
 
@@ -151,7 +152,8 @@ class _Drawing:
         free = self._right_free(tails, lambda rows: _needs(key[rows], crossed[rows]))
         free &= self._left_free(begins) & (glued | (code > 0) | ~plus[heads])
         rows = np.flatnonzero(free)
-        self._draw(starts[heads[rows]], (layout + crossed * len(_KEYS))[rows], marks[rows], code[rows])
+        layout += crossed * np.uint16(len(_KEYS))
+        self._draw(starts[heads[rows]], layout[rows], marks[rows], code[rows])
 
     def _country(self, heads: "Places") -> "Places":
         """Return the country code in the group before; only the last two digits of it count."""
@@ -161,7 +163,9 @@ class _Drawing:
         code: Places = np.where(two, value * 10 + (self._bytes[before + 1] - np.uint8(48)), value)
         return code
 
-    def _draw(self, begins: "Places", layout: "Places", marks: "Bytes", code: "Places") -> None:
+    def _draw(
+        self, begins: "Places", layout: "npt.NDArray[np.uint16]", marks: "Bytes", code: "Places"
+    ) -> None:
         order = np.argsort(layout, kind="stable")
         for rows in np.split(order, np.flatnonzero(np.diff(layout[order])) + 1) if order.size else ():
             for form in _FORMS[layout[rows[0]]]:
@@ -210,7 +214,8 @@ class _Drawing:
         free: Truth = _FREE_RIGHT[one] | stop | bracket | _plain(_PLAIN_RIGHT, one, two, three)
         free |= spaced & _plain(_PLAIN_RIGHT, two, three, four)
         rows = np.flatnonzero(spaced & _LETTERS[two])
-        free[rows] = ~_completes(self._neighbours(tails[rows] + 1, 1, 10), needs(rows))
+        if rows.size:
+            free[rows] = ~_completes(self._neighbours(tails[rows] + 1, 1, 10), needs(rows))
         return free
 
     def _first_digits(self, heads: "Places", within: int) -> "Truth":
@@ -228,11 +233,10 @@ class _Drawing:
         starts, ends = self._starts, self._ends
         year = np.flatnonzero(ends[:-2] - starts[:-2] == 4)
         for step, character in enumerate("年月日"):
+            expected = np.frombuffer(character.encode(), np.uint8)
+            year = year[self._bytes[ends[year + step]] == expected[0]]  # which few are
             end = ends[year + step]
-            near = self._neighbours(end, 1, 3)
-            written = np.ones(year.size, bool)
-            for byte, expected in zip(near, character.encode(), strict=True):
-                written &= byte == expected
+            written = (self._neighbours(end, 1, 3) == expected[:, None]).all(axis=0)
             if step < 2:
                 following = starts[year + step + 1]
                 written &= (

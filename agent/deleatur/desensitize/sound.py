@@ -7,6 +7,7 @@ them all. The digits that decide about a find or its type are part of the form o
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,9 +89,11 @@ def _mobile(digits: "Bytes") -> tuple["Truth", "Bytes"]:
 
 
 def _mobile_or_tax(digits: "Bytes") -> tuple["Truth", "Bytes"]:
-    mobile, drawn = _mobile(digits)
-    tax, number = _tax(digits)
-    return mobile | tax, np.where(mobile[:, None], drawn, number)
+    good, drawn = _mobile(digits)
+    others = np.flatnonzero(~good)
+    drawn = drawn.copy()
+    good[others], drawn[others] = _tax(digits[others])
+    return good, drawn
 
 
 def _mobile_glued(digits: "Bytes") -> tuple["Truth", "Bytes"]:
@@ -220,6 +223,7 @@ def _form(layout: tuple[int, ...], marks: tuple[int, ...], draw: "Draw", *countr
     return Form(key_of(layout), columns_of(layout), _set(256, marks), _set(100, countries or (0,)), draw)
 
 
+@cache
 def _set(size: int, members: tuple[int, ...]) -> "Truth":
     there = np.zeros(size, bool)
     there[list(members)] = True
