@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deleatur.desensitize import values
 from deleatur.desensitize.arrow import arrow, keep_memory, kind_of
 from deleatur.documents.detection import Detector
-from deleatur.documents.job import Rule
-from deleatur.documents.rules import OPTIONS
+from deleatur.documents.job import OPTIONS, Rule
 from deleatur.errors import Refused
 
 if TYPE_CHECKING:

@@ -85,6 +85,15 @@ class Rule(Frozen, frozen=True):
     domain: Name | None = None  # for rules with a key: columns of different domains never share a token
 
 
+OPTIONS = {  # of the rules of an archive: which rules take it, and whether they need it
+    "to": (("generalise",), True),
+    "form": (("format-preserving",), True),
+    "by": (("date-shift",), True),
+    "known": (("redact",), False),
+    "domain": (("keyed-hash", "format-preserving", "date-shift"), False),
+}
+
+
 class Coarser(Frozen, frozen=True):
     """A rung of the ladder: generalise a column further than its rule does."""
 

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from deleatur.documents.gates import AnyGate, MapGate, NoticeGate, StaffGate
 from deleatur.documents.job import (
+    OPTIONS,
     ArchivedTable,
     Condition,
     Custody,
@@ -29,13 +30,6 @@ from deleatur.errors import Malformed
 
 SINGLE_APPROVAL_SCHEMES = frozenset({"file"})  # single files and devices: a technician with a shelf of disks
 PERSONAL_DIGITS = 7  # a telephone number without its area code (North American Numbering Plan)
-OPTIONS = {  # of the rules of an archive: which rules take it, and whether they need it
-    "to": (("generalise",), True),
-    "form": (("format-preserving",), True),
-    "by": (("date-shift",), True),
-    "known": (("redact",), False),
-    "domain": (("keyed-hash", "format-preserving", "date-shift"), False),
-}
 COARSER = {  # generalised to -> what is coarser, so that a ladder never leads back
     "month": ("year", "five-years", "decade"),
     "year": ("five-years", "decade"),
