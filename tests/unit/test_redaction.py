@@ -232,6 +232,12 @@ def test_a_number_that_another_may_go_on_into_is_not_drawn() -> None:
     assert quick([(text, ())]) == [redacted_text(text, ())]
 
 
+def test_a_number_is_not_drawn_whose_country_code_begins_a_credit_code() -> None:
+    """49 306 231551123 anna is a sound one; another number in its place is none."""
+    text = "年+49 306 231551123 anna, Hallo"
+    assert quick([(text, ())]) == [redacted_text(text, ())]
+
+
 def test_parts_of_a_column_and_slices_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """NULL stays NULL, wherever a slice begins and however few bytes are looked at together."""
     rows: list[str | None] = [

@@ -149,7 +149,8 @@ class _Drawing:
         begins = np.where(code > 0, starts[heads - 1] - 1, starts[heads])
         glued = plus[heads] & _GLUED[layout]
         begins -= glued
-        free = self._right_free(tails, lambda rows: _needs(key[rows], crossed[rows]))
+        country = np.where(code > 0, lengths[heads - 1], 0)
+        free = self._right_free(tails, lambda rows: _needs(key[rows], crossed[rows], country[rows]))
         free &= self._left_free(begins) & (glued | (code > 0) | ~plus[heads])
         rows = np.flatnonzero(free)
         layout += crossed * np.uint16(len(_KEYS))
@@ -319,13 +320,18 @@ class _Drawing:
         return sure
 
 
-def _needs(key: "Places", more: "Truth") -> "Places":
-    """Return as bits how many characters a credit code lacks that begins with a group of these numbers."""
+def _needs(key: "Places", more: "Truth", country: "Places") -> "Places":
+    """Return as bits how many characters a credit code lacks that begins with a group of these numbers.
+
+    Or with the country code before them, of so many digits.
+    """
     lengths = [(key >> (5 * group)) & 31 for group in range(_GROUPS)]
     needs = np.zeros(key.size, np.int64)
     for group in range(_GROUPS):
-        lacking = _CREDIT - more - sum(lengths[group:])
-        for missing in (lacking, lacking - 1) if not group else (lacking,):  # or with a letter before it
+        lacking: Places = _CREDIT - (more + np.sum(lengths[group:], axis=0))
+        before: tuple[Places | int, ...] = (0, 1, country) if not group else (0,)  # 1 for a letter
+        for characters in before:
+            missing = lacking - characters
             useful = (missing >= 1) & (missing <= _CREDIT - 8)  # which has six digits after the second place
             needs |= np.where(useful, 1 << np.clip(missing, 0, _CREDIT), 0)
     return needs
