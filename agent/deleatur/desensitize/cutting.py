@@ -30,8 +30,7 @@ _USUAL = (  # characters that `Reading` takes for the letters and digits that th
 )
 _SCRIPTS = ("short", "long", "latin")  # as `own_of` calls them, in the order of the classes
 _SHORT, _LONG, _LATIN, _NONE = range(len(_SCRIPTS) + 1)
-_HAN_NAME = "^[\u4e00-\u9fff]{2,4}$"
-_TWO_HAN = 6  # bytes
+_LEAST_HAN, _MOST_HAN = 2, 4  # characters of a name
 _BEFORE_SPACE = re.compile(r"[\u4e00-\u9fff](?=\s)")
 _AT_ONCE = 8  # parts are looked for in a sketch in the time that one row takes
 _NAMES, _TEXTS = 1 << 17, 1 << 14  # remembered
@@ -51,6 +50,7 @@ class Names(NamedTuple):
     each: Any
     which: "Places"
     classes: "Places"
+    points: "Places"  # of the Chinese characters with which each begins
 
 
 def values_at(known: Sequence[Any], row: int) -> tuple[str, ...]:
@@ -103,17 +103,17 @@ def without_own(texts: Any, drawn: Any, known: Sequence[Any]) -> Cuts:
 
 def _names(names: Any) -> Names:
     """Return a column of names: the class of each is how it is written, if that is sure."""
-    from pyarrow import compute as pc
-
     encoded = names.fill_null("").dictionary_encode()
     each = encoded.dictionary
-    han = truth(pc.match_substring_regex(each, _HAN_NAME))
-    long = truth(pc.greater(pc.binary_length(each), _TWO_HAN))
-    classes: Places = np.where(han, np.where(long, _LONG, _SHORT), _NONE)
+    words = words_of(each)
+    points = words.chinese(_MOST_HAN)
+    written = (points > 0).sum(axis=1)
+    han = (written >= _LEAST_HAN) & (words.lengths == written * len("王".encode()))
+    classes: Places = np.where(han, np.where(written > _LEAST_HAN, _LONG, _SHORT), _NONE)
     others = np.flatnonzero(~han)
     sure = np.array([bool(_parts(name)) for name in _strings(each, others)], bool)
     classes[others[sure]] = _LATIN
-    return Names(each, encoded.indices.to_numpy(), classes)
+    return Names(each, encoded.indices.to_numpy(), classes, points)
 
 
 def _without_names(drawn: Any, names: Any, classes: "Places") -> tuple[Any, "Places"]:
@@ -127,17 +127,12 @@ def _without_names(drawn: Any, names: Any, classes: "Places") -> tuple[Any, "Pla
 
 def _more_in_chinese(rows: "Places", names: Names, sketches: list[str], numbers: "Places") -> "Places":
     """Return the rows where more of a Chinese name may stand: the given name, or a space in it."""
-    from pyarrow import compute as pc
-
-    def within(start: int, stop: int, some: Iterable[str]) -> "Truth":
-        part = pc.utf8_slice_codeunits(names.each, start, stop)
-        return truth(pc.is_in(part, arrow().array([*some], arrow().string())))
-
     spaced = [_before_space(text) for text in sketches]
-    written = frozenset("".join(sketches))
-    perhaps = within(0, 1, frozenset().union(*spaced)) | within(0, 2, COMPOUND)
-    perhaps |= within(1, 2, written) & within(2, 3, written)
-    rows = rows[perhaps[names.which[rows]]]
+    first, given = (np.zeros(1 << 16, bool) for _ in range(2))
+    first[[ord(c) for c in frozenset().union(*spaced, (name[0] for name in COMPOUND))]] = True
+    given[[ord(c) for c in frozenset("".join(sketches)) if c <= "\uffff"]] = True
+    one, two, three, _ = names.points[names.which[rows]].T
+    rows = rows[first[one] | (given[two] & given[three] & (three > 0))]
     own = zip(_strings(names.each, names.which[rows]), numbers[rows].tolist(), strict=True)
     more = [
         name[0] in spaced[number]
