@@ -1,5 +1,6 @@
 """What the postgresql backend refuses, what it cannot see, and what a kill leaves: on a real server."""
 
+import errno
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from hashlib import sha256
 from itertools import product
@@ -42,6 +43,7 @@ from deleatur.documents.datamap import DataMap
 from deleatur.documents.declared import Declaration
 from deleatur.engine.discovery import Request, discover
 from deleatur.errors import Residue
+from deleatur.testing import faults
 from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import PIN, Workbench
 from deleatur.trust.verification import verify
@@ -49,7 +51,7 @@ from deleatur_plugins.postgresql import PostgresqlBackend, deleting
 from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.schema import Table
 
-from ..journal_entries import Moment, run_killed_at_entry
+from ..journal_entries import Moment, at_entry, run_killed_at_entry
 from ..postgresql_server import RunningServer, as_user, running_server
 
 KEY = {"digest-key": bytes(range(32))}
@@ -1270,6 +1272,47 @@ def test_a_server_without_prepared_transactions_does_not_swap(
             next(backend.erase(SWAP, None))
 
 
+# --- a disk that fails
+
+
+def advanced(backend: PostgresqlBackend, step: Step, stage: int) -> tuple[Iterator[Cursor], Cursor]:
+    """Run a step up to its cursor of that number, from 1."""
+    cursors = backend.erase(step, None)
+    return cursors, [next(cursors) for _ in range(stage)][-1]
+
+
+@pytest.mark.parametrize(
+    ("step", "stage", "code"),
+    [
+        (SWAP, 1, errno.EIO),  # while files of a table that were put aside are overwritten
+        pytest.param(REWRITE, 3, errno.EIO, marks=pytest.mark.campaign),  # and those of the log
+        pytest.param(REWRITE, 4, errno.EIO, marks=pytest.mark.campaign),
+        (REWRITE, 4, errno.ENOSPC),  # while blocks are taken out of the free space
+    ],
+)
+def test_a_disk_that_fails_under_the_overwriting_stops_it_and_nothing_is_lost(
+    server: RunningServer, database: str, neighbour: str, step: Step, stage: int, code: int
+) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with closing(opened(server, neighbour, technique=step.technique)) as other:
+        cursors, _ = advanced(other, step, stage)
+        with faults.recording() as calls:
+            next(cursors)
+        list(cursors)
+    writes = [n for n, call in enumerate(calls, 1) if call == "pwrite"]
+    with closing(opened(server, database, technique=step.technique)) as backend:
+        cursors, last = advanced(backend, step, stage)
+        with faults.failing_at(writes[len(writes) // 2], code), pytest.raises(OSError, match="injected"):
+            next(cursors)
+    assert values(server, database, "true") == staying
+    with closing(opened(server, database, technique=step.technique)) as backend:
+        assert list(backend.erase(step, last))[-1].position == "reclaimed 20"
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
+
+
 # --- under load, on another file system, and by a second opinion
 
 
@@ -1515,6 +1558,11 @@ def kill_server(server: RunningServer) -> None:
         left.unlink()
 
 
+def kill_and_start(server: RunningServer) -> None:
+    kill_server(server)
+    server.start()
+
+
 def wait_until_dead(pid: int) -> None:
     for _ in range(1000):
         try:
@@ -1549,23 +1597,38 @@ def test_a_server_killed_at_any_cursor_ends_at_the_same_zero(
 ENTRIES = [(number, moment) for number in range(1, 15) for moment in ("before", "after")]
 
 
+QUICK = (("agent", "", 9, "after"), ("server", "swap-and-shred", 10, "before"))
+
+
 @pytest.mark.parametrize(
-    ("number", "moment"),
+    ("who", "technique", "number", "moment"),
     [
-        p if p in ((9, "after"), (12, "before")) else pytest.param(*p, marks=pytest.mark.campaign)
-        for p in ENTRIES
+        p if p in QUICK else pytest.param(*p, marks=pytest.mark.campaign)
+        for p in ((w, t, *e) for w, t, e in product(("agent", "server"), ("", "swap-and-shred"), ENTRIES))
     ],
 )
-def test_a_job_killed_at_any_entry_of_its_journal_is_certified_after(
-    server: RunningServer, database: str, tmp_path: Path, number: int, moment: Moment
+def test_a_job_killed_with_its_server_or_alone_at_any_entry_is_certified_after(
+    server: RunningServer,
+    database: str,
+    tmp_path: Path,
+    who: str,
+    technique: str,
+    number: int,
+    moment: Moment,
 ) -> None:
     going, staying = values(server, database), values(server, database, "NOT leaves")
     bench = Workbench(tmp_path)
-    job = bench.job(job_text(server, database, device=False))
+    job = bench.job(job_text(server, database, device=False, technique=technique))
     bench.plan(job)
     bench.approve(job)
-    assert run_killed_at_entry(lambda: bench.run(job), number, moment)
-    bench.run(job)
+    if who == "agent":
+        assert run_killed_at_entry(lambda: bench.run(job), number, moment)
+    else:
+        with at_entry(number, moment, lambda: kill_and_start(server)) as entries, suppress(Transient):
+            bench.run(job)
+        assert len(entries) >= number
+    if not job.certificate.exists():
+        bench.run(job)
     checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
     assert checked.verification[0].verdict == "CLEAN"
     raw = server.raw()
