@@ -10,11 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import date
-from hashlib import sha256
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -52,13 +50,12 @@ from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.schema import Table
 
 from ..journal_entries import Moment, at_entry, run_killed_at_entry
+from ..postgresql_people import EVERYBODY, REWRITE, SWAP, job_text, of_forty_people, opened, values
 from ..postgresql_server import RunningServer, as_user, running_server
 
 KEY = {"digest-key": bytes(range(32))}
-(REWRITE,) = steps_of("rewrite-and-reclaim", "t")
-(SWAP,) = steps_of("swap-and-shred", "t")
 (DELETE,) = steps_of("delete-rows", "t")
-EVERYBODY = (Selection(table="person", where=(Condition(column="leaves", operator="=", value=True),)),)
+STATEMENTS = "CREATE EXTENSION pg_stat_statements"
 
 pytestmark = pytest.mark.root
 
@@ -77,73 +74,20 @@ def server() -> Iterator[RunningServer]:
 
 @pytest.fixture
 def database(server: RunningServer) -> Iterator[str]:
-    with of_forty_people(server) as name:
+    with of_forty_people(server, STATEMENTS) as name:
         yield name
 
 
 @pytest.fixture
 def neighbour(server: RunningServer) -> Iterator[str]:
     """A further database of the same server."""
-    with of_forty_people(server) as name:
+    with of_forty_people(server, STATEMENTS) as name:
         yield name
-
-
-@contextmanager
-def of_forty_people(server: RunningServer) -> Iterator[str]:
-    """A database of its own with a table of forty people, half of whom leave."""
-    name = f"d{uuid.uuid4().hex[:8]}"
-    server.run(f"CREATE DATABASE {name}")
-    server.run(
-        "CREATE EXTENSION pg_stat_statements",
-        "CREATE TABLE person (id int PRIMARY KEY, leaves boolean, name text, memo text)",
-        "INSERT INTO person SELECT n, n % 2 = 0, md5(n::text || random()), md5(random()::text) "
-        "FROM generate_series(1, 40) n",
-        "ANALYZE person",
-        "CHECKPOINT",
-        database=name,
-    )
-    yield name
-    server.run(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def opened(server: RunningServer, database: str, *, key: bytes = b"", **fields: object) -> PostgresqlBackend:
-    """Open it as the same job each time; a job of its own for each test, or for another `key`."""
-    target = Target(id="t", url=server.url(database), **{"select": EVERYBODY, **fields})
-    return PostgresqlBackend.open(target, {"digest-key": key or sha256(database.encode()).digest()})
 
 
 def blockers(server: RunningServer, database: str) -> str:
     with closing(opened(server, database)) as backend:
         return "\n".join(backend.inspect().blockers)
-
-
-def values(server: RunningServer, database: str, where: str = "leaves") -> list[bytes]:
-    shown = server.run(f"SELECT name FROM person WHERE {where} ORDER BY id", database=database)
-    return [name.encode() for (name,) in shown]
-
-
-def job_text(
-    server: RunningServer, database: str, *, device: bool = True, user: str = "postgres", technique: str = ""
-) -> str:
-    return f"""
-schema = "deleatur/job/v1"
-name = "leavers"
-reason = "retention-expired"
-authority = "policy 3"
-requested_by = "legal"
-
-[verification]
-device = {str(device).lower()}
-
-[[target]]
-id = "people"
-url = "{server.url(database, user)}"
-{f'technique = "{technique}"' if technique else ""}
-
-[[target.select]]
-table = "person"
-where = [{{ column = "leaves", operator = "=", value = true }}]
-"""
 
 
 # --- blockers: named before anything changes

@@ -4,22 +4,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
-from deleatur.api import Condition, Refused, Selection, Step, Target
+from deleatur.api import Refused, Step
 from deleatur.documents.job import ArchivedTable, Rule
-from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
-from deleatur_plugins.postgresql import PostgresqlBackend
 
+from ..postgresql_people import REWRITE, SWAP, opened
 from ..postgresql_server import RunningServer, running_server
 
-(REWRITE,) = steps_of("rewrite-and-reclaim", "t")
-(SWAP,) = steps_of("swap-and-shred", "t")
-LEAVING = (Selection(table="person", where=(Condition(column="leaves", operator="=", value=True),)),)
 OBJECTS = "SELECT l.oid, lo_get(l.oid) FROM pg_largeobject_metadata AS l ORDER BY l.oid"
 
 pytestmark = pytest.mark.root
@@ -52,11 +48,6 @@ def database(server: RunningServer, request: pytest.FixtureRequest) -> Iterator[
     )
     yield name
     server.run(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def opened(server: RunningServer, database: str, **fields: Any) -> PostgresqlBackend:
-    target = Target(id="t", url=server.url(database), select=LEAVING, **fields)
-    return PostgresqlBackend.open(target, {"digest-key": sha256(database.encode()).digest()})
 
 
 def pages(server: RunningServer, database: str, which: str) -> list[bytes]:
