@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -583,6 +584,45 @@ def test_tables_in_a_tablespace_are_reached(server: RunningServer, database: str
     assert [v for v in going if v in raw] == []
     server.run("DROP TABLE away", database=database)
     server.run("DROP TABLESPACE elsewhere")
+
+
+@pytest.fixture
+def other_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own, with a journal, of the server's user."""
+    folder = Path(tempfile.mkdtemp(prefix="deleatur-other-", dir="/tmp"))
+    with (tmp_path / "other").open("wb") as image:
+        image.truncate(24 << 20)
+    subprocess.run(["mkfs.ext4", "-q", tmp_path / "other"], check=True, timeout=60)
+    subprocess.run(["mount", "-o", "loop", tmp_path / "other", folder], check=True, timeout=60)
+    shutil.chown(folder, "postgres", "postgres")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True, timeout=60)
+        folder.rmdir()
+
+
+@pytest.mark.campaign
+def test_the_disk_of_a_tablespace_is_searched_with_that_of_the_server(
+    server: RunningServer, other_disk: Path, tmp_path: Path
+) -> None:
+    (space := other_disk / "space").mkdir()
+    shutil.chown(space, "postgres", "postgres")
+    server.run(f"CREATE TABLESPACE other LOCATION '{space}'", "CREATE DATABASE apart")
+    server.run(
+        "CREATE EXTENSION pg_stat_statements",
+        "CREATE TABLE person (id int PRIMARY KEY, leaves bool, name text) TABLESPACE other",
+        "INSERT INTO person SELECT n, n % 2 = 0, md5(n::text || random()) FROM generate_series(1, 80) n",
+        "CHECKPOINT",
+        database="apart",
+    )
+    bench = Workbench(tmp_path)
+    job = bench.whole(job_text(server, "apart"))
+    said = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification[0]
+    (device,) = (s for s in said.surfaces if s.name.startswith("block device"))
+    assert (said.verdict, device.values_seen_before, device.hits_after) == ("CLEAN", said.needles.count, 0)
+    assert device.bytes_after == (24 << 20) + server.image.stat().st_size
+    server.run("DROP DATABASE apart", "DROP TABLESPACE other")
 
 
 def test_compressed_long_values_are_seen_and_end_clean(

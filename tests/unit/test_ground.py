@@ -72,3 +72,15 @@ def test_a_device_that_can_be_read_is_searched_with_the_decoders_of_the_store(
     device.write_bytes(b"")
     (below,) = surfaces_below(replace(system, source=str(device)), ("zlib",))
     assert (below.reach, below.paths, below.decoders) == ("scannable", (str(device),), ("zlib",))
+
+
+def test_devices_of_all_file_systems_are_searched_or_none_is(system: FileSystem, tmp_path: Path) -> None:
+    on = [replace(system, source=str(tmp_path / name)) for name in "aab"]
+    for name in "ab":
+        (tmp_path / name).touch()
+    (below,) = surfaces_below(on[0], (), on[1:])
+    assert (below.reach, below.paths) == ("scannable", (str(tmp_path / "a"), str(tmp_path / "b")))
+    (tmp_path / "b").unlink()
+    (below,) = surfaces_below(on[0], (), on[1:])
+    assert (below.reach, below.paths) == ("out-of-reach", ())
+    assert len(surfaces_below(system, (), [replace(system, flash=True)])) == 2

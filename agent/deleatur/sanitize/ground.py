@@ -49,17 +49,24 @@ def limits_of_files(system: FileSystem, files: Iterable[int]) -> tuple[str, ...]
     return tuple(name for name, applies in found.items() if applies)
 
 
-def surfaces_below(system: FileSystem, decoders: tuple[str, ...] = ()) -> tuple[Surface, ...]:
-    """Name what lies below a file system: its block device, and of flash what no host can address."""
+def surfaces_below(
+    system: FileSystem, decoders: tuple[str, ...] = (), beside: Iterable[FileSystem] = ()
+) -> tuple[Surface, ...]:
+    """Name what lies below a file system: its block device, and of flash what no host can address.
+
+    `beside` are others on which files of the target lie: their devices are read too, or none is.
+    """
+    systems = (system, *beside)
+    sources = tuple(dict.fromkeys(s.source for s in systems if s.source))
     device = "block device under the file system"
-    if system.source and os.access(system.source, os.R_OK):
-        below = Surface(name=device, reach="scannable", paths=(system.source,), decoders=decoders)
+    if sources and all(os.access(source, os.R_OK) for source in sources):
+        below = Surface(name=device, reach="scannable", paths=sources, decoders=decoders)
     else:
-        reason = "this user may not read it" if system.source else f"{system.type} has none on this host"
+        reason = "this user may not read it" if sources else f"{system.type} has none on this host"
         below = Surface(name=device, reach="out-of-reach", reason=reason)
     reserve = Surface(
         name="flash over-provisioning",
         reach="out-of-reach",
         reason="the device remaps blocks; replaced ones cannot be addressed by the host",
     )
-    return (below, reserve) if system.flash else (below,)
+    return (below, reserve) if any(s.flash for s in systems) else (below,)

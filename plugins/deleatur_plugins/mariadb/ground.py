@@ -247,18 +247,22 @@ class Ground:
             return (files, *beyond)
         places = self._places()
         files = Surface(name="files of the server", reach="scannable", paths=places, decoders=COMPRESSED)
-        return (files, *surfaces_below(self.system(), COMPRESSED), *beyond)
+        beside = [filesystem_of(folder) for folder in self._folders()]
+        return (files, *surfaces_below(self.system(), COMPRESSED, beside), *beyond)
 
-    def _places(self) -> tuple[str, ...]:
-        """Return the data directory, and the folders and logs of the server that lie outside of it."""
+    def _folders(self) -> list[Path]:
+        """Return the folders in which rows may lie beside the data directory."""
         folders = [self.beside(name) for name in ("innodb_log_group_home_dir", "innodb_undo_directory")]
         if self.variable("log_bin") == "ON":
             folders.append(self.beside("log_bin_basename").parent)
-        folders.append(self.system_tablespace.parent)
+        return [Path(os.path.realpath(path)) for path in (*folders, self.system_tablespace.parent)]
+
+    def _places(self) -> tuple[str, ...]:
+        """Return the data directory, and the folders and logs of the server that lie outside of it."""
         names = ("general_log_file", "slow_query_log_file", "log_error")
         logs = [self.beside(name) for name in names if self.variable(name)]
         files = [other for log in logs for other in sorted(log.parent.glob(f"{log.name}*"))]
-        outside = [Path(os.path.realpath(p)) for p in (*folders, *files)]
+        outside = [*self._folders(), *(Path(os.path.realpath(p)) for p in files)]
         return tuple(
             dict.fromkeys([str(self.data), *(str(p) for p in outside if not p.is_relative_to(self.data))])
         )

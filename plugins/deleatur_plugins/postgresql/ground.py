@@ -5,8 +5,9 @@ Rule kept: what this user cannot see lowers the claim.
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
-from deleatur.api import Surface, filesystem_of
+from deleatur.api import FileSystem, Surface, filesystem_of, surfaces_below
 from deleatur_plugins.postgresql.server import Server
 
 _NAMED = 20  # files, in the plan and in the certificate
@@ -18,18 +19,19 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
     always = ("earlier-free-blocks", "numbers-not-searched", "process-memory")
     if server is None:
         return always
-    system = filesystem_of(server.data)
-    known = system.in_place or system.copy_on_write or system.network or system.memory
+    systems = _systems(server)
+    known = all(s.in_place or s.copy_on_write or s.network or s.memory for s in systems)
     found = {
-        "copy-on-write": system.copy_on_write,
-        "data-journal": system.data_journal,
-        "network-file-system": system.network,
-        "memory-file-system": system.memory,
+        "copy-on-write": any(s.copy_on_write for s in systems),
+        "data-journal": any(s.data_journal for s in systems),
+        "network-file-system": any(s.network for s in systems),
+        "memory-file-system": any(s.memory for s in systems),
         "unknown-file-system": not known,
-        "flash": system.flash,
-        "layered-device": system.layered,
+        "flash": any(s.flash for s in systems),
+        "layered-device": any(s.layered for s in systems),
         "reserved-blocks": os.geteuid() != 0,
-        "freed-blocks": system.type == "xfs",  # it keeps some of those in each of its groups from any file
+        # XFS keeps some of those in each of its groups from any file
+        "freed-blocks": any(s.type == "xfs" for s in systems),
     }
     return (*(name for name, applies in found.items() if applies), *always)
 
@@ -52,30 +54,31 @@ def surfaces_of(server: Server | None, left: Sequence[str] = ()) -> tuple[Surfac
         names = ("data directory", "write-ahead log", "server log", "block device under the file system")
         reason = "the server's files cannot be reached from here"
         return (*(Surface(name=n, reach="out-of-reach", reason=reason) for n in names), *elsewhere)
-    system = filesystem_of(server.data)
-    device = "block device under the file system"
-    below = Surface(name=device, reach="out-of-reach", reason="this user may not read it, or there is none")
-    if system.source and os.access(system.source, os.R_OK):
-        below = Surface(name=device, reach="scannable", paths=(system.source,), decoders=COMPRESSED)
-    outside = [path for path in (server.log, *server.tablespaces()) if not path.is_relative_to(server.data)]
-    flash = Surface(
-        name="flash over-provisioning",
-        reach="out-of-reach",
-        reason="the device remaps blocks; replaced ones cannot be addressed by the host",
-    )
+    data, *outside = _places(server)
+    system, *beside = _systems(server)
     return (
         Surface(
             name="data directory, write-ahead log and tablespaces",
             reach="scannable",
-            paths=tuple(map(str, (server.data, *outside))),
+            paths=tuple(map(str, (data, *outside))),
             decoders=COMPRESSED,
         ),
         *_left(left),
         *_messages(server),
-        below,
+        *surfaces_below(system, COMPRESSED, beside),
         *elsewhere,
-        *((flash,) if system.flash else ()),
     )
+
+
+def _places(server: Server) -> tuple[Path, ...]:
+    """Return the data directory, and the folders of the log and of tables that lie outside of it."""
+    outside = (path for path in (server.log, *server.tablespaces()) if not path.is_relative_to(server.data))
+    return (server.data, *outside)
+
+
+def _systems(server: Server) -> tuple[FileSystem, ...]:
+    """Return the file systems on which rows may lie, that of the data directory first."""
+    return tuple(dict.fromkeys(map(filesystem_of, _places(server))))
 
 
 def _left(files: Sequence[str]) -> tuple[Surface, ...]:
