@@ -14,8 +14,10 @@ from deleatur.sanitize import encodings, engines, needles, scan
 from deleatur.sanitize.engines import AhoCorasick, Engine, Hyperscan, Match, Part, engines_for, try_out
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
+from deleatur.sanitize.windows import Windows
 
-ENGINES = [AhoCorasick, Hyperscan]
+Built = type[AhoCorasick] | type[Hyperscan] | type[Windows]
+ENGINES: list[Built] = [AhoCorasick, Hyperscan, Windows]
 NAMES = [b"Anna Berg", b"Berta Tal", b"Carl Feld"]
 
 
@@ -40,7 +42,7 @@ def naive(wanted: Sequence[bytes], haystack: bytes) -> set[Match]:
 @pytest.mark.parametrize("engine", ENGINES)
 @given(st.lists(cut_at_nul, min_size=1, max_size=6, unique=True), st.data())
 def test_an_engine_finds_what_a_naive_search_finds(
-    engine: type[AhoCorasick | Hyperscan], tabled: int, wanted: list[bytes], data: st.DataObject
+    engine: Built, tabled: int, wanted: list[bytes], data: st.DataObject
 ) -> None:
     haystack = b"".join(data.draw(st.lists(st.sampled_from([*wanted, b"\0\0", b"\xff"]), max_size=9)))
     with pytest.MonkeyPatch.context() as patch:
@@ -51,27 +53,32 @@ def test_an_engine_finds_what_a_naive_search_finds(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_byte_value_is_only_itself(engine: type[AhoCorasick | Hyperscan]) -> None:
+def test_every_byte_value_is_only_itself(engine: Built) -> None:
     wanted = [bytes([value]) * 2 for value in range(256)]
     assert set(engine(wanted).find(b"".join(wanted))) == {(n, 2 * n + 2) for n in range(256)}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_parts_do_not_change_what_is_found(
-    engine: type[AhoCorasick | Hyperscan], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = [f"value {number:04d}\0".encode() for number in range(300)]
+def test_parts_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [f"value {number:04d} of a certain length\0".encode() for number in range(300)]
     haystack = b"".join(wanted[::3])
-    whole = set(engine(wanted).find(haystack))
-    monkeypatch.setattr(engines, "_HYPERSCAN_PART", 7)
+    whole = set(AhoCorasick(wanted).find(haystack))
     monkeypatch.setattr(engines, "_AHO_CORASICK_PART", 7)
-    parts = engine(wanted)
+    parts = AhoCorasick(wanted)
     assert len(parts.parts) == 43
     assert set(parts.find(memoryview(haystack))) == whole == naive(wanted, haystack)
 
 
-def test_both_are_used_where_both_are() -> None:
-    assert [engine.name for engine in engines_for(tuple(NAMES))] == ["aho-corasick", "hyperscan"]
+@pytest.mark.parametrize(
+    ("few", "here", "second"), [(3, True, "hyperscan"), (2, True, "windows"), (3, False, "windows")]
+)
+def test_hyperscan_searches_for_few_where_it_is_and_windows_otherwise(
+    few: int, here: bool, second: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(engines, "_FOR_HYPERSCAN", few)
+    monkeypatch.setattr(engines, "hyperscan_is_here", lambda: here)
+    surface = Surface(name="here", reach="scannable", paths=(str(tmp_path),))
+    needles = NeedleSet(tuple(NAMES), tuple(frozenset({n}) for n in range(3)), frozenset(range(3)), 0)
+    assert Scanner(needles).scan_surface(surface, lambda _: None).scan.scanners == ("aho-corasick", second)
 
 
 class Bent:
@@ -169,11 +176,8 @@ def test_good_parts_do_not_make_a_good_engine(
         try_out(rogue(wanted), wanted)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("at", [0, 1, 10, -1])
-def test_one_bent_part_among_good_ones_is_found_out(
-    engine: type[AhoCorasick | Hyperscan], at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_bent_part_among_good_ones_is_found_out(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     class Deaf:
         """Hears all of its needles but the second one."""
 
@@ -183,10 +187,9 @@ def test_one_bent_part_among_good_ones_is_found_out(
         def find(self, content: bytes | memoryview) -> list[Match]:
             return [match for match in self.part.find(content) if match[0] != self.numbers[1]]
 
-    monkeypatch.setattr(engines, "_HYPERSCAN_PART", 7)
     monkeypatch.setattr(engines, "_AHO_CORASICK_PART", 7)
     wanted = [f"value {number:04d}\0".encode() for number in range(84)]
-    tried = engine(wanted)
+    tried = AhoCorasick(wanted)
     try_out(tried, wanted)
     parts = list(tried.parts)
     parts[at] = Deaf(parts[at])
@@ -196,7 +199,7 @@ def test_one_bent_part_among_good_ones_is_found_out(
 
 
 @pytest.mark.parametrize("engine", [Crooked, *ENGINES])
-def test_an_honest_engine_passes_the_trial(engine: type[Crooked | AhoCorasick | Hyperscan]) -> None:
+def test_an_honest_engine_passes_the_trial(engine: type[Crooked] | Built) -> None:
     wanted = NeedleSet.of([*NAMES, b"\0\0\0\1\2\3\4\0\0", "李小龙 Lee".encode()]).needles
     try_out(engine(wanted), wanted)
 
@@ -220,14 +223,6 @@ def test_what_one_engine_sees_and_the_other_does_not_is_a_hit_and_disputed(
     assert (found.scan.hits, found.scan.disputed) == (1, 1)
     assert found.scan.scanners == ("aho-corasick", "bent")
     assert found.seen == {0}
-
-
-def test_without_the_second_engine_one_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(engines, "hyperscan_is_here", lambda: False)
-    surface = Surface(name="here", reach="scannable", paths=(str(tmp_path),))
-    assert Scanner(NeedleSet.of(NAMES)).scan_surface(surface, lambda _: None).scan.scanners == (
-        "aho-corasick",
-    )
 
 
 def _drops_base64(form: bytes) -> list[bytes]:

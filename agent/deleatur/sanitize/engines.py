@@ -5,9 +5,10 @@ for that; needles are split into parts, so that memory and building time stay bo
 memory only (no compiled set is ever kept on a disk).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, islice
+from threading import Lock
 from typing import Any, Protocol
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
@@ -16,18 +17,22 @@ from deleatur.errors import Failed
 
 # Measured with benchmarks/scan.py (ADR 23): building takes more memory and time with more needles a part,
 # searching slows down with each part more.
-_HYPERSCAN_PART = 16_384
-_AHO_CORASICK_PART = 131_072
-_TABLED = 131_072  # bytes of needles: a table of every step, at most 1 KiB a byte, is quicker
+_FOR_HYPERSCAN = 4_096  # needles; with more, windows are searched faster than it is, and built at once
+_AHO_CORASICK_PART = 1_048_576
+_BEGINNING = 16  # bytes of a needle in the automaton; the rest is compared
+_TABLED = 131_072  # bytes of beginnings: a table of every step, at most 1 KiB a byte, is quicker
 _TRIED_AT_ONCE = 8_192  # needles put side by side when an engine is tried
 
 Match = tuple[int, int]  # number of the needle, offset of its end
+Numbers = Mapping[bytes, int]  # of needles
 
 
 class Part(Protocol):
     """Some needles of an engine, in one automaton."""
 
-    numbers: range  # of its needles, in the whole set
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The numbers of its needles in the whole set."""
 
     def find(self, content: bytes | memoryview) -> list[Match]:
         """Return every occurrence of its needles, overlapping ones too, in any order, each once."""
@@ -45,31 +50,34 @@ class Engine:
         """Return every occurrence, overlapping ones too, in any order, each once."""
         return [match for part in self.parts for match in part.find(content)]
 
+    def overlooks(self, _needles: Sequence[bytes]) -> bool:
+        """Say whether it would overlook a needle in some place, though it found it in another."""
+        return False
+
 
 class Hyperscan(Engine):
-    """Intel's engine: fast, and slow to build. Its own literal mode cuts at NUL, so every byte is escaped."""
+    """Intel's engine: the fastest for few needles. Its literal mode cuts at NUL, so every byte is escaped."""
 
     name = "hyperscan"
 
     def __init__(self, needles: Sequence[bytes]) -> None:
-        # Every n-th needle: neighbours begin alike, and that is slow to build.
-        parts = -(-len(needles) // _HYPERSCAN_PART)
-        super().__init__([_Compiled(needles, range(n, len(needles), parts)) for n in range(parts)])
+        super().__init__([_Compiled(needles)] if needles else [])
 
 
 class _Compiled:
     """A database of hyperscan."""
 
-    def __init__(self, needles: Sequence[bytes], numbers: range) -> None:
+    def __init__(self, needles: Sequence[bytes]) -> None:
         import hyperscan
 
-        self.numbers = numbers
+        self.numbers = range(len(needles))
+        self._one_at_a_time = Lock()  # its scratch space is for one search
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
         self._database.compile(
-            expressions=["".join(f"\\x{byte:02x}" for byte in needles[n]).encode() for n in numbers],
-            ids=list(numbers),
-            elements=len(numbers),
-            flags=[0] * len(numbers),
+            expressions=["".join(f"\\x{byte:02x}" for byte in needle).encode() for needle in needles],
+            ids=list(self.numbers),
+            elements=len(needles),
+            flags=[0] * len(needles),
         )
 
     def find(self, content: bytes | memoryview) -> list[Match]:
@@ -79,7 +87,8 @@ class _Compiled:
         def note(needle: int, _start: int, end: int, _flags: int, _context: object) -> None:
             found.append((needle, end))
 
-        self._database.scan(anything, match_event_handler=note)
+        with self._one_at_a_time:
+            self._database.scan(anything, match_event_handler=note)
         return found
 
 
@@ -88,24 +97,39 @@ class AhoCorasick(Engine):
 
     name = "aho-corasick"
 
-    def __init__(self, needles: Sequence[bytes]) -> None:
+    def __init__(self, needles: Sequence[bytes], known: Numbers | None = None) -> None:
+        known = known or numbered(needles)
         starts = range(0, len(needles), _AHO_CORASICK_PART)
         ranges = (range(at, min(at + _AHO_CORASICK_PART, len(needles))) for at in starts)
-        super().__init__([_Automaton(needles, numbers) for numbers in ranges])
+        super().__init__([_Automaton(needles, numbers, known) for numbers in ranges])
 
 
 class _Automaton:
-    """An automaton of ahocorasick-rs."""
+    """An automaton of ahocorasick-rs for the beginnings of needles; the rest of each is compared."""
 
-    def __init__(self, needles: Sequence[bytes], numbers: range) -> None:
-        self.numbers = numbers
-        part = needles[numbers.start : numbers.stop]
-        steps = Implementation.DFA if sum(map(len, part)) <= _TABLED else None
-        self._automaton = BytesAhoCorasick(part, implementation=steps)
+    def __init__(self, needles: Sequence[bytes], numbers: range, known: Numbers) -> None:
+        self.numbers, self._known = numbers, known
+        lengths: dict[bytes, tuple[int, ...]] = {}
+        one: dict[tuple[int, ...], tuple[int, ...]] = {}  # a tuple each would take 50 bytes
+        for number in numbers:
+            needle = needles[number]
+            before = lengths.get(needle[:_BEGINNING], ())
+            if len(needle) not in before:
+                after = (*before, len(needle))
+                lengths[needle[:_BEGINNING]] = one.setdefault(after, after)
+        beginnings, self._lengths = list(lengths), list(lengths.values())
+        del lengths  # memory, for what is built now
+        steps = Implementation.DFA if sum(map(len, beginnings)) <= _TABLED else None
+        self._automaton = BytesAhoCorasick(beginnings, implementation=steps)
 
     def find(self, content: bytes | memoryview) -> list[Match]:
-        found = self._automaton.find_matches_as_indexes(content, overlapping=True)
-        return [(self.numbers.start + needle, end) for needle, _, end in found]
+        found, size = [], len(content)
+        for beginning, start, _ in self._automaton.find_matches_as_indexes(content, overlapping=True):
+            for length in self._lengths[beginning]:
+                number = self._known.get(bytes(content[start : start + length]), -1)
+                if number in self.numbers and start + length <= size:
+                    found.append((number, start + length))
+        return found
 
 
 @lru_cache(maxsize=1)  # a job looks for the same needles before and after
@@ -115,12 +139,24 @@ def engines_for(needles: tuple[bytes, ...]) -> tuple[Engine, ...]:
     Raises:
         Failed: an engine does not find what it was built for.
     """
-    engines: list[Engine] = [AhoCorasick(needles)]
-    if hyperscan_is_here():
-        engines.append(Hyperscan(needles))
+    known = numbered(needles)
+    engines: list[Engine] = [AhoCorasick(needles, known), _second(needles, known)]
     for engine in engines:
         try_out(engine, needles)
     return tuple(engines)
+
+
+def numbered(needles: Sequence[bytes]) -> Numbers:
+    """Return the number of each needle: engines share it, for memory."""
+    return {needle: number for number, needle in enumerate(needles)}
+
+
+def _second(needles: Sequence[bytes], known: Numbers) -> Engine:
+    if len(needles) <= _FOR_HYPERSCAN and hyperscan_is_here():
+        return Hyperscan(needles)
+    from deleatur.sanitize.windows import Windows  # few jobs need numpy
+
+    return Windows(needles, known)
 
 
 def hyperscan_is_here() -> bool:
@@ -146,6 +182,8 @@ def try_out(engine: Engine, needles: Sequence[bytes]) -> None:
         while batch := list(islice(numbers, _TRIED_AT_ONCE)):
             _try(engine.name, part, needles, batch, ends)
     _try(engine.name, engine, needles, ends, ())
+    if engine.overlooks(needles):
+        raise Failed(f"the search engine {engine.name} does not find what it must everywhere; erase nothing")
     if sorted(chain(*(part.numbers for part in engine.parts))) != list(range(len(needles))):
         raise Failed(f"the search engine {engine.name} was not built for every value; erase nothing")
 

@@ -6,8 +6,8 @@ not believed; symbolic links are not followed; memory is bounded; a place names 
 never content and never a file's name.
 """
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -21,6 +21,7 @@ from deleatur.sanitize.surface import Gap, Piece, Unreached, read_surface
 
 MAX_PLACES = 100  # places listed for a person; the counts go on
 _SLICE = 1 << 20  # bytes searched at once: bounds the list of matches, at most one a needle and byte
+_AT_ONCE = 2  # slices: as many as engines
 _WORTH_A_THREAD = 1 << 16  # bytes; both engines let go of the interpreter while they search
 
 
@@ -180,27 +181,37 @@ class _Search:
         if not self._needles.needles:
             return
         view = memoryview(content)
-        for at in range(0, len(view), _SLICE):
-            piece = view[at : at + _SLICE]
-            known = len(self._carry)
-            border = self._carry + piece[: self._overlap]
-            if known:
-                self._record(border, self._position - known, known)
-            self._record(piece, self._position, None)
-            self._position += len(piece)
-            rest = border if len(piece) < self._overlap else piece
-            self._carry = bytes(rest[max(len(rest) - self._overlap, 0) :])
+        for at in range(0, len(view), _AT_ONCE * _SLICE):
+            until = min(at + _AT_ONCE * _SLICE, len(view))
+            pieces = [view[begin : min(begin + _SLICE, until)] for begin in range(at, until, _SLICE)]
+            for piece, sights in zip(pieces, self._sights(pieces), strict=True):
+                known = len(self._carry)
+                border = self._carry + piece[: self._overlap]
+                if known:
+                    self._record(self._sights([border])[0], self._position - known, known)
+                self._record(sights, self._position, None)
+                self._position += len(piece)
+                rest = border if len(piece) < self._overlap else piece
+                self._carry = bytes(rest[max(len(rest) - self._overlap, 0) :])
 
-    def _record(self, content: bytes | memoryview, offset: int, border: int | None) -> None:
-        """Note what each engine sees in some bytes; with a border, only what lies across it."""
-        sights = self._sights(content)
+    def _record(self, sights: list[list[Match]], offset: int, border: int | None) -> None:
+        """Note what each engine has seen in some bytes; with a border, only what lies across it."""
         if any(sights):
             self._note([self._across(found, border) for found in sights], offset)
 
-    def _sights(self, content: bytes | memoryview) -> list[list[Match]]:
-        if len(content) < _WORTH_A_THREAD:
-            return [engine.find(content) for engine in self._engines]
-        return list(self._threads.map(lambda engine: engine.find(content), self._engines))
+    def _sights(self, pieces: Sequence[bytes | memoryview]) -> list[list[list[Match]]]:
+        """Return what each engine sees in each piece.
+
+        One engine takes the first piece first, the other one the second piece, so that whoever is
+        ready sooner helps the other, and both are ready at the same time.
+        """
+        if sum(map(len, pieces)) < _WORTH_A_THREAD:
+            return [[engine.find(piece) for engine in self._engines] for piece in pieces]
+        asked: dict[tuple[int, Engine], Future[list[Match]]] = {}
+        for number, piece in enumerate(pieces):
+            for engine in self._engines if number % 2 else reversed(self._engines):
+                asked[number, engine] = self._threads.submit(engine.find, piece)
+        return [[asked[number, engine].result() for engine in self._engines] for number in range(len(pieces))]
 
     def _across(self, found: list[Match], border: int | None) -> set[Match]:
         if border is None:
