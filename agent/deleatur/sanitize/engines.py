@@ -1,4 +1,4 @@
-"""The two engines that search bytes for many needles at once, written by different people.
+"""The two engines that search bytes for needles at once: two by other people, or one of them and our own.
 
 Rules kept: an engine is believed only after it has found each of its own needles, whole, in bytes made
 for that; needles are split into parts, so that memory and building time stay bounded; needles lie in
@@ -15,8 +15,8 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from deleatur.errors import Failed
 
-# Measured with benchmarks/scan.py (ADR 23): building takes more memory and time with more needles a part,
-# searching slows down with each part more.
+# Measured with benchmarks/scan.py (ADR 38): building takes more memory with more needles a part, and
+# searching takes one more pass for each part more.
 _FOR_HYPERSCAN = 4_096  # needles; with more, windows are searched faster than it is, and built at once
 _AHO_CORASICK_PART = 1_048_576
 _BEGINNING = 16  # bytes of a needle in the automaton; the rest is compared

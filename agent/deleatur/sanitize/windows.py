@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from deleatur.sanitize.engines import Engine, Match, Numbers, numbered
 
-# Width and stride in bytes, the widest stride first; measured with benchmarks/scan.py (ADR 31).
+# Width and stride in bytes, the widest stride first; measured with benchmarks/scan.py (ADR 38).
 _LEVELS = ((16, 8), (8, 4), (7, 2), (6, 1))
 _SPARE = 32  # bits of a table for each of its keys: one in 32 others gets through
 _FEWEST_BITS = 16  # of a table, as a power of two
