@@ -57,8 +57,8 @@ from deleatur.desensitize import keyed
 from deleatur.desensitize.redaction import redacted
 from deleatur.desensitize.rules import apply_rules_to_stream
 from deleatur.documents.job import ArchivedTable, Rule, Target
-from deleatur.documents.place import Identity, Sampling
-from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.documents.plan import PlannedTarget
+from deleatur.testing.finished import planned_for
 
 QUICK, ROWS = 30_000, 1_000_000
 PANDAS_ROWS, PRESIDIO_LINES, FREE_LINES = 10_000, 300, 2_000
@@ -197,19 +197,7 @@ def installed(name: str) -> str:
 def planned() -> PlannedTarget:
     """Return a planned target that archives the one table."""
     archive = (ArchivedTable(table="customers", columns=RULES),)
-    return PlannedTarget(
-        id="crm",
-        target=Target(id="crm", url="sqlite:///crm.sqlite", archive=archive),
-        identity=Identity(kind="benchmark", fields=()),
-        size=0,
-        units=(),
-        held=(),
-        technique="rewrite",
-        limits=(),
-        surfaces=(),
-        sampling=Sampling(mode="full", count=1, seed="0" * 64),
-        plugin=PluginPin(distribution="none", version="0", record_digest="0", entry_point="none"),
-    )
+    return planned_for(Target(id="crm", url="sqlite:///crm.sqlite", archive=archive))
 
 
 def seal(rows: int) -> int:

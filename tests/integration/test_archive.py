@@ -27,9 +27,9 @@ from deleatur.archive.bag import Bag
 from deleatur.archive.package import glance
 from deleatur.documents.job import ArchivedTable, Custody, Rule, Target
 from deleatur.documents.journal import Archived
-from deleatur.documents.place import Identity, Sampling
-from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.documents.plan import PlannedTarget
 from deleatur.errors import Failed, Malformed, Refused
+from deleatur.testing.finished import planned_for
 from deleatur.testing.keepers import keepers
 
 KEY = b"k" * 32
@@ -85,19 +85,7 @@ def described(parquet: str) -> bytes:
 
 def planned(tables: Mapping[str, Mapping[str, Rule]]) -> PlannedTarget:
     archive = tuple(ArchivedTable(table=name, columns=dict(rules)) for name, rules in tables.items())
-    return PlannedTarget(
-        id="crm",
-        target=Target(id="crm", url="sqlite:///crm.sqlite", archive=archive),
-        identity=Identity(kind="test", fields=()),
-        size=1,
-        units=(),
-        held=(),
-        technique="rewrite",
-        limits=(),
-        surfaces=(),
-        sampling=Sampling(mode="full", count=1, seed="0" * 64),
-        plugin=PluginPin(distribution="d", version="1", record_digest="0", entry_point="e"),
-    )
+    return planned_for(Target(id="crm", url="sqlite:///crm.sqlite", archive=archive))
 
 
 def write(

@@ -25,10 +25,9 @@ from deleatur.cli.show import read_payload
 from deleatur.desensitize.risk import Classes, Failing, Risk
 from deleatur.documents.job import ArchivedTable, Coarser, RiskLimit, Rule, Target
 from deleatur.documents.journal import Archived, ReachedRisk
-from deleatur.documents.place import Identity, Sampling
-from deleatur.documents.plan import PlannedTarget, PluginPin
 from deleatur.engine.jobs import read_plan
 from deleatur.errors import Refused
+from deleatur.testing.finished import planned_for
 from deleatur.testing.keepers import keepers, keepers_text
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.folder import read_statement
@@ -46,19 +45,7 @@ Row = dict[str, Any]
 
 def write(folder: Path, rows: Sequence[Row], limit: RiskLimit, table: str = "customers") -> Archived:
     archive = ArchivedTable(table=table, columns=RULES, risk=limit)
-    planned = PlannedTarget(
-        id="crm",
-        target=Target(id="crm", url="sqlite:///crm.sqlite", archive=(archive,)),
-        identity=Identity(kind="test", fields=()),
-        size=1,
-        units=(),
-        held=(),
-        technique="rewrite",
-        limits=(),
-        surfaces=(),
-        sampling=Sampling(mode="full", count=1, seed="0" * 64),
-        plugin=PluginPin(distribution="d", version="1", record_digest="0", entry_point="e"),
-    )
+    planned = planned_for(Target(id="crm", url="sqlite:///crm.sqlite", archive=(archive,)))
     return write_archive(
         folder,
         planned,

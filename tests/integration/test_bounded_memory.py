@@ -13,8 +13,8 @@ from deleatur.archive import new_identity, write_archive
 from deleatur.archive.memory import give_back_memory
 from deleatur.desensitize.arrow import keep_memory
 from deleatur.documents.job import ArchivedTable, Rule, Selection, Target
-from deleatur.documents.place import Identity, Sampling
-from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.documents.plan import PlannedTarget
+from deleatur.testing.finished import planned_for
 from deleatur.testing.keepers import keepers
 from deleatur_plugins.sqlite.rebuild import Rebuild
 
@@ -92,19 +92,7 @@ def archive(folder: Path, notes: int = NOTES) -> int:
 
 def planned(table: ArchivedTable) -> PlannedTarget:
     """Return a target that archives one table."""
-    return PlannedTarget(
-        id="store",
-        target=Target(id="store", url="memory:/store", archive=(table,)),
-        identity=Identity(kind="rows", fields=()),
-        size=0,
-        units=(),
-        held=(),
-        technique="rewrite",
-        limits=(),
-        surfaces=(),
-        sampling=Sampling(mode="full", count=1, seed="0" * 64),
-        plugin=PluginPin(distribution="none", version="0", record_digest="0", entry_point="none"),
-    )
+    return planned_for(Target(id="store", url="memory:/store", archive=(table,)))
 
 
 def give_back() -> tuple[int, int]:

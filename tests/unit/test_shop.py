@@ -18,10 +18,9 @@ import pytest
 
 from deleatur.archive import new_identity, open_archive, write_archive
 from deleatur.documents.codec import decode_toml
-from deleatur.documents.job import Job, Target, parts_of
-from deleatur.documents.place import Identity, Sampling
-from deleatur.documents.plan import PlannedTarget, PluginPin
+from deleatur.documents.job import Job, parts_of
 from deleatur.errors import Refused
+from deleatur.testing.finished import planned_for
 from deleatur.testing.keepers import SECOND
 from deleatur.testing.shop import Canary, Shop, build_shop, numbers, shop_job
 
@@ -201,7 +200,14 @@ def test_records_of_the_job_pass_rules_and_leak_scan(tmp_path: Path, shop: Shop)
     keys = {"key": bytes(range(32)), "challenge": bytes(32)}
     archived, apart = (
         write_archive(
-            tmp_path, _planned(crm), tables, job.custody, job=job.name, plan_digest="0" * 64, part=p, **keys
+            tmp_path,
+            planned_for(crm),
+            tables,
+            job.custody,
+            job=job.name,
+            plan_digest="0" * 64,
+            part=p,
+            **keys,
         )
         for p in parts_of(crm)
     )
@@ -240,19 +246,3 @@ def _records(shop: Shop, table: str) -> Iterator[dict[str, object]]:
     names = [str(name) for _, name, *_ in rows(shop, f"PRAGMA table_info({table})")]
     for row in rows(shop, f"SELECT * FROM {table} {ERASED_LINES if table == 'order_lines' else ERASED}"):
         yield dict(zip(names, row, strict=True))
-
-
-def _planned(target: Target) -> PlannedTarget:
-    return PlannedTarget(
-        id=target.id,
-        target=target,
-        identity=Identity(kind="test", fields=()),
-        size=1,
-        units=(),
-        held=(),
-        technique="rewrite",
-        limits=(),
-        surfaces=(),
-        sampling=Sampling(mode="full", count=1, seed="0" * 64),
-        plugin=PluginPin(distribution="d", version="1", record_digest="0", entry_point="e"),
-    )

@@ -108,6 +108,23 @@ def some_rows(name: str = "crm", **rules: Rule) -> PlannedTarget:
     )
 
 
+def planned_for(target: Target) -> PlannedTarget:
+    """Return a target as a plan holds it that looked at nothing: enough for its archive to be written."""
+    return PlannedTarget(
+        id=target.id,
+        target=target,
+        identity=Identity(kind="rows", fields=()),
+        size=1,
+        units=(),
+        held=(),
+        technique="rewrite",
+        limits=(),
+        surfaces=(),
+        sampling=Sampling(mode="full", count=1, seed="0" * 64),
+        plugin=PIN,
+    )
+
+
 def a_map() -> MapGate:
     """Return the gate of a data map with a declared and a lost place, and a copy that is left."""
     return MapGate(
