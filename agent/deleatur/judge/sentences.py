@@ -332,6 +332,13 @@ LIMITS = {
         "Only texts and blobs were searched in raw bytes: a number is stored in too few bytes to be told "
         "from others, so numbers were looked for as rows only.",
     ),
+    "small-numbers-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "Of numbers and times, only those were searched in raw bytes that are stored in six bytes or more of "
+        "their own: whole numbers from 2^40 on, times with a fraction of a second, hardware addresses. "
+        "Others were looked for as rows only.",
+    ),
     "no-integrity-check": Limit(
         "boundary",
         "not-probed",

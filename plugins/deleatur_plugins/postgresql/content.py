@@ -163,9 +163,10 @@ class Content:
         return Unit(name=name, size=len(objects), digest=unit.digest)
 
     def places(self) -> Iterator[tuple[str, str]]:
-        """Yield unit and item, name of the row and column, of every selected text or blob that is not empty.
+        """Yield unit and item, name of the row and column, of every selected text, blob or large number.
 
-        A row without any stands for itself, with "" for the column. Then the pages of large objects.
+        None is empty. A row without any stands for itself, with "" for the column. Then the pages of large
+        objects.
         """
         for choice in self.choices:
             if not choice.rows:
@@ -269,11 +270,17 @@ class Content:
         return tuple(found or ())
 
     def _rows(self, table: Table, query: Query, order: str = "") -> Iterator[bytes]:
-        for (row,) in self.stream(
-            f"SELECT record_send(t0) FROM {table.sql} AS t0 WHERE {query.clause} {order or table.order}",
+        """Yield rows as the server sends them, and behind each its numbers as they are stored."""
+        numbers = [c.raw.format(f"t0.{quoted(c.name)}") for c in table.columns.values() if c.is_number]
+        stored = " || ".join(["''::bytea", *(f"coalesce({number}, '')" for number in numbers)])
+        for row, behind in self.stream(
+            f"SELECT record_send(t0), {stored} FROM {table.sql} AS t0 "
+            f"WHERE {query.clause} {order or table.order}",
             query.bound,
         ):
             yield bytes(row)
+            if behind:
+                yield bytes(behind)
 
     def stream(self, query: str, bound: Sequence[Bound]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query without holding them all in memory."""

@@ -16,9 +16,9 @@ COMPRESSED = ("postgresql",)  # decoders: pglz and LZ4, in rows and in TOAST chu
 
 def limits_of(server: Server | None) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
-    always = ("earlier-free-blocks", "numbers-not-searched", "process-memory")
+    always = ("earlier-free-blocks", "process-memory")
     if server is None:
-        return always
+        return (*always, "numbers-not-searched")
     systems = _systems(server)
     known = all(s.in_place or s.copy_on_write or s.network or s.memory for s in systems)
     found = {
@@ -33,7 +33,7 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
         # XFS keeps some of those in each of its groups from any file
         "freed-blocks": any(s.type == "xfs" for s in systems),
     }
-    return (*(name for name, applies in found.items() if applies), *always)
+    return (*(name for name, applies in found.items() if applies), *always, "small-numbers-not-searched")
 
 
 def surfaces_of(server: Server | None, left: Sequence[str] = ()) -> tuple[Surface, ...]:

@@ -25,6 +25,33 @@ _KINDS: dict[str, str] = {
 # Types whose values stand in the table's file byte by byte, as long as they are not compressed.
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name", "json", "xml", "citext", "char"})
 _BYTES = frozenset({"bytea"})
+
+
+def _backwards(sent: str) -> str:
+    """Return SQL for eight bytes as a little-endian machine stores what the server sends big-endian."""
+    return " || ".join(f"substring({sent}, {n}, 1)" for n in range(8, 0, -1))
+
+
+def _large(column: str, sent: str) -> str:
+    """Return SQL for whole numbers from 2^40 on, and nothing for those below."""
+    return f"CASE WHEN {column} NOT BETWEEN -(1::int8 << 40) AND 1::int8 << 40 THEN {_backwards(sent)} END"
+
+
+def _fine(column: str, sent: str) -> str:
+    """Return SQL for times with a fraction of a second, and nothing for others, which many rows share."""
+    return f"CASE WHEN {column} <> date_trunc('second', {column}) THEN {_backwards(sent)} END"
+
+
+# What is stored in six bytes or more that say something, as the file has it; NULL for what is not: a smaller
+# number, a time in whole seconds. A shorter needle meets other bytes by chance.
+_NUMBERS = {
+    "uuid": "uuid_send({0}::uuid)",
+    "int8": _large("{0}::int8", "int8send({0}::int8)"),
+    "timestamp": _fine("{0}::timestamp", "timestamp_send({0}::timestamp)"),
+    "timestamptz": _fine("{0}::timestamptz", "timestamptz_send({0}::timestamptz)"),
+    "macaddr": "macaddr_send({0}::macaddr)",
+    "macaddr8": "macaddr8_send({0}::macaddr8)",
+}
 _NATIVE = (
     _TEXTS
     | _BYTES
@@ -108,7 +135,12 @@ class Column:
     @property
     def searched(self) -> bool:
         """Say whether its values stand in the raw bytes as the backend shows them."""
-        return self.base in _TEXTS or self.base in _BYTES or self.base == "uuid"
+        return self.base in _TEXTS or self.base in _BYTES or self.is_number
+
+    @property
+    def is_number(self) -> bool:
+        """Say whether its values, or the large ones of them, are searched in the server's own binary form."""
+        return self.base in _NUMBERS
 
     @property
     def is_object(self) -> bool:
@@ -120,8 +152,8 @@ class Column:
         """Return SQL for the stored bytes of a value, to be given the column's own expression."""
         if self.base in _BYTES:
             return "{}::bytea"
-        if self.base == "uuid":
-            return "uuid_send({}::uuid)"
+        if self.is_number:
+            return _NUMBERS[self.base]
         return "convert_to({}::text, getdatabaseencoding())"
 
     @property
