@@ -129,7 +129,8 @@ def running_server(
         try:
             yield server
         finally:
-            server.control("-m", "immediate", "stop")
+            if (server.data / "postmaster.pid").exists():  # else the test has stopped it
+                server.control("-m", "immediate", "stop")
     finally:
         _unmount(point)
         image.unlink()

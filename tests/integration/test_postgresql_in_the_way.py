@@ -11,8 +11,16 @@ from deleatur.api import Refused, Selection
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 
+from ..journal_entries import run_killed_at_entry
 from ..postgresql_server import RunningServer, running_server
-from .test_postgresql_backend import blockers, job_text, of_forty_people, opened, values
+from .test_postgresql_backend import (
+    ENTRIES,
+    blockers,
+    job_text,
+    of_forty_people,
+    opened,
+    values,
+)
 
 pytestmark = pytest.mark.root
 
@@ -122,7 +130,12 @@ def test_an_extension_without_its_library_keeps_no_texts_and_is_in_nobodys_way(
     """It cannot be asked to forget: that once ended a run behind its deletion."""
     assert server.run("SHOW shared_preload_libraries") == [("",)]
     bench = Workbench(tmp_path)
-    job = bench.whole(job_text(server, database, device=False))
+    job = bench.job(job_text(server, database, device=False))
+    bench.plan(job)
+    bench.approve(job)
+    last, _ = ENTRIES[-1]
+    killed = run_killed_at_entry(lambda: bench.run(job), last + 1, "before")
+    assert not killed, "a run has more entries than the campaign of kills tries"
     checked = verify(job.certificate, [bench.agent.public], 1, None).certificate
     assert checked.verification[0].verdict == "CLEAN"
     assert values(server, database) == []

@@ -246,6 +246,11 @@ LIMITS = {
         "not-overwritten",
         "The text of symbolic links was removed by the file system and not overwritten.",
     ),
+    "links-elsewhere": Limit(
+        "exception",
+        "not-reached",
+        "Symbolic links lead out of the target, and what they lead to was left as it was.",
+    ),
     "extended-attributes": Limit(
         "exception",
         "not-overwritten",

@@ -7,6 +7,7 @@ inodes, pids and devices, never files; what this user may not see lowers the cla
 import os
 import stat
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deleatur.api import (
     Extent,
@@ -79,6 +80,8 @@ def survey(parent: int, name: str, path: str, system: FileSystem, digest_key: by
             _add(found, entry, _directory(found, entry, root.st_dev), digest_key)
         elif stat.S_ISLNK(entry.status.st_mode):
             found.limit("symlink-text")
+            if _leads_out(path, entry):
+                found.limit("links-elsewhere")
             _add(found, entry, 0, digest_key)
         else:
             found.block("special", f"{entry.unit} is a fifo, socket or device; remove it, or name files only")
@@ -94,6 +97,13 @@ def survey(parent: int, name: str, path: str, system: FileSystem, digest_key: by
         if count > _SHOWN:
             found.blockers.append(f"and {count - _SHOWN} more of the kind: {kind}")
     return found
+
+
+def _leads_out(path: str, entry: Entry) -> bool:
+    """Say whether a symbolic link leads to something outside of the target: that is never followed."""
+    root = Path(os.path.realpath(Path(path).parent)) / Path(path).name
+    there = Path(os.path.realpath(path + os.fsdecode(entry.path)))
+    return os.path.lexists(there) and not there.is_relative_to(root)
 
 
 def unit_digest(key: bytes, paths: list[bytes], status: os.stat_result) -> str:
