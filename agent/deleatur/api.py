@@ -9,6 +9,7 @@ from deleatur.documents.detection import Detector, Span, TypeInfo
 from deleatur.documents.job import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.journal import Entry
 from deleatur.documents.place import (
+    MEMORY_OF,
     Cursor,
     Denial,
     Identity,
@@ -54,6 +55,7 @@ from deleatur.sanitize.filesystem import (
 from deleatur.sanitize.ground import limits_of_files, opened_in_turn, surfaces_below
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.linking import HeldName, LinkShredder
+from deleatur.sanitize.memory import memory_is_readable
 from deleatur.sanitize.overwrite import (
     covered,
     found_again,
@@ -67,6 +69,7 @@ from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
+    "MEMORY_OF",
     "Backend",
     "Clauses",
     "Column",
@@ -140,6 +143,7 @@ __all__ = [
     "limits_of_files",
     "listed_values",
     "lock_bytes",
+    "memory_is_readable",
     "merged",
     "mount_points",
     "on_this_host",

@@ -185,6 +185,36 @@ def test_nothing_is_left_in_files_on_the_device_and_after_a_restart_in_memory(
         assert sorted(p.name for p in server.data.iterdir() if p.name.startswith(".")) == []
 
 
+def in_memory(server: Server) -> str:
+    return job_text(server).replace("device = true", "device = true\nmemory = true")
+
+
+def test_memory_that_is_asked_for_is_residue_until_the_server_is_restarted(tmp_path: Path) -> None:
+    with server_on_a_disk() as server:
+        filled(server)
+        bench = Workbench(tmp_path)
+        with pytest.raises(Residue):
+            bench.whole(in_memory(server))
+        job = JobDirectory(tmp_path / "job")
+        (report,) = job.path.glob("residue-*.json")
+        assert f"memory of who works in {server.data} pid {server.pid}" in report.read_text()
+        assert not job.certificate.exists()
+        server.restart()
+        bench.run(job)
+        certificate = verify(job.certificate, [bench.agent.public], 1, None).certificate
+        (verification,) = certificate.verification
+        assert verification.verdict == "CLEAN"
+        (memory,) = (s for s in verification.surfaces if s.name == "memory of the server")
+        assert memory.values_seen_before == verification.needles.count > 60
+        assert (memory.hits_after, memory.unreadable_after) == (0, 0)
+        assert memory.bytes_after > 1 << 20
+        assert certificate.outcome.per_target[0].state == "verified-with-exceptions"
+        limits = {s.id for s in certificate.known_limits}
+        assert "memory-elsewhere" in limits
+        assert "process-memory" not in limits
+        assert "earlier-finding" in {e.sentence.id for e in certificate.exceptions}
+
+
 @pytest.mark.parametrize(("decoders", "verdict"), [((), "INCONCLUSIVE"), (("redis",), "CLEAN")])
 def test_compressed_values_are_seen_through_the_decoder_only(
     decoders: tuple[str, ...], verdict: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

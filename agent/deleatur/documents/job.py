@@ -240,6 +240,7 @@ class Verification(Frozen, frozen=True):
     max_bad_fraction: Annotated[str, Meta(pattern=r"^0\.[0-9]{1,6}\Z")] = "0.01"
     needles: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # values sampled for the residue scan
     device: bool = False  # also read the whole block device under the target
+    memory: bool = False  # also read the memory of the server, where a target has one
 
 
 class Staff(Frozen, frozen=True):

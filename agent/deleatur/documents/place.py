@@ -89,12 +89,15 @@ class Unit(Frozen, frozen=True):
     digest: Digest  # keyed digest (hex) of what identifies the unit; see `deleatur.sanitize.digest`
 
 
+MEMORY_OF = "memory of who works in "  # and a folder: in place of a path, the memory of a server's processes
+
+
 class Surface(Frozen, frozen=True):
     """A place where bytes of the target may survive, and how far we can look into it."""
 
     name: str
     reach: Literal["scannable", "attested", "out-of-reach"]
-    paths: tuple[str, ...] = ()  # files, directory trees or block devices that the core reads raw
+    paths: tuple[str, ...] = ()  # files, directory trees, block devices or memory that the core reads raw
     reason: str = ""  # why it is not scannable, in words for the certificate
     decoders: tuple[str, ...] = ()  # by name: of the compressed values that may lie in it
     # own: a scan must see the sampled values here before the erase, or it counts for nothing. none: they
@@ -105,6 +108,11 @@ class Surface(Frozen, frozen=True):
     def is_device(self) -> bool:
         """Whether this is what lies below the file system: read only if the job asks for it."""
         return self.name.startswith("block device")
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it is the memory of processes, which moves and is asked before anything else is."""
+        return any(path.startswith(MEMORY_OF) for path in self.paths)
 
 
 class Offer(Frozen, frozen=True):

@@ -33,8 +33,14 @@ EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file syst
 
 
 def scanned_surfaces(planned: PlannedTarget, wanted: Verification) -> tuple[Surface, ...]:
-    """Return the surfaces that the core reads raw: the block device only if the job asks for it."""
-    return tuple(s for s in planned.surfaces if s.reach == "scannable" and (wanted.device or not s.is_device))
+    """Return the surfaces that the core reads raw: block device and memory only if the job asks for them."""
+    return tuple(
+        s
+        for s in planned.surfaces
+        if s.reach == "scannable"
+        and (wanted.device or not s.is_device)
+        and (wanted.memory or not s.in_memory)
+    )
 
 
 def check_units(planned: PlannedTarget, look: Inspection) -> None:
@@ -153,6 +159,10 @@ class Findings:
     scans: tuple[SurfaceScan, ...] = ()
     seen: frozenset[int] = frozenset()  # distinct values seen anywhere
     places: tuple[Place, ...] = ()  # where the first hits lie
+
+    def and_those(self, more: "Findings") -> "Findings":
+        """Return both together."""
+        return Findings(self.scans + more.scans, self.seen | more.seen, self.places + more.places)
 
 
 def size_of(surfaces: tuple[Surface, ...]) -> int:
@@ -285,17 +295,20 @@ def verify(
 ) -> tuple[Verified, Findings]:
     """Look at everything once more, through fresh handles, twice: before and after the scan."""
     sample = recall(spool, planned)
+    surfaces = scanned_surfaces(planned, wanted)
+    memory = tuple(s for s in surfaces if s.in_memory)
+    early = Findings()
+    if memory and sample is not None:  # before the server is asked for a place: a question names it
+        early = scan_all(_searched(opener, planned, controlled, sample), memory, planned, progress)
     first = _read_through(opener, planned, sample, progress)
     _check_kept(planned, controlled, first)
     found = Findings()
     values = 0
     if sample is not None:
-        with opener.fresh(planned) as (backend, look):
-            needles = sample.needles if look is None else unshared(sample, backend, planned)[0]
-        if needles.digest(opener.key) != controlled.set_digest:
-            raise Failed(f"{planned.id}: the sampled values are not those of the control; there is no proof")
+        needles = _searched(opener, planned, controlled, sample)
         values = needles.values
-        found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
+        rest = tuple(s for s in surfaces if not s.in_memory)
+        found = early.and_those(scan_all(needles, rest, planned, progress))
     second = _read_through(opener, planned, sample, progress)
     _check_kept(planned, controlled, second)
     present = max(first.present, second.present)
@@ -321,6 +334,19 @@ def verify(
         keep_digest=second.kept,
     )
     return verified, found
+
+
+def _searched(opener: Opener, planned: PlannedTarget, controlled: Controlled, sample: Sample) -> NeedleSet:
+    """Return the values to search for.
+
+    Raises:
+        Failed: they are not those of the control.
+    """
+    with opener.fresh(planned) as (backend, look):
+        needles = sample.needles if look is None else unshared(sample, backend, planned)[0]
+    if needles.digest(opener.key) != controlled.set_digest:
+        raise Failed(f"{planned.id}: the sampled values are not those of the control; there is no proof")
+    return needles
 
 
 @dataclass

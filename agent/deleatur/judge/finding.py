@@ -68,7 +68,11 @@ class Finding:
         if self.planned.held:
             yield limit_sentence("held-units", count=len(self.planned.held))
         yield from self._limits_of_surfaces()
-        yield limit_sentence("process-memory")
+        searched = {surface.name for surface in self.planned.surfaces if surface.in_memory}
+        if searched & {scan.name for scan in self.verified.surfaces}:
+            yield limit_sentence("memory-elsewhere")
+        else:
+            yield limit_sentence("process-memory")
         yield limit_sentence("copies-elsewhere")
 
     def _limits_of_surfaces(self) -> Iterator[c.Sentence]:
@@ -82,7 +86,7 @@ class Finding:
             elif surface.name not in scans:
                 if surface.is_device and not self.wanted.device:
                     yield limit_sentence("device-not-scanned")
-                else:
+                elif not surface.in_memory or self.wanted.memory:
                     yield limit_sentence("surface-not-read", name=name)
             elif scans[surface.name].unreadable:
                 yield limit_sentence("surface-unreadable", name=name, count=scans[surface.name].unreadable)

@@ -56,7 +56,7 @@ def planning(
         Unsupported: a technique that no target here allows.
     """
     reasons = [*_too_few_approvers(job, authors), *(r for s in seen for r in _blockers(s)), *_overlaps(seen)]
-    reasons += reasons_against(spaces)
+    reasons += [*reasons_against(spaces), *_memory_out_of_reach(job, seen)]
     if reasons:
         raise Refused("; ".join(reasons))
     targets = tuple(_target(job, s, entropy) for s in seen)
@@ -110,6 +110,23 @@ def _blockers(seen: Seen) -> list[str]:
     if not look.offers and not reasons:
         reasons += [f"{seen.target.id}: {d.technique} is not possible: {d.reason}" for d in look.denials]
     return reasons
+
+
+def _memory_out_of_reach(job: Job, seen: Sequence[Seen]) -> list[str]:
+    """Refuse a job that asks for memory, when there is none that can be read or one that cannot."""
+    if not job.verification.memory:
+        return []
+    named = [
+        (s.target.id, surface) for s in seen for surface in s.inspection.surfaces if "memory" in surface.name
+    ]
+    unread = [
+        f"{target}: its memory cannot be read as verification.memory asks: {surface.reason}"
+        for target, surface in named
+        if surface.reach != "scannable"
+    ]
+    if not any(surface.in_memory for _, surface in named):
+        unread.append("verification.memory asks for the memory of a server, and no target has one to read")
+    return unread
 
 
 def _overlaps(seen: Sequence[Seen]) -> list[str]:

@@ -412,6 +412,12 @@ LIMITS = {
     "process-memory": Limit(
         "boundary", "not-probed", "Memory and swap of programs that used the data were not looked at."
     ),
+    "memory-elsewhere": Limit(
+        "boundary",
+        "not-probed",
+        "Memory of the server was read once, while it ran. Swap, and memory of other programs that used the "
+        "data, were not looked at.",
+    ),
     "device-not-scanned": Limit(
         "boundary",
         "not-probed",

@@ -6,16 +6,17 @@ not believed; symbolic links are not followed; memory is bounded; a place names 
 never content and never a file's name.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
 from deleatur.documents.journal import SurfaceScan
-from deleatur.documents.place import Surface
+from deleatur.documents.place import MEMORY_OF, Surface
 from deleatur.sanitize.decoders import Expander
 from deleatur.sanitize.engines import AhoCorasick, Engine, Match, engines_for
+from deleatur.sanitize.memory import read_memory
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.surface import Gap, Piece, Unreached, read_surface
 
@@ -111,7 +112,7 @@ class Scanner:
 
         with _Search(self._needles, self.engines) as search:
             for path in surface.paths:
-                for part in read_surface(path, max(self._needles.longest - 1, 0)):
+                for part in _read(path, max(self._needles.longest - 1, 0)):
                     if isinstance(part, Gap):
                         note(part)
                         continue
@@ -139,6 +140,10 @@ class Scanner:
             places=hits.first,
             unreadable=tuple(gaps),
         )
+
+
+def _read(path: str, margin: int) -> Iterator[Piece | Gap]:
+    return read_memory(path) if path.startswith(MEMORY_OF) else read_surface(path, margin)
 
 
 class _Search:

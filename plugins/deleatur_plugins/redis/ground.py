@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from deleatur.api import (
+    MEMORY_OF,
     Denial,
     Failed,
     FileSystem,
@@ -20,6 +21,7 @@ from deleatur.api import (
     encrypted_below,
     filesystem_of,
     limits_of_files,
+    memory_is_readable,
     opened_in_turn,
     surfaces_below,
 )
@@ -204,12 +206,7 @@ class Ground:
                 reason="the server gave back older snapshots and logs as they were; only a scan of the block "
                 "device reaches them",
             ),
-            Surface(
-                name="memory of the server",
-                reach="out-of-reach",
-                reason="its allocator, its replication backlog and its swap keep what was deleted; a restart "
-                "empties them",
-            ),
+            self._memory(),
             Surface(
                 name="copies elsewhere (backups, dumps, replicas, readers of messages)",
                 reach="out-of-reach",
@@ -222,6 +219,14 @@ class Ground:
             name="files of the server", reach="scannable", paths=self._places(), decoders=_COMPRESSED
         )
         return (files, *surfaces_below(self.system(), _COMPRESSED), *beyond)
+
+    def _memory(self) -> Surface:
+        """Name the memory of the server, which is known by the directory that its process works in."""
+        name = "memory of the server"
+        if not self.distance and memory_is_readable(self._session.peer):
+            return Surface(name=name, reach="scannable", paths=(f"{MEMORY_OF}{self.data}",))
+        reason = "its allocator and its replication backlog keep what was deleted; a restart empties them"
+        return Surface(name=name, reach="out-of-reach", reason=reason)
 
     def _places(self) -> tuple[str, ...]:
         """Return the server's directory, and its own log of events where it lies outside of it."""

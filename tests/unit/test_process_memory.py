@@ -1,0 +1,199 @@
+"""Memory of processes: what they hold is found, and what is not read is never taken for clean."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from deleatur.documents.place import MEMORY_OF, Inspection, Surface
+from deleatur.errors import Refused
+from deleatur.sanitize import memory
+from deleatur.sanitize.memory import memory_is_readable, read_memory
+from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.scan import Scanner
+from deleatur.sanitize.surface import Gap, Piece
+from deleatur.testing.workbench import Workbench
+from deleatur_plugins.file import FileBackend
+
+NEEDLE = b"a value that one process has made of two parts"
+JOB = """
+schema = "deleatur/job/v1"
+name = "asks"
+reason = "contract-end"
+authority = "board decision 7 of 2026"
+requested_by = "legal"
+[verification]
+memory = true
+[[target]]
+id = "a"
+url = "{url}"
+"""
+HOLDING = (
+    "import sys; kept = sys.stdin.readline().strip()[::-1].encode() * 3; "
+    "print('ready', flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def worker(folder: Path, code: str = HOLDING) -> Iterator[subprocess.Popen[str]]:
+    """Run a process in a folder; it makes the needle of its own, from the needle written backwards."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(NEEDLE.decode()[::-1] + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(30)
+
+
+def seen(folder: Path) -> tuple[int, int]:
+    """Return how often both engines saw the needle in the memory of a folder, and what was lost."""
+    surface = Surface(name="memory of the server", reach="scannable", paths=(f"{MEMORY_OF}{folder}",))
+    found = Scanner(NeedleSet.of([NEEDLE])).scan_surface(surface, lambda _size: None).scan
+    assert len(found.scanners) == 2
+    return found.hits - found.disputed, found.unreadable
+
+
+def gaps(folder: Path) -> list[str]:
+    return [part.reason for part in read_memory(f"{MEMORY_OF}{folder}") if isinstance(part, Gap)]
+
+
+def test_what_a_process_holds_is_found_and_gone_with_it(tmp_path: Path) -> None:
+    with worker(tmp_path):
+        hits, lost = seen(tmp_path)
+        assert hits >= 3
+        assert lost == 0
+    with worker(tmp_path, HOLDING.replace("[::-1]", "")):
+        assert seen(tmp_path) == (0, 0), "another process, which has the needle backwards only"
+
+
+def test_every_process_that_works_there_is_read_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    with worker(tmp_path) as one, worker(tmp_path) as two, worker(tmp_path / "below") as other:
+        parts = [p for p in read_memory(f"{MEMORY_OF}{tmp_path}") if isinstance(p, Piece)]
+    pids = {int(p.where.rpartition(" ")[2]) for p in parts}
+    assert pids == {one.pid, two.pid}
+    assert other.pid not in pids
+
+
+def test_no_process_at_all_is_not_clean(tmp_path: Path) -> None:
+    assert gaps(tmp_path) == ["no process works in this folder: start the server, and look as root"]
+
+
+def test_this_process_is_left_out_for_it_holds_the_needles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert gaps(tmp_path) == ["no process works in this folder: start the server, and look as root"]
+
+
+def test_a_child_that_lets_nobody_look_is_not_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = HOLDING.replace(
+        "import sys;", "import os, sys, time; child = os.fork() or (time.sleep(30), os._exit(0));"
+    )
+    real = os.stat
+
+    def denied(path: str, **more: object) -> os.stat_result:
+        if path == f"/proc/{child}/cwd":
+            raise PermissionError(13, "Permission denied")
+        return real(path, **more)  # type: ignore[arg-type]
+
+    with worker(tmp_path, code) as process:
+        child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+        assert gaps(tmp_path) == []
+        monkeypatch.setattr(memory.os, "stat", denied)
+        assert gaps(tmp_path) == [f"its child pid {child} lets nobody look into it"]
+        os.kill(child, signal.SIGKILL)
+
+
+def test_a_folder_that_is_gone_is_not_clean(tmp_path: Path) -> None:
+    (reason,) = gaps(tmp_path / "gone")
+    assert "cannot be looked at" in reason
+
+
+def test_memory_that_nobody_may_read_is_not_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: str, flags: int, **more: int) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    with worker(tmp_path) as process:
+        assert memory_is_readable(process.pid)
+        monkeypatch.setattr(memory.os, "open", denied)
+        (reason,) = gaps(tmp_path)
+        assert not memory_is_readable(process.pid)
+    assert "cannot be opened" in reason
+
+
+def test_a_page_that_is_mapped_and_cannot_be_read_is_not_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failed = os.pread, []
+
+    def once(fd: int, size: int, at: int) -> bytes:
+        content = real(fd, size, at)
+        if NEEDLE in content and not failed:
+            failed.append(size)
+            raise OSError(5, "Input/output error")
+        return content
+
+    with worker(tmp_path):
+        monkeypatch.setattr(memory.os, "pread", once)
+        parts = list(read_memory(f"{MEMORY_OF}{tmp_path}"))
+    assert [p.size for p in parts if isinstance(p, Gap)] == failed
+
+
+@pytest.mark.parametrize(
+    "named", [(), (Surface(name="memory of the server", reach="out-of-reach", reason="far"),)]
+)
+def test_a_job_that_asks_for_memory_where_none_is_read_is_not_planned(
+    tmp_path: Path, named: tuple[Surface, ...]
+) -> None:
+    class Far(FileBackend):
+        def inspect(self) -> Inspection:
+            look = super().inspect()
+            return replace(look, surfaces=(*look.surfaces, *named))
+
+    (tmp_path / "a").write_bytes(os.urandom(9000))
+    bench = Workbench(tmp_path / "jobs", {"file": Far})
+    with pytest.raises(
+        Refused, match="memory cannot be read.*: far" if named else "no target has one to read"
+    ):
+        bench.plan(bench.job(JOB.format(url=f"file://{tmp_path}/a")))
+
+
+def test_what_was_never_touched_is_not_read(tmp_path: Path) -> None:
+    """A server reserves far more than it uses: addresses that hold nothing take no time and no memory."""
+    code = HOLDING.replace("import sys;", "import sys, mmap; room = mmap.mmap(-1, 1 << 34, flags=0x4022);")
+    with worker(tmp_path, code):
+        parts = [p for p in read_memory(f"{MEMORY_OF}{tmp_path}") if isinstance(p, Piece)]
+    assert sum(len(p.content) for p in parts) < 100 << 20
+    assert any(NEEDLE in bytes(p.content) for p in parts)
+    assert max(len(p.content) for p in parts) <= 8 << 20
+
+
+def test_what_is_mapped_while_it_is_read_is_read_too(tmp_path: Path) -> None:
+    code = (
+        "import sys; word = sys.stdin.readline().strip(); print('ready', flush=True); "
+        "sys.stdin.readline(); kept = word[::-1].encode() * 100000; print('more', flush=True); "
+        "sys.stdin.read()"
+    )
+    with worker(tmp_path, code) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        reading = read_memory(f"{MEMORY_OF}{tmp_path}")
+        next(reading)
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        assert any(isinstance(p, Piece) and NEEDLE * 1000 in bytes(p.content) for p in reading)
