@@ -40,6 +40,7 @@ from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.redis import RedisBackend, deleting, ground, resaving
+from deleatur_plugins.redis.connecting import Session
 from deleatur_plugins.redis.ground import Ground
 from deleatur_plugins.redis.holdings import patterns_of
 
@@ -572,6 +573,18 @@ def test_a_node_of_a_cluster_is_refused_also_for_less(server: Server) -> None:
         select = (Selection(table="person:*"),)
         assert "the server runs in cluster mode" in refused(node, select=select)
         assert "the server runs in cluster mode" in refused(node, select=select, technique="delete-rows")
+
+
+def test_a_node_of_a_cluster_of_valkey_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Valkey calls its mode by another name; who tells none is not taken for one that stands alone."""
+    real = Session.text
+    for told, said in (("server_mode:cluster", "cluster mode"), ("mode_of_server:cluster", "unknown mode")):
+
+        def text(self: Session, *command: str, told: str = told) -> str:
+            return real(self, *command).replace("redis_mode:standalone", told)
+
+        monkeypatch.setattr(Session, "text", text)
+        assert said in refused(server)
 
 
 def test_missing_rights_are_the_words_to_give(

@@ -112,7 +112,7 @@ class Scanner:
 
         with _Search(self._needles, self.engines) as search:
             for path in surface.paths:
-                for part in _read(path, max(self._needles.longest - 1, 0)):
+                for part in pieces_of(path, max(self._needles.longest - 1, 0)):
                     if isinstance(part, Gap):
                         note(part)
                         continue
@@ -142,7 +142,8 @@ class Scanner:
         )
 
 
-def _read(path: str, margin: int) -> Iterator[Piece | Gap]:
+def pieces_of(path: str, margin: int) -> Iterator[Piece | Gap]:
+    """Read one path of a surface, be it on a disk or in memory; `margin` as `read_surface` has it."""
     return read_memory(path) if path.startswith(MEMORY_OF) else read_surface(path, margin)
 
 

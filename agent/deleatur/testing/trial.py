@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +27,8 @@ from deleatur.api import (
     Target,
 )
 from deleatur.errors import DeleaturError
+from deleatur.sanitize.scan import pieces_of
+from deleatur.sanitize.surface import Piece
 from deleatur.sanitize.techniques import TECHNIQUES, technique
 
 SEED = bytes(range(32))
@@ -142,10 +143,9 @@ class Trial:
         return {s.name: self._bytes_of(s) for s in surfaces if s.reach == "scannable" and s.control == "own"}
 
     def _bytes_of(self, surface: Surface) -> bytes:
-        roots = map(Path, surface.paths)
-        files = [file for root in roots for file in (sorted(root.rglob("*")) if root.is_dir() else [root])]
-        # a surface may name what is not there now, such as a journal that comes and goes
-        return b"\0".join(file.read_bytes() for file in files if file.exists() and not file.is_dir())
+        """Return what a scan would read, below the caches; what is not there now is nothing."""
+        parts = (part for path in surface.paths for part in pieces_of(path, 0))
+        return b"".join(bytes(part.content) for part in parts if isinstance(part, Piece))
 
     # --- what can be asked of this backend
 

@@ -93,7 +93,8 @@ class Session:
             self._connection = _connected(address)
             opened.callback(self.close)
             self._connection.connect()
-            mode = self.refresh().get("redis_mode", "standalone")
+            info = self.refresh()
+            mode = info.get("redis_mode") or info.get("server_mode", "unknown")  # Valkey has the other name
             if mode != "standalone":
                 raise Refused(
                     f"the server runs in {mode} mode: keys lie on several servers, and it is only one"
