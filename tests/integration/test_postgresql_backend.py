@@ -965,12 +965,7 @@ def test_a_kill_anywhere_in_a_swap_is_finished(
     server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, moment: str, who: str
 ) -> None:
     going, staying = values(server, database), values(server, database, "NOT leaves")
-    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
-        cursors = backend.erase(SWAP, None)
-        deleted = next(cursors)
-        break_at(patch, moment)
-        with pytest.raises(InterruptedError):
-            next(cursors)
+    deleted = killed_swap(server, database, monkeypatch, moment)
     if who == "server":
         kill_server(server)
         server.start()
@@ -991,6 +986,17 @@ def test_a_kill_anywhere_in_a_swap_is_finished(
     assert [v for v in going if v in raw] == []
     assert values(server, database, "true") == staying
     assert [p.name for p in server.data.rglob("*deleatur*")] == []
+
+
+def killed_swap(server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, moment: str) -> Cursor:
+    """Kill a swap at one moment between the deletion and its end; return where it goes on."""
+    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        break_at(patch, moment)
+        with pytest.raises(InterruptedError):
+            next(cursors)
+    return deleted
 
 
 def break_at(patch: pytest.MonkeyPatch, moment: str) -> None:
@@ -1016,12 +1022,7 @@ def test_a_swap_that_somebody_rolls_back_leaves_no_empty_table(
     server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staying = values(server, database, "NOT leaves")
-    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
-        cursors = backend.erase(SWAP, None)
-        deleted = next(cursors)
-        patch.setattr("deleatur_plugins.postgresql.swapping.flush", broken)
-        with pytest.raises(InterruptedError):
-            next(cursors)
+    deleted = killed_swap(server, database, monkeypatch, "aside")
     ((name,),) = server.run("SELECT gid FROM pg_prepared_xacts")
     server.run(f"ROLLBACK PREPARED '{name}'", database=database)
     ((file,),) = server.run("SELECT pg_relation_filepath('person')", database=database)
@@ -1045,12 +1046,7 @@ def test_who_waits_for_a_killed_swap_is_not_waited_for(
     server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """He has a snapshot, and cannot end before the swap does: each would wait for the other."""
-    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
-        cursors = backend.erase(SWAP, None)
-        deleted = next(cursors)
-        break_at(patch, "aside")
-        with pytest.raises(InterruptedError):
-            next(cursors)
+    deleted = killed_swap(server, database, monkeypatch, "aside")
     seen: list[Any] = []
     reader = threading.Thread(
         target=lambda: seen.extend(server.run("SELECT count(*) FROM person", database=database))
@@ -1071,17 +1067,6 @@ def test_who_waits_for_a_killed_swap_is_not_waited_for(
         list(backend.erase(SWAP, deleted))
 
 
-def kill_behind_the_files(server: RunningServer, database: str, patch: pytest.MonkeyPatch) -> Cursor:
-    """Kill a swap when its old files are put aside and nothing is committed; return where it goes on."""
-    with patch.context() as patched, closing(swapping(server, database)) as backend:
-        cursors = backend.erase(SWAP, None)
-        deleted = next(cursors)
-        break_at(patched, "aside")
-        with pytest.raises(InterruptedError):
-            next(cursors)
-    return deleted
-
-
 def put_aside(server: RunningServer) -> dict[Path, tuple[int, bytes]]:
     return {p: (p.stat().st_ino, p.read_bytes()) for p in server.data.rglob("*deleatur-held-*")}
 
@@ -1099,7 +1084,7 @@ def test_a_job_never_touches_what_the_swap_of_another_put_aside(
         begun = other.erase(SWAP, None)
         others_deleted = next(begun)
         begun.close()
-        deleted = kill_behind_the_files(server, database, monkeypatch)
+        deleted = killed_swap(server, database, monkeypatch, "aside")
         held = put_aside(server)
         assert sum(any(value in content for _, content in held.values()) for value in staying) == 20
         with monkeypatch.context() as patch:  # as if the first were prepared right after the look for such
@@ -1130,7 +1115,7 @@ def test_a_job_sees_its_rows_and_is_refused_while_the_swap_of_another_waits(
     """The prepared writer keeps deleted rows in every database, so they would be copied by the rewrite."""
     going, staying = values(server, neighbour), values(server, neighbour, "NOT leaves")
     others_staying = values(server, database, "NOT leaves")
-    deleted = kill_behind_the_files(server, database, monkeypatch)
+    deleted = killed_swap(server, database, monkeypatch, "aside")
     held = put_aside(server)
     ((name,),) = server.run("SELECT gid FROM pg_prepared_xacts")
     refusal = f"the swap '{name}' of another job on this server is not finished; resume that job"
@@ -1171,12 +1156,7 @@ def test_a_base_backup_meanwhile_is_made_and_carries_no_old_file_away(
     server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moment: str
 ) -> None:
     going = values(server, database)
-    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
-        cursors = backend.erase(SWAP, None)
-        deleted = next(cursors)
-        break_at(patch, moment)
-        with pytest.raises(InterruptedError):
-            next(cursors)
+    deleted = killed_swap(server, database, monkeypatch, moment)
     assert any(v in content for _, content in put_aside(server).values() for v in going), "the control"
     copy = server.sockets / "copy"
     words = ("-h", str(server.sockets), "-D", str(copy), "-X", "none", "-c", "fast")
@@ -1195,12 +1175,7 @@ def test_no_job_begins_while_the_files_of_a_committed_swap_are_not_overwritten(
 ) -> None:
     """A later job would take the note away by which the first one ends: its old files would stay."""
     going = values(server, database)
-    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
-        cursors = backend.erase(SWAP, None)
-        deleted = next(cursors)
-        break_at(patch, "committed")
-        with pytest.raises(InterruptedError):
-            next(cursors)
+    deleted = killed_swap(server, database, monkeypatch, "committed")
     for late in (opened(server, neighbour), swapping(server, database, key=b"n" * 32)):
         with closing(late) as other:
             refusal = "the swap 'deleatur-[0-9a-f]{32}' of another job on this server is not finished"
