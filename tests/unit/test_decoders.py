@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from deleatur.documents.place import Surface
 from deleatur.engine.selftest import selftest
 from deleatur.errors import Failed, Unsupported
-from deleatur.sanitize import decoders
+from deleatur.sanitize import decoders, streams
 from deleatur.sanitize.decoders import DECODERS, NAMES, REACH, Expander
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
@@ -333,6 +333,18 @@ def test_streams_that_never_end_are_bounded_and_said_to_be_cut() -> None:
     found = expanded("zlib", content)
     assert any(isinstance(part, Gap) for part in found)
     assert sum(len(part.content) for part in found if isinstance(part, Piece)) < 64 << 20
+
+
+def test_what_only_seems_to_begin_is_read_no_more_than_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a header of gzip with a name that never ends, so it expands to nothing, for long."""
+    monkeypatch.setattr(streams, "_IDLE", 1 << 15)
+    monkeypatch.setattr(decoders, "MAX_READ", 1 << 20)
+    started: list[int] = []
+    name, (pattern, inflate) = "zlib", STREAMS["zlib"]
+    monkeypatch.setitem(STREAMS, name, (pattern, lambda: (started.append(1), inflate())[1]))
+    found = expanded(name, b"\x1f\x8b\x08\x08" * (1 << 16))
+    assert any(isinstance(part, Gap) for part in found)
+    assert len(started) < 100
 
 
 def test_a_frame_cut_off_in_zeros_does_not_go_on_for_ever() -> None:

@@ -19,9 +19,11 @@ REACH = 256 << 10  # bytes behind a start, and before it, that are there to be e
 MAX_VALUE = 8 << 20  # bytes of one expanded value
 MAX_WINDOW = 256 << 20  # bytes of all values that begin in one window
 MAX_STREAMS = 8  # that are expanded at the same time
+MAX_READ = 256 << 20  # bytes read by all streams that begin in one window, or seem to
 _LEAST = 6  # bytes; fewer hold no needle
 
-_Named = tuple[str, int, bytes]  # decoder, where in the stream of bytes it begins, plain bytes
+# Decoder, where in the stream of bytes a value begins, plain bytes; None for more than may be read.
+_Named = tuple[str, int, bytes | None]
 Expanded = tuple[int, bytes]  # where in the window it begins, plain bytes
 Carve = Callable[[bytes, int, int], Iterator[Expanded]]  # window, and between which offsets a value begins
 
@@ -77,7 +79,7 @@ class Expander:
         for name, carve in self._carves:
             for start, plain in carve(window, first, limit):
                 yield name, offset + start, plain
-        view = memoryview(window)
+        view, read = memoryview(window), 0
         for name, beginning, decompressor in self._starts:
             for found in beginning.finditer(window, first, min(limit + LONGEST_START, len(window))):
                 if found.start() < limit:
@@ -87,8 +89,8 @@ class Expander:
                         yield name, stream.start, plain
                     if stream.over:
                         self._streams.pop()
-                    else:
-                        yield name, stream.start, b""  # so that there are not too many
+                    read += stream.read
+                    yield name, stream.start, b"" if read <= MAX_READ else None
 
     def _go_on(self, content: bytes | memoryview) -> Iterator[_Named]:
         """Yield what the next bytes hold of streams that began before."""
@@ -101,8 +103,8 @@ class Expander:
         """Yield values as pieces, until they are more than may be."""
         left = MAX_WINDOW
         for name, start, plain in values:
-            left -= len(plain)
-            if left < 0 or len(self._streams) > MAX_STREAMS:
+            left -= len(plain or b"")
+            if plain is None or left < 0 or len(self._streams) > MAX_STREAMS:
                 self._streams.clear()
                 reason = f"holds more compressed values from byte {self._offset} on than are expanded"
                 yield Gap(self._where, size, reason)

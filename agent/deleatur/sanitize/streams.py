@@ -61,6 +61,7 @@ class Stream:
     def __init__(self, start: int, decompressor: _Decompressor) -> None:
         self.start = start  # bytes, where the caller counts from
         self.over = False
+        self.read = 0  # bytes, whether they expanded to anything or not
         self._decompressor = decompressor
         self._kept = b""
         self._idle = 0
@@ -77,6 +78,7 @@ class Stream:
                     del out[:-_TAIL]
                     known = len(out)
             self._idle += _SLICE
+            self.read += _SLICE
             self.over |= self._decompressor.eof or self._idle > _IDLE
             if self.over:
                 break
