@@ -28,6 +28,7 @@ from deleatur_plugins.sqlite import SqliteBackend, backend, files, rebuild, rewr
 
 from ..foreign_keys import (
     NOWHERE,
+    SECRETS,
     Action,
     Engine,
     Features,
@@ -357,3 +358,30 @@ def test_rows_that_stay_and_refer_to_rows_of_their_own_table(folder: Path) -> No
     world = World((replace(table, more=(key,)),), {"t1": own.rows["t1"]}, select)
     one(OnDuckdb(folder), world, tally)
     assert tally.erased == 1
+
+
+@pytest.mark.root
+def test_a_key_between_texts_of_two_collations(postgresql: RunningServer) -> None:
+    """PostgreSQL compares by the one of the table that is referred to, and asks others to say by which."""
+    statements = (
+        'CREATE TABLE t0 (n int PRIMARY KEY, code text COLLATE "C" UNIQUE)',
+        'CREATE TABLE t1 (n int PRIMARY KEY, k text COLLATE "und-x-icu" '
+        "REFERENCES t0 (code) ON DELETE CASCADE)",
+        "INSERT INTO t0 VALUES (0, 'a'), (1, 'b')",
+        "INSERT INTO t1 VALUES (0, 'a'), (1, 'b')",
+    )
+    first = (Condition(column="n", operator="=", value=0),)
+    engine = OnPostgresql(postgresql)
+    try:
+        postgresql.run(*statements)
+        some = engine.target(World((), {}, (Selection(table="t0", where=first),)))
+        with closing(PostgresqlBackend.open(some, SECRETS)) as backend:
+            (reason,) = backend.inspect().blockers
+            assert "1 rows of 't1' refer by 't1_k_fkey' to rows that would go" in reason
+        both = tuple(Selection(table=name, where=first) for name in ("t0", "t1"))
+        with closing(PostgresqlBackend.open(engine.target(World((), {}, both)), SECRETS)) as backend:
+            assert backend.inspect().blockers == ()
+            assert [c.done for c in backend.erase(engine.step, None)] == [2]
+        assert postgresql.run('SELECT t0.n, t1.n FROM t0 JOIN t1 ON k = code COLLATE "C"') == [(1, 1)]
+    finally:
+        engine.remove()

@@ -14,7 +14,7 @@ from deleatur.api import Refused, Target
 from deleatur_plugins.postgresql.connecting import Connector
 from deleatur_plugins.postgresql.content import Choice, Content, selected_tables
 from deleatur_plugins.postgresql.objects import undecided
-from deleatur_plugins.postgresql.schema import Schema, plain, quoted
+from deleatur_plugins.postgresql.schema import Schema, Table, plain, quoted
 from deleatur_plugins.postgresql.selecting import read_by_conditions
 from deleatur_plugins.postgresql.server import Server, server_of
 from deleatur_plugins.postgresql.swapping import other_swaps
@@ -217,7 +217,9 @@ def _left_behind(
     parent: Choice,
     also: Choice | None,
 ) -> int:
-    same = " AND ".join(f"p.{quoted(r)} = c.{quoted(c)}" for c, r in zip(columns, referred, strict=True))
+    by = _collations(connection, parent.table)
+    pairs = zip(columns, referred, strict=True)
+    same = " AND ".join(f"p.{quoted(r)} = c.{quoted(c)}{by.get(r, '')}" for c, r in pairs)
     bound = list(parent.query.bound)
     stays = ""
     if also is not None:
@@ -232,3 +234,13 @@ def _left_behind(
         bound,
     ).fetchone()
     return int(found[0]) if found else 0
+
+
+def _collations(connection: "psycopg.Connection[Any]", table: Table) -> dict[str, str]:
+    """Return, for each column of texts, the words that compare by its collation, as a key to it does."""
+    found = connection.execute(
+        "SELECT a.attname, n.nspname, c.collname FROM pg_attribute a JOIN pg_collation c "
+        "ON c.oid = a.attcollation JOIN pg_namespace n ON n.oid = c.collnamespace WHERE a.attrelid = %s",
+        (table.oid,),
+    )
+    return {column: f" COLLATE {quoted(schema)}.{quoted(name)}" for column, schema, name in found}
