@@ -330,6 +330,24 @@ def test_rows_that_came_after_the_swap_are_not_erased_unapproved(path: Path) -> 
     assert names(path) == [b"came later"]
 
 
+def test_what_a_killed_run_had_written_anew_is_overwritten_too(disk: tuple[Path, Path], path: Path) -> None:
+    """It holds rows that stay, and this or a later job may have to erase them."""
+    staying = names(path, "NOT leaves")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rewriting.Rewriting, "_read_back", killed)
+        with pytest.raises(KeyboardInterrupt):
+            erase(path)
+    assert path.with_name(f".{path.name}.deleatur-new").exists()
+    everybody = (Selection(table="person"),)
+    erase(path, id="later", select=everybody)
+    assert names(path, "true") == []
+    assert found(disk, staying) == 0
+
+
 def test_two_runs_at_once_are_refused(path: Path) -> None:
     with closing(opened(path)) as backend, closing(opened(path, id="other")) as other:
         cursors = backend.erase(REWRITE, None)

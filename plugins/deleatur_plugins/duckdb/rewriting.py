@@ -98,8 +98,8 @@ class Rewriting:
 
     def _rewrite(self, links: LinkShredder) -> int:
         """Write, compare and swap; return how many rows went, 0 when none is selected any more."""
-        for left in (self._new, log_of(self._new)):
-            self._remove(left)
+        for left in links.hold([self._new, log_of(self._new)]):  # of a killed run: it holds rows that stay,
+            self._remove(left.path)  # and a later job may have to erase them
         with closing(Session(self._path, without_log=False)) as session:  # from here on nobody writes
             if left_over := half_checkpoint(self._path):
                 raise Refused(left_over)

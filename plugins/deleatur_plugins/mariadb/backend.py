@@ -111,6 +111,8 @@ class MariadbBackend(Backend):
             f"rows of {table!r} refer to rows that would go; select those rows too"
             for table in content.referring()
         ]
+        if technique == REBUILD:
+            found += filter(None, (choice.table.standstill() for choice in content.choices))
         if technique == REBUILD and not lacking:
             journal = ground.journal(self._secrets, self._target)
             found += ground.blockers((choice.table.name for choice in content.choices), journal)

@@ -7,7 +7,7 @@ them open; whoever blocks is named by the number that ends it; what cannot be se
 # ruff: noqa: S608 - what stands in an SQL text here is a constant, or quoted by the session
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -201,6 +201,13 @@ class Ground:
             f"the server is a replica (connection {row[0]!r}); erase at its source, and stop the replication"
             for row in ask("SHOW ALL SLAVES STATUS")
         ]
+        device = self.data.stat().st_dev
+        found += [
+            f"a table of the database has its file on another file system ({link.name}), which is not "
+            "searched; move it to that of the data directory"
+            for link, path in self._links()
+            if link.parent.name == self.file_name(self._database) and path.stat().st_dev != device
+        ]
         for path in (journal.parent, *(self.data / name for name in tables)):
             if path.exists() and not os.access(path.parent, os.W_OK | os.X_OK, effective_ids=True):
                 found.append("this user may not make names beside the server's files; run as root")
@@ -250,6 +257,11 @@ class Ground:
         beside = [filesystem_of(folder) for folder in self._folders()]
         return (files, *surfaces_below(self.system(), COMPRESSED, beside), *beyond)
 
+    def _links(self) -> Iterator[tuple[Path, Path]]:
+        """Yield each file in which InnoDB notes where a table lies (DATA DIRECTORY), and that place."""
+        for link in sorted(self.data.glob("*/*.isl")):
+            yield link, Path(link.read_text().rstrip("\n"))
+
     def _folders(self) -> list[Path]:
         """Return the folders in which rows may lie beside the data directory."""
         folders = [self.beside(name) for name in ("innodb_log_group_home_dir", "innodb_undo_directory")]
@@ -262,6 +274,7 @@ class Ground:
         names = ("general_log_file", "slow_query_log_file", "log_error")
         logs = [self.beside(name) for name in names if self.variable(name)]
         files = [other for log in logs for other in sorted(log.parent.glob(f"{log.name}*"))]
+        files += [table for _, table in self._links()]
         outside = [*self._folders(), *(Path(os.path.realpath(p)) for p in files)]
         return tuple(
             dict.fromkeys([str(self.data), *(str(p) for p in outside if not p.is_relative_to(self.data))])

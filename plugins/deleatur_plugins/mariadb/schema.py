@@ -66,8 +66,8 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[Column, ...]  # primary key, in its order
     triggers: tuple[str, ...]  # that run at a DELETE
-    full_text: bool
     indexes: tuple[Index, ...]
+    forms: frozenset[str]  # of indexes that are no trees of whole values: FULLTEXT, SPATIAL, HASH
 
     @property
     def sql(self) -> str:
@@ -103,9 +103,19 @@ class Table:
             return f"the primary key of {self.name!r} is a floating-point number; its rows cannot be named"
         if self.triggers:
             return f"trigger {', '.join(self.triggers)} runs at each delete from {self.name!r}; drop it first"
-        if self.full_text:
+        if "FULLTEXT" in self.forms:
             return f"table {self.name!r} has a full-text index, which keeps words apart; drop it first"
         return ""
+
+    def standstill(self) -> str:
+        """Return why the server cannot rebuild it while others use it; "" when it can (measured, 10.11)."""
+        virtual = [i.name for i in self.indexes if any(not column.stored for column, _ in i.columns)]
+        what = f"index {virtual[0]!r} on a virtual column" if virtual else ""
+        if self.forms & {"SPATIAL", "HASH"}:
+            what = "a spatial index, or a unique key over long values"
+        return (
+            f"table {self.name!r} has {what}, so it cannot be rebuilt online; drop that first" if what else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -152,15 +162,15 @@ def read_schema(session: Session) -> Schema:
             )
         )  # fmt: skip
     keyed: dict[str, dict[str, list[tuple[str, int]]]] = {}
-    full_text = set()
+    forms: dict[str, set[str]] = {}
     for table, index, column, kind, part in session.texts(
         "SELECT table_name, index_name, column_name, index_type, sub_part FROM information_schema.statistics "
         f"WHERE table_schema {here} ORDER BY table_name, index_name, seq_in_index"
     ):
         if kind == "BTREE":
             keyed.setdefault(table, {}).setdefault(index, []).append((column, int(part or 0)))
-        if kind == "FULLTEXT":
-            full_text.add(table)
+        else:
+            forms.setdefault(table, set()).add(kind)
     triggers: dict[str, list[str]] = {}
     declared_triggers = []
     for trigger, table, event, timing, action in session.texts(
@@ -185,8 +195,8 @@ def read_schema(session: Session) -> Schema:
             columns=tuple(found.values()),
             key=tuple(column for column, _ in trees.pop("PRIMARY", ())),
             triggers=tuple(triggers.get(table, ())),
-            full_text=table in full_text,
             indexes=tuple(Index(name=name, columns=parts) for name, parts in trees.items()),
+            forms=frozenset(forms.get(table, ())),
         )
     statements = [*_declarations(session, tables), *declared_triggers]
     return Schema(name, tables, _foreign_keys(session, name), tuple(statements))
