@@ -71,6 +71,13 @@ def database(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield name
 
 
+@pytest.fixture
+def neighbour(server: Server) -> Iterator[str]:
+    """A further database of the same server."""
+    with of_forty_people(server) as name:
+        yield name
+
+
 @contextmanager
 def of_forty_people(server: Server) -> Iterator[str]:
     """A database of its own with a table of forty people, half of whom leave."""
