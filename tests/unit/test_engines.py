@@ -11,7 +11,7 @@ from deleatur.documents.place import Surface
 from deleatur.engine.selftest import selftest
 from deleatur.errors import Failed
 from deleatur.sanitize import encodings, engines, needles, scan
-from deleatur.sanitize.engines import AhoCorasick, Engine, Hyperscan, Match, Part, engines_for, try_out
+from deleatur.sanitize.engines import AhoCorasick, Engine, Hyperscan, Match, Part, try_out
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
 from deleatur.sanitize.windows import Windows
@@ -23,7 +23,7 @@ NAMES = [b"Anna Berg", b"Berta Tal", b"Carl Feld"]
 
 @pytest.fixture(autouse=True)
 def built_anew() -> None:
-    engines_for.cache_clear()
+    engines._built.clear()
 
 
 cut_at_nul = st.binary(min_size=1, max_size=6).map(lambda b: bytes(x % 3 for x in b))  # full of NUL

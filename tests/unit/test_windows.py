@@ -68,7 +68,7 @@ def test_needles_across_the_borders_of_a_stream_are_found_by_both(
     cuts = sorted(data.draw(st.lists(st.integers(0, len(haystack)), max_size=9)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engines, "_FOR_HYPERSCAN", 0)
-        engines_for.cache_clear()
+        engines._built.clear()
         scanner = Scanner(needles)
         assert [engine.name for engine in scanner.engines] == ["aho-corasick", "windows"]
         hits = scanner.search(haystack[a:b] for a, b in pairwise([0, *cuts, len(haystack)]))
@@ -139,3 +139,13 @@ def test_an_automaton_that_forgot_the_length_of_one_beginning_is_noticed_in_the_
     bent.parts[0]._lengths[-1] = ()  # type: ignore[attr-defined]
     with pytest.raises(Failed, match="the search engine aho-corasick"):
         try_out(bent, wanted)
+
+
+def test_the_engines_of_one_set_are_kept_and_let_go_before_others_are_built() -> None:
+    first, second = tuple(VALUES[:3]), tuple(VALUES[3:6])
+    kept = engines_for(first)
+    assert engines_for(tuple(VALUES[:3])) is kept
+    engines_for(second)
+    assert list(engines._built) == [second]
+    Scanner(NeedleSet.of(VALUES[:3])).search_apart([b"x"])
+    assert not engines._built

@@ -6,7 +6,6 @@ memory only (no compiled set is ever kept on a disk).
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import accumulate, chain, islice
 from threading import Lock
 from typing import Any, Protocol
@@ -132,18 +131,29 @@ class _Automaton:
         return found
 
 
-@lru_cache(maxsize=1)  # a job looks for the same needles before and after
+_built: dict[tuple[bytes, ...], tuple[Engine, ...]] = {}  # a job looks for the same before and after
+
+
 def engines_for(needles: tuple[bytes, ...]) -> tuple[Engine, ...]:
-    """Build every engine that runs on this machine, and try each.
+    """Build two engines that run on this machine, and try each; those built last are kept.
 
     Raises:
         Failed: an engine does not find what it was built for.
     """
-    known = numbered(needles)
-    engines: list[Engine] = [AhoCorasick(needles, known), _second(needles, known)]
-    for engine in engines:
-        try_out(engine, needles)
-    return tuple(engines)
+    if needles not in _built:
+        _built.clear()  # memory is for one set, while another one is built, too
+        known = numbered(needles)
+        engines = AhoCorasick(needles, known), _second(needles, known)
+        for engine in engines:
+            try_out(engine, needles)
+        _built[needles] = engines
+    return _built[needles]
+
+
+def one_engine_for(needles: tuple[bytes, ...]) -> Engine:
+    """Build the engine that is built fastest, for what need not be seen by two."""
+    _built.clear()
+    return AhoCorasick(needles)
 
 
 def numbered(needles: Sequence[bytes]) -> Numbers:

@@ -15,7 +15,7 @@ from typing import Self
 from deleatur.documents.journal import SurfaceScan
 from deleatur.documents.place import MEMORY_OF, Surface
 from deleatur.sanitize.decoders import Expander
-from deleatur.sanitize.engines import AhoCorasick, Engine, Match, engines_for
+from deleatur.sanitize.engines import Engine, Match, engines_for, one_engine_for
 from deleatur.sanitize.memory import read_memory
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.surface import Gap, Piece, Unreached, read_surface
@@ -78,7 +78,7 @@ class Scanner:
 
         One engine is enough: it finds what must not be taken for residue, and claims no absence.
         """
-        with _Search(self._needles, (AhoCorasick(self._needles.needles),)) as search:
+        with _Search(self._needles, (one_engine_for(self._needles.needles),)) as search:
             for item in items:
                 search.begin("", 0)
                 search.feed(item)
