@@ -1087,6 +1087,11 @@ def test_a_job_never_touches_what_the_swap_of_another_put_aside(
         deleted = killed_swap(server, database, monkeypatch, "aside")
         held = put_aside(server)
         assert sum(any(value in content for _, content in held.values()) for value in staying) == 20
+        told = "for the swap 'deleatur-.*' of another job, which ends when that job is resumed"
+        with monkeypatch.context() as patch:
+            patch.setattr("deleatur_plugins.postgresql.rewriting._PATIENCE", 0.2)
+            with pytest.raises(Transient, match=told):
+                list(other.erase(SWAP, others_deleted))
         with monkeypatch.context() as patch:  # as if the first were prepared right after the look for such
             patch.setattr("deleatur_plugins.postgresql.rewriting.Rewriting._wait_until_unseen", nothing)
             with pytest.raises(Failed, match="another job ran on this server"):
