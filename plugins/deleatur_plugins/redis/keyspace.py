@@ -14,7 +14,8 @@ from deleatur_plugins.redis.connecting import Command, Session
 
 MARKER = b"deleatur:erasing"  # a key of ours, there while an erase deletes keys
 TYPES = ("string", "hash", "list", "set", "zset", "stream")
-_BATCH = 64  # keys whose content is in memory at a time
+_BATCHES = (64, 1024)  # keys whose content is in memory at a time: at first, and at most
+_ROOM = 4 << 20  # bytes of one batch: below it the next one may be twice as large, above it is half of it
 _SCAN = 1000  # keys that the server looks at in one call
 _DATABASE = re.compile(r"db([0-9]+)")
 _WILD = re.compile(r"(?<!\\)[*?\[]")
@@ -90,8 +91,9 @@ def names(session: Session, pattern: Pattern) -> list[bytes]:
 
 def entries(session: Session, keys: Sequence[bytes]) -> Iterator[Entry]:
     """Yield keys with their content, in the given order; one that is gone is left out."""
-    for first in range(0, len(keys), _BATCH):
-        some = keys[first : first + _BATCH]
+    first, batch = 0, _BATCHES[0]
+    while first < len(keys):
+        some, size = keys[first : first + batch], 0
         told = session.ask_all([command for key in some for command in (("TYPE", key), ("PTTL", key))])
         kinds = [bytes(type_).decode("ascii", "replace") for type_ in told[::2]]
         there = [n for n, kind in enumerate(kinds) if kind != "none"]
@@ -99,7 +101,14 @@ def entries(session: Session, keys: Sequence[bytes]) -> Iterator[Entry]:
         answers = session.ask_all(asked) if asked else []
         for n, answer in zip(there, answers, strict=True):
             if answer or kinds[n] == "stream" or answer == b"":  # else it went between the two questions
-                yield Entry(some[n], kinds[n], _parts(kinds[n], answer), expires=told[2 * n + 1] >= 0)
+                entry = Entry(some[n], kinds[n], _parts(kinds[n], answer), expires=told[2 * n + 1] >= 0)
+                size += sum(len(one) for part in entry.parts for one in part)
+                yield entry
+        first += len(some)
+        if size > _ROOM:
+            batch = max(batch // 2, 1)
+        elif size < _ROOM // 2:
+            batch = min(2 * batch, _BATCHES[1])
 
 
 def _reading(kind: str, key: bytes) -> Command:
