@@ -253,7 +253,7 @@ def test_sqlite(folder: Path, examples: int) -> None:
     many(lambda: OnSqlite(folder), OnSqlite.features, examples)
 
 
-@examples(few=5, many=50)
+@examples(few=4, many=25)
 def test_duckdb(folder: Path, examples: int) -> None:
     many(lambda: OnDuckdb(folder), OnDuckdb.features, examples)
 
