@@ -8,7 +8,10 @@ what looks like a value and is none yields little or nothing.
 
 import re
 import struct
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+
+from ahocorasick_rs import BytesAhoCorasick
 
 from deleatur.errors import Unsupported
 from deleatur.sanitize.expanding import MAX_TABLE, fsst, lz4, lzf, pglz, snappy, symbols_of
@@ -129,6 +132,7 @@ _INLINE = re.compile(b"[%s](?=[\\x00-\\x7f]\\x00\\x00...[\\x00\\x40])" % _class(
 _SINGLE = re.compile(b"[\\x01-\\x1f](?<=\\x00{4}[%s].)(?=\\x00\\x00...[\\x00\\x40])" % _class(0), re.DOTALL)
 _CHUNK = 1996  # bytes: TOAST_MAX_CHUNK_SIZE of 8 KiB pages, src/include/access/heaptoast.h
 _FULL = re.compile(re.escape(((_CHUNK + 4) << 2).to_bytes(4, "little")))
+_MOST_CHUNKS = MAX_VALUE // _CHUNK  # of a value: more expand to a larger one
 # How many thirds of its size a stream expands to at the least (pglz saves a quarter, PGLZ_strategy_default),
 # and how many times its size at the most: eight copies of 273 bytes in 25, or one byte for 255.
 _METHODS = ((pglz, 4, 88), (lz4, 3, 255))
@@ -166,13 +170,24 @@ def _chunked(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
         if start >= 0:
             number = _word(window[start + 4 : start + 8])
             chunks.setdefault(window[start : start + 4], {}).setdefault(number, found.end())
+    lasts: dict[bytes, dict[int, int]] = {}  # identity and number of the last chunk: the chunks before it
     for identity, starts in chunks.items():
-        if not first <= starts.get(0, limit) < limit:
-            continue
-        whole = next(number for number in range(len(starts) + 1) if number not in starts)
-        stream = b"".join(window[starts[n] : starts[n] + _CHUNK] for n in range(whole))
-        stream += _rest(window, window.find(identity + whole.to_bytes(4, "little")) + 8)
+        if first <= starts.get(0, limit) < limit:
+            whole = next((n for n in range(_MOST_CHUNKS) if n not in starts), _MOST_CHUNKS)
+            lasts[identity + whole.to_bytes(4, "little")] = starts
+    places = _first_places(window, list(lasts))
+    for last, starts in lasts.items():
+        stream = b"".join(window[starts[n] : starts[n] + _CHUNK] for n in range(_word(last[4:])))
+        stream += _rest(window, places.get(last, -1) + 8)
         yield from _toasted(starts[0], stream[:4], stream[4:])
+
+
+def _first_places(window: bytes, keys: list[bytes]) -> dict[bytes, int]:
+    """Return where each of some keys of one length first stands: in one pass, however many they are."""
+    if not keys:
+        return {}
+    found = BytesAhoCorasick(keys).find_matches_as_indexes(window, overlapping=True)
+    return {keys[number]: at for number, at, _ in reversed(found)}
 
 
 def _rest(window: bytes, at: int) -> bytes:
@@ -199,10 +214,11 @@ _LZF = re.compile(
 
 def _redis(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
     """Yield strings that are compressed in an RDB file."""
+    view = memoryview(window)  # a slice of it copies nothing
     for found in _LZF.finditer(window, first, limit + 10):
         compressed, size = _length(found[1]), _length(found[2])
         if compressed < size <= MAX_VALUE and found.start() < limit:
-            yield found.start(), lzf(window[found.end(2) : found.end(2) + compressed], size)
+            yield found.start(), lzf(view[found.end(2) : found.end(2) + compressed], size)
 
 
 def _length(coded: bytes) -> int:
@@ -227,18 +243,19 @@ def _duckdb(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
     A table whose segment has lost its header shows all that lies around it: each code stands for itself.
     """
     tables = [
-        (found.start(), *table)
+        (found.start(), found.start() + table[0])
         for found in _TABLE.finditer(window)
         if (table := symbols_of(window[found.start() : found.start() + MAX_TABLE]))
     ]
-    ends = [0, *(start + size for start, size, _ in tables)]
-    starts = [*(start for start, _, _ in tables[1:]), len(window)]
-    for (start, size, symbols), before, behind in zip(tables, ends, starts, strict=False):
-        if first <= start < limit:
-            low, high = max(before, start - _BLOCK), min(behind, start + _BLOCK)
-            around = ((low, start), (start + size, high))
-            for begin, end in _strings(window, low, start, size) or around:
-                yield start, fsst(window[begin : min(end, high)], symbols)
+    starts = [*(start for start, _ in tables), len(window)]
+    ends = sorted((0, *(end for _, end in tables)))  # what looks like a table may begin inside another one
+    for start, end in tables:
+        table = symbols_of(window[start:end]) if first <= start < limit else None
+        if table:
+            low = max(ends[bisect_right(ends, start) - 1], start - _BLOCK)
+            high = min(starts[bisect_left(starts, end)], start + _BLOCK)
+            for begin, until in _strings(window, low, start, table[0]) or ((low, start), (end, high)):
+                yield start, fsst(window[begin : min(until, high)], table[1])
 
 
 def _strings(window: bytes, low: int, table: int, size: int) -> tuple[tuple[int, int], ...]:

@@ -62,7 +62,7 @@ def lz4(stream: bytes, size: int) -> bytes:
     return bytes(out)
 
 
-def lzf(stream: bytes, size: int) -> bytes:
+def lzf(stream: bytes | memoryview, size: int) -> bytes:
     """Expand LibLZF (lzf_d.c), which Redis writes, to at most `size` bytes."""
     out = bytearray()
     at, end = 0, len(stream)
