@@ -58,7 +58,7 @@ def test_an_archive_of_the_log(tmp_path: Path) -> None:
         assert "the log is archived (archive_mode = on), so copies lie there" in refused(
             server, name, tmp_path / "one"
         )
-        server.run("DROP EXTENSION pg_stat_statements", database=name)
+        server.run("DROP EXTENSION IF EXISTS pg_stat_statements", database=name)
         found = blockers(server, name)
         assert "pg_stat_statements keeps the texts of statements, and cannot be reset from here" in found
         assert len(found.splitlines()) == 2
@@ -128,6 +128,7 @@ def test_an_extension_without_its_library_keeps_no_texts_and_is_in_nobodys_way(
     server: RunningServer, database: str, tmp_path: Path
 ) -> None:
     """It cannot be asked to forget: that once ended a run behind its deletion."""
+    server.run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements", database=database)
     assert server.run("SHOW shared_preload_libraries") == [("",)]
     bench = Workbench(tmp_path)
     job = bench.job(job_text(server, database, device=False))
