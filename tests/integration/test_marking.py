@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from deleatur.sanitize.filesystem import filesystem_of
 from deleatur.sanitize.marking import shows_what_is_written
 
-from .test_scan_device import MIB, image_of, loop, mounted, run
+from .test_scan_device import MIB, image_of, loop, mounted, run, scan
 
 pytestmark = pytest.mark.root
 
@@ -55,3 +56,19 @@ def test_where_nothing_can_be_written_nothing_was_shown(disk: tuple[Path, Path])
     device, folder = disk
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True, timeout=30)
     assert not shows_what_is_written(str(device), [str(folder)])
+
+
+def test_a_device_that_is_mounted_by_a_link_is_read_all_the_same(tmp_path: Path) -> None:
+    with loop(image_of(tmp_path / "image", 8 * MIB)) as device:
+        run("mkfs.ext4", "-q", device)
+        (tmp_path / "vg-data").symlink_to(device)
+        folder = tmp_path / "mnt"
+        folder.mkdir()
+        run("mount", "--no-canonicalize", tmp_path / "vg-data", folder)
+        try:
+            source = filesystem_of(folder).source
+            assert shows_what_is_written(source, [str(folder)])
+            found = scan(Path(source))
+            assert (found.scan.size, found.unreadable) == (8 * MIB, ())
+        finally:
+            run("umount", folder)

@@ -229,7 +229,7 @@ def _describe(fd: int) -> FileSystem:
     return FileSystem(
         type=kind,
         mount_point=mount_point,
-        source=source if device else "",
+        source=_followed(source) if device else "",
         uuid=_uuid(fd, source) or (f"fsid-{fsid:016x}" if fsid else ""),
         read_only=bool(status.f_flag & os.ST_RDONLY) or "ro" in mount_options,
         copy_on_write=kind in _COPY_ON_WRITE,
@@ -241,6 +241,11 @@ def _describe(fd: int) -> FileSystem:
         layered=device is not None and _layered(device),
         block=status.f_frsize,
     )
+
+
+def _followed(source: str) -> str:
+    """Return the block device itself: LVM's volumes are mounted by a link, and no scan follows links."""
+    return os.path.realpath(source) if source.startswith("/") else source
 
 
 def _magic(fd: int) -> tuple[str, int]:
