@@ -107,6 +107,18 @@ def test_progress_adds_up_to_the_size(tmp_path: Path) -> None:
     assert scan(tmp_path / "f", progress=steps.append).scan.size == sum(steps) == raw.CHUNK + 5
 
 
+def test_an_attribute_that_went_after_it_was_listed_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"nothing")
+    os.setxattr(file, "user.note", b"Dora Hain")
+    monkeypatch.setattr(raw.os, "listxattr", lambda fd: ["user.gone", "user.note"])
+    surface = Surface(name="raw", reach="scannable", paths=(str(file),))
+    found = Scanner(NeedleSet.of([b"Dora Hain"])).scan_surface(surface, lambda read: None)
+    assert (found.scan.seen, found.unreadable) == (1, ())
+
+
 def test_a_tree_is_searched_in_content_names_links_and_attributes(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     deep = tree / "a" / "b"

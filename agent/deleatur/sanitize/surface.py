@@ -246,12 +246,18 @@ def _range(
 def _attributes(fd: int, where: str) -> Iterator[Piece | Gap]:
     """Read the extended attributes: their names and values are data too."""
     try:
-        for name in os.listxattr(fd):
-            yield Piece(f"{where} (attribute)", 0, os.fsencode(name))
-            yield Piece(f"{where} (attribute)", 0, os.getxattr(fd, name))
+        names = os.listxattr(fd)
     except OSError as error:
         if error.errno not in _NO_ATTRIBUTES:
             yield Gap(where, 1, f"its attributes cannot be read: {error.strerror}")
+        return
+    for name in names:
+        yield Piece(f"{where} (attribute)", 0, os.fsencode(name))
+        try:
+            yield Piece(f"{where} (attribute)", 0, os.getxattr(fd, name))
+        except OSError as error:
+            if error.errno != errno.ENODATA:  # it went after it was listed; the others are still there
+                yield Gap(where, 1, f"an attribute cannot be read: {error.strerror}")
 
 
 # --- a tree --------------------------------------------------------------------------------------
