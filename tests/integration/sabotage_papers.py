@@ -267,7 +267,8 @@ def write_a_better_story(papers: Papers) -> None:
     for entry in entries:
         event = entry.event
         if isinstance(event, j.Controlled):
-            event = msgspec.structs.replace(event, values=1000, seen=1000)
+            more = [msgspec.structs.replace(scan, seen=1000, hits=1000) for scan in event.surfaces]
+            event = msgspec.structs.replace(event, values=1000, seen=1000, surfaces=tuple(more))
         if isinstance(event, j.Verified):
             event = msgspec.structs.replace(event, values=1000)
         line = j.line_of(j.Entry(n=entry.n, at=entry.at, previous=previous, event=event))

@@ -1513,9 +1513,14 @@ def kill_server(server: RunningServer) -> None:
     """Kill the server and all of its processes at once, as a failing host would."""
     leader = int((server.data / "postmaster.pid").read_text().splitlines()[0])
     children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
-    for pid in (leader, *map(int, children)):
-        os.kill(pid, signal.SIGKILL)
-    for pid in (leader, *map(int, children)):
+    everybody = (leader, *map(int, children))
+    for how in (
+        signal.SIGSTOP,
+        signal.SIGKILL,
+    ):  # who sees the others die tidies up, and takes its files away
+        for pid in everybody:
+            os.kill(pid, how)
+    for pid in everybody:
         wait_until_dead(pid)
     # where nobody waits for the dead, as in a container, the server takes its old self for alive
     for left in (server.data / "postmaster.pid", *server.sockets.glob(".s.PGSQL*")):

@@ -57,8 +57,7 @@ def on_postgresql() -> Iterator[Callable[[], AbstractContextManager[World]]]:
                 partial(postgresql.values, server, database, "NOT leaves"),
             )
 
-    settings = {"shared_preload_libraries": "pg_stat_statements"}
-    with postgresql_server.running_server(settings=settings, megabytes=120) as server:
+    with postgresql_server.running_server(megabytes=120) as server:
         yield world
 
 
