@@ -7,7 +7,6 @@ not certain that its sketch says all. tests/unit/test_redaction.py holds the roa
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from deleatur.desensitize.arrow import arrow
 from deleatur.desensitize.detectors.known import COMPOUND
 from deleatur.desensitize.finding import Texts, words_of
 from deleatur.desensitize.own import MARK, all_alone, marked, mentions, own_of
+from deleatur.desensitize.remembering import remembered
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -179,13 +179,13 @@ def _strings(array: Any, rows: "Places") -> list[str]:
     return strings
 
 
-@lru_cache(_TEXTS)
+@remembered(_TEXTS)
 def _before_space(text: str) -> frozenset[str]:
     """Return the Chinese characters before white space: a name may go on behind it."""
     return frozenset(_BEFORE_SPACE.findall(text))
 
 
-@lru_cache(_NAMES)
+@remembered(_NAMES)
 def _parts(name: str) -> tuple[str, ...]:
     """Return the parts of a name in Latin letters; none if it is not sure that it is one."""
     own = own_of((name,))

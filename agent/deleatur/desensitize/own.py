@@ -6,11 +6,11 @@ with what is around it. A cut leaves one character that people's texts do not ha
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from deleatur.desensitize.detectors import addresses, known, names
 from deleatur.desensitize.detectors.reading import Reading
+from deleatur.desensitize.remembering import remembered, size_of_all
 
 MARK = "\ue000"  # of private use: stands for a name that was cut out
 NAMED = "[person-name]"
@@ -60,7 +60,7 @@ def marked(text: str, own: Own) -> str:
     return text
 
 
-@lru_cache(_TEXTS)
+@remembered(_TEXTS)
 def all_alone(text: str, scripts: frozenset[str]) -> bool:
     """Say whether nothing beside a mark could be part of the name that stood there, however it is written.
 
@@ -94,7 +94,7 @@ def mentions(text: str, own: Own) -> bool:
     return bool(_SPELT.search(text)) or any(end in digits for end in own.digits)
 
 
-@lru_cache(_VALUES)
+@remembered(_VALUES, size_of_all)
 def own_of(values: tuple[str, ...]) -> Own:
     """Return what is to be known of a row's own values."""
     each = [_own(value) for value in values]

@@ -7,7 +7,6 @@ in names and numbers that every detector treats alike are looked at once.
 import itertools
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from deleatur.desensitize.arrow import arrow, with_nulls_of
 from deleatur.desensitize.cmac import buffers_of
 from deleatur.desensitize.cutting import Cuts, replaced, values_at, without_own
 from deleatur.desensitize.own import MARK, NAMED, cut, marked, own_of
+from deleatur.desensitize.remembering import remembered
 from deleatur.desensitize.sketches import sketch
 from deleatur.documents.detection import Detector
 
@@ -103,7 +103,7 @@ def _looked(cuts: Cuts, texts: Any, known: Sequence[Any]) -> Any:
 _Spans = tuple[tuple[int, int, str], ...]
 
 
-@lru_cache(_REMEMBERED)
+@remembered(_REMEMBERED)
 def _look(text: str) -> str | _Spans:
     """Return what becomes of every text with this sketch; or, if that differs, where something is found."""
     from deleatur.desensitize.detectors import spans
