@@ -1,0 +1,1 @@
+"""Devices: what they say of themselves, and the commands that they obey."""
