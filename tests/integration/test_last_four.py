@@ -19,7 +19,7 @@ from deleatur.archive.writing import Writing
 from deleatur.documents.job import ArchivedTable, Custodian, Custody, Rule
 from deleatur.documents.journal import Archived
 from deleatur.documents.place import ArchivePart
-from deleatur.engine import walk
+from deleatur.engine import archiving
 from deleatur.engine.handing import import_receipt, kept, make_receipt
 from deleatur.errors import Failed, Refused
 from deleatur.testing.keepers import SECOND
@@ -284,7 +284,7 @@ def test_killed_before_between_and_after_the_parts(
 
     with monkeypatch.context() as patch:
         for name in ("write_archive", "write_beside"):
-            patch.setattr(walk, name, dying(getattr(walk, name)))
+            patch.setattr(archiving, name, dying(getattr(archiving, name)))
         with pytest.raises(_KilledError):
             world.bench.run(world.job)
     journalled = [a.sha256 for a in kept(world.job).archived] if stop == 4 else []

@@ -19,6 +19,7 @@ from deleatur.documents.gates import Member
 from deleatur.documents.journal import Entry, read_chain
 from deleatur.documents.plan import Plan, PublicKey, RoleKeys, Software
 from deleatur.engine.chronicle import Clock
+from deleatur.engine.crew import Crew
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.filling import look_at
 from deleatur.engine.gates import Context, plan_gates
@@ -37,7 +38,7 @@ from deleatur.engine.opening import (
 from deleatur.engine.progress import Progress
 from deleatur.engine.reading import decoding, read_journal
 from deleatur.engine.registry import record_digest, scheme_of
-from deleatur.engine.walk import Crew, Walk
+from deleatur.engine.walk import Walk
 from deleatur.errors import Refused
 from deleatur.judge import fold
 from deleatur.judge.asked import missing_in

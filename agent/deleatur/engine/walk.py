@@ -8,54 +8,34 @@ import hashlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from threading import Event, RLock
 
 from msgspec.structs import replace
 
 from deleatur.archive.memory import give_back_memory
-from deleatur.archive.package import check_archive, write_archive
 from deleatur.documents import journal as j
 from deleatur.documents.codec import encode_json
-from deleatur.documents.gates import Member
-from deleatur.documents.job import Custody, parts_of, tables_of
-from deleatur.documents.place import ArchivePart, Cursor, Locator, Step
+from deleatur.documents.job import parts_of
+from deleatur.documents.place import Cursor, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.engine import looking
+from deleatur.engine.archiving import Archives
 from deleatur.engine.certifying import issue_certificate, own_certificate
-from deleatur.engine.chronicle import Chronicle, Clock
+from deleatur.engine.chronicle import Chronicle
+from deleatur.engine.crew import Crew
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.filling import check_space, fill_space
 from deleatur.engine.gates import Context, close_gate, pass_gate
 from deleatur.engine.gates.holds import HoldWatch
-from deleatur.engine.holding import HoldSources
-from deleatur.engine.hooks import Hooks
-from deleatur.engine.keeping import vouched, write_beside
-from deleatur.engine.opening import Opener, identity_digest, make_token_key
-from deleatur.engine.progress import Progress, ToldTables
+from deleatur.engine.opening import identity_digest
 from deleatur.engine.selftest import selftest
 from deleatur.engine.spool import Spool, destroy_file
+from deleatur.engine.together import perform_together
 from deleatur.errors import DeleaturError, Failed, Interrupted, Invalid, Refused, Residue
 from deleatur.judge import fold as f
-from deleatur.trust.custody import challenge_of
-from deleatur.trust.keys import SigningKey
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Who and what a walk needs around it."""
-
-    opener: Opener
-    hooks: Hooks
-    keys: Sequence[SigningKey]  # that sign the certificate, the agent's first
-    approved_by: tuple[str, ...]  # key ids of the approvals that count, checked by the caller
-    clock: Clock
-    progress: Progress
-    holds: HoldSources
-    people: tuple[Member, ...] = ()  # who is who
 
 
 class Walk:
@@ -69,8 +49,10 @@ class Walk:
         self.crew = crew
         self.targets = {t.id: t for t in plan.targets}
         self.watch = HoldWatch(plan, crew.holds)
-        self.earlier: dict[str, j.Archived] = {}  # what earlier runs archived, by package
+        self.archives = Archives(directory, plan, self.plan_digest, crew)
         self.found = looking.Findings()  # what this run's last scan with hits saw, for the residue report
+        self._turn = RLock()  # of whoever writes to the journal, asks for holds or tells how far it is
+        self._halt = Event()  # a person stopped the run: no device goes on
 
     def run(self) -> None:
         """Go on to the certificate.
@@ -111,8 +93,16 @@ class Walk:
         raise error
 
     def _note(self, event: j.AnyEvent) -> None:
-        self.chronicle.append(event)
-        f.advance(self.progress, event)
+        with self._turn:
+            self.chronicle.append(event)
+            f.advance(self.progress, event)
+
+    def _tell(self, phase: str, target: str, done: int, total: int) -> None:
+        """Tell how far the work is, and end it here if a person stopped the run."""
+        if self._halt.is_set():
+            raise Interrupted("stopped by hand; go on with `deleatur resume`")
+        with self._turn:
+            self.crew.progress(phase, target, done, total)
 
     def _go(self, passed: int) -> None:
         if self.progress.certified is not None or self.directory.certificate.exists():
@@ -122,7 +112,10 @@ class Walk:
             try:
                 while (action := f.next_action(self.plan, self.progress)) is not None:
                     give_back_memory()  # of the step before, or of whoever called
-                    self._perform(action)
+                    if several := f.at_once(self.plan, self.progress, action):
+                        perform_together([partial(self._perform_on_one, a) for a in several], self._halt)
+                    else:
+                        self._perform(action)
             finally:
                 self.spool.close()
         self._destroy_secrets()
@@ -151,11 +144,19 @@ class Walk:
             if not self.progress.begun(self.plan, target.id):
                 for package in [j.package_of(target.id, part) for part in parts_of(target.target)]:
                     if (archived := self.progress.archived.pop(package, None)) is not None:
-                        self.earlier[package] = archived
+                        self.archives.earlier[package] = archived
                 self.progress.controlled.pop(target.id, None)
         for step, following in pairwise(self.plan.steps):
             if step.target == following.target and not self.progress.step(following).begun:
                 self.progress.step(step).compared = None
+
+    def _perform_on_one(self, action: f.OnDevice) -> None:
+        """Perform an action on one of several devices; an error of the system says on which."""
+        try:
+            self._perform(action)
+        except OSError as error:
+            name = action.target.id if isinstance(action, f.Verify) else action.step.target
+            raise Failed(f"{name}: {_io_failed(error)}") from None
 
     def _perform(self, action: f.Action) -> None:
         match action:
@@ -169,9 +170,7 @@ class Walk:
                 self._archive(target)
             case f.Control(target):
                 self._note(
-                    looking.control(
-                        self.crew.opener, target, self.plan.verification, self.spool, self.crew.progress
-                    )
+                    looking.control(self.crew.opener, target, self.plan.verification, self.spool, self._tell)
                 )
             case f.Erase(step, after):
                 self._erase(step, after)
@@ -205,87 +204,19 @@ class Walk:
         self._note(j.Preflighted(target=target.id, identity=identity_digest(target), units=units))
 
     def _archive(self, target: PlannedTarget) -> None:
-        if self.plan.custody is None:
-            raise Refused(f"{target.id}: has records to archive and the plan names no custodians")
-        with self.crew.opener.fresh(target) as (backend, look):
-            if look is None:
-                raise Refused(f"{target.id}: is gone, so nothing can be archived")
-            tables = {a.table: partial(backend.records, a.table) for a in target.target.archive}
-            readings: dict[str, int] = {}
-            written = [
-                write_archive(
-                    self.directory.archive,
-                    target,
-                    self._told(target, part).around(tables),
-                    self.plan.custody,
-                    job=self.plan.job,
-                    plan_digest=self.plan_digest,
-                    key=make_token_key(self.directory),
-                    challenge=challenge_of(
-                        self.crew.opener.key, self.plan_digest, j.package_of(target.id, part)
-                    ),
-                    earlier=self._earlier(j.package_of(target.id, part)),
-                    detectors=self.crew.hooks.detectors(),
-                    part=part,
-                    readings=readings,
-                )
-                for part in parts_of(target.target)
-            ]
-        for archived in written:
-            self._note_archive(archived, self.plan.custody)
-
-    def _told(self, target: PlannedTarget, part: ArchivePart) -> ToldTables:
-        names = [table.table for table in tables_of(target.target, part)]
-        return ToldTables(self.crew.progress, target.units, j.package_of(target.id, part), names)
-
-    def _note_archive(self, archived: j.Archived, custody: Custody) -> None:
-        wanted = {a.table for a in tables_of(self.targets[archived.target].target, archived.part)}
-        empty = [t.table for t in archived.tables if not t.rows]
-        if empty or {t.table for t in archived.tables} != wanted:
-            raise Refused(f"{archived.target}: nothing was archived from {', '.join(empty) or 'some tables'}")
-        write_beside(
-            self.directory.archive,
-            archived,
-            custody,
-            job=self.plan.job,
-            plan_digest=self.plan_digest,
-            key=self.crew.keys[0],
-        )
-        mark = _archive_of(archived.package)
-        self.spool.append(mark, [(Locator(unit=mark), archived.sha256.encode())])
-        self.spool.seal(mark)
-        self._note(archived)
-
-    def _earlier(self, package: str) -> j.Archived | None:
-        """Return what an earlier run wrote as a package, if the agent signed that it is just that."""
-        earlier = self.earlier.get(package)
-        if earlier is None:
-            return None
-        told = vouched(self.directory.archive, earlier.file, self.crew.keys[0].public)
-        if told is None or (told.plan, j.package_of(told.target, told.part)) != (self.plan_digest, package):
-            return None
-        same = (told.sha256, told.size, told.contents, told.tables)
-        return earlier if same == (earlier.sha256, earlier.size, earlier.contents, earlier.tables) else None
+        for archived in self.archives.write(target, self._tell):
+            self.archives.keep(archived, self.spool)
+            self._note(archived)
 
     def _check_archives(self) -> None:
-        """No archive, no erase: what was written must still be there, unchanged.
-
-        The journal alone does not say what was written: anybody who can write to it can write it
-        anew. The spool says it too, under a key that is on no disk; if that key is lost with the
-        samples, the certificate will not say "verified" anyway.
-        """
-        for package, archived in self.progress.archived.items():
-            check_archive(self.directory.archive / archived.file, archived)
-            mark, target = _archive_of(package), archived.target
-            written = [d for _, d in self.spool.read(mark)] if self.spool.sealed(mark) else []
-            if self.spool.sealed(target) and written != [archived.sha256.encode()]:
-                raise Refused(f"{target}: the journal names another archive than was written; make a new job")
+        self.archives.check(self.progress.archived, self.spool)
 
     def _erase(self, step: Step, after: Cursor | None) -> None:
         target = self.targets[step.target]
         state = self.progress.step(step)
-        self._check_archives()
-        self._ask()
+        with self._turn:
+            self._check_archives()
+            self._ask()
         done = after.done if after is not None else 0
         with self.crew.opener.fresh(target) as (backend, look):
             if not self.progress.begun(self.plan, target.id):
@@ -302,7 +233,7 @@ class Walk:
                     j.Advanced(step=step.id, position=cursor.position, done=cursor.done, outage=cursor.outage)
                 )
                 done = cursor.done
-                self.crew.progress(step.action, target.id, done, target.size)
+                self._tell(step.action, target.id, done, target.size)
                 self._ask_again()
         self._note(j.Erased(step=step.id, done=done))
 
@@ -315,10 +246,11 @@ class Walk:
 
     def _ask_again(self) -> None:
         """Ask at a cursor whether a hold arrived: it stops the next batch."""
-        if self.watch.changed():
-            for gate in self.watch.gates:
-                self._note(pass_gate(gate, self._context()))
-        self.crew.hooks.find_holds(self.plan)
+        with self._turn:
+            if self.watch.changed():
+                for gate in self.watch.gates:
+                    self._note(pass_gate(gate, self._context()))
+            self.crew.hooks.find_holds(self.plan)
 
     def _context(self) -> Context:
         untouched = tuple(t for t in self.plan.targets if not self.progress.begun(self.plan, t.id))
@@ -345,9 +277,9 @@ class Walk:
         wanted = self.plan.verification
         if self.plan.free_space:  # older copies may lie in free blocks until those are overwritten
             wanted = replace(wanted, device=False)
-        compared, self.found = looking.compare(
-            self.crew.opener, target, step, wanted, self.spool, self.crew.progress
-        )
+        compared, found = looking.compare(self.crew.opener, target, step, wanted, self.spool, self._tell)
+        if found.places:
+            self.found = found
         self._note(compared)
 
     def _fill(self, fill: PlannedFill, run: int) -> None:
@@ -356,14 +288,12 @@ class Walk:
         check_space(fill)
         self._note(j.Filling(fill=fill.id))
         rate = self.crew.opener.bytes_per_second
-        self._note(fill_space(fill, self.plan.verification, run, self.crew.progress, rate))
+        self._note(fill_space(fill, self.plan.verification, run, self._tell, rate))
 
     def _verify(self, target: PlannedTarget) -> None:
         controlled = self.progress.controlled[target.id]
         wanted = self.plan.verification
-        verified, found = looking.verify(
-            self.crew.opener, target, controlled, wanted, self.spool, self.crew.progress
-        )
+        verified, found = looking.verify(self.crew.opener, target, controlled, wanted, self.spool, self._tell)
         if found.places:
             self.found = found
         self._note(verified)
@@ -396,7 +326,7 @@ class Walk:
 
     def _certify(self) -> None:
         self._check_archives()
-        self.crew.progress("certify", "", 0, 0)
+        self._tell("certify", "", 0, 0)
         issue_certificate(self.directory, self.plan_bytes, self.crew.keys, self.crew.clock)
         self._adopt_certificate()
 
@@ -414,11 +344,6 @@ class Walk:
         destroy_file(self.directory.digest_key)
         for gate in self.plan.gates:
             close_gate(gate)
-
-
-def _archive_of(package: str) -> str:
-    """Name the spool's record about a package, as no target can be named."""
-    return f"archive of {package}"
 
 
 def _check_cursor(cursor: Cursor, target: PlannedTarget) -> None:

@@ -13,6 +13,7 @@ from deleatur.documents.gates import AnyGate
 from deleatur.documents.job import parts_of
 from deleatur.documents.place import Cursor, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
+from deleatur.sanitize.techniques import technique
 
 
 @dataclass
@@ -234,6 +235,8 @@ Action: TypeAlias = (
     | Certify
 )
 
+OnDevice: TypeAlias = Erase | Compare | Verify  # what can be done on several devices at the same time
+
 
 def next_action(plan: Plan, progress: Progress) -> Action | None:
     """Return the first thing that has no entry; None when the job is certified."""
@@ -242,6 +245,31 @@ def next_action(plan: Plan, progress: Progress) -> Action | None:
     return (
         _before(plan, progress) or _steps(plan, progress) or _fills(plan, progress) or _after(plan, progress)
     )
+
+
+def at_once(plan: Plan, progress: Progress, first: Action) -> tuple[OnDevice, ...]:
+    """Return `first` and what other devices wait for, to be done at the same time; () if it is done alone.
+
+    A technique says whether its targets are devices of their own (`Technique.own_device`): none of
+    them waits for another one's bytes. Everything else is done alone.
+    """
+    devices = [t for t in plan.targets if technique(t.technique).own_device]
+    match first:
+        case Erase(step) | Compare(step) if technique(step.technique).own_device:
+            found = (_next_of(target, plan, progress) for target in devices)
+            several: list[OnDevice] = [action for action in found if action is not None]
+        case Verify(target) if target in devices:
+            several = [Verify(t) for t in devices if t.id not in progress.verified]
+        case _:
+            return ()
+    return tuple(several) if len(several) > 1 else ()
+
+
+def _next_of(target: PlannedTarget, plan: Plan, progress: Progress) -> Erase | Compare | None:
+    """Return what a device waits for; None when it waits for nothing, or for the report of what was found."""
+    own = (_of_step(s, progress.step(s)) for s in plan.steps if s.target == target.id)
+    action = next((action for action in own if action is not None), None)
+    return action if isinstance(action, Erase | Compare) else None
 
 
 def _before(plan: Plan, progress: Progress) -> Action | None:
@@ -271,15 +299,18 @@ def _closed(plan: Plan, progress: Progress, *, after_archive: bool) -> AnyGate |
 
 
 def _steps(plan: Plan, progress: Progress) -> Action | None:
-    for step in plan.steps:
-        state = progress.step(step)
-        if state.erased is None:
-            return Erase(step, state.cursor)
-        if step.compare == "keystream":
-            if state.compared is None:
-                return Compare(step)
-            if not clean(state.compared):
-                return Report()
+    actions = (_of_step(step, progress.step(step)) for step in plan.steps)
+    return next((action for action in actions if action is not None), None)
+
+
+def _of_step(step: Step, state: StepProgress) -> Erase | Compare | Report | None:
+    if state.erased is None:
+        return Erase(step, state.cursor)
+    if step.compare == "keystream":
+        if state.compared is None:
+            return Compare(step)
+        if not clean(state.compared):
+            return Report()
     return None
 
 

@@ -25,6 +25,7 @@ class Technique(Frozen, frozen=True):
     scope: Literal["addressable", "device-all", "logical", "key"]
     actions: tuple[Action, ...]
     source: str
+    own_device: bool = False  # each target is a device of its own: several are worked on at the same time
 
 
 TECHNIQUES: dict[str, Technique] = {
