@@ -233,9 +233,19 @@ def test_a_number_that_another_may_go_on_into_is_not_drawn() -> None:
     assert quick([(text, ())]) == [redacted_text(text, ())]
 
 
-def test_a_number_is_not_drawn_whose_country_code_begins_a_credit_code() -> None:
-    """49 306 231551123 anna is a sound one; another number in its place is none."""
-    text = "年+49 306 231551123 anna, Hallo"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "年+49 306 231551123 anna, Hallo",  # with a country code
+        "7478783908-duy 219-09-9952 call me",  # its digits stand before a word
+        "Hanna 13892345678 danke,",  # it begins with the last two letters of a word
+        "Hanna 020 23120 123 ABCDE",
+        "Hanna 6355555505555558 and",
+    ],
+)
+def test_a_number_is_not_drawn_that_is_part_of_a_credit_code(text: str) -> None:
+    """Each is a sound one by its check character; another number in its place is none."""
+    assert "[unified-social-credit-code]" in redacted_text(text, ())
     assert quick([(text, ())]) == [redacted_text(text, ())]
 
 

@@ -32,6 +32,7 @@ _MAIL_LONGEST, _MAIL_DIGITS = 20, 8  # of a local part: a longer one may hold a 
 _BEFORE_IBAN = 40  # bytes, with a digit in which something else may begin that goes on into it
 _AFTER_IBAN = 1 << 4 | 1 << 8  # groups of 4, 4, 4 and 2 digits, or of 4, 4 and 2, and so many characters
 _CREDIT = 18  # letters and digits of a credit code, which may begin before a number and end behind it
+_LED = 20  # bytes between the digits of such a code and a number: nine letters, with a gap behind each
 
 
 def _table(characters: str) -> "Truth":
@@ -42,12 +43,14 @@ def _table(characters: str) -> "Truth":
 
 _LOWER = _table("abcdefghijklmnopqrstuvwxyz")
 _LETTERS = _LOWER | _table("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_DIGITS = _table("0123456789")
+_SECOND = _table("aA")  # letters that may be the second of a credit code
 _MARKS = _table(" -./")  # between the groups of a number
 _FREE_LEFT = _table("\0\n,;!?(:=\"'")
 _CLOSED = _table("\0\n,;!?:")  # before a space before a number
 _FREE_RIGHT = _table("\0\n,;!?\"'")
 _GOES_ON = _table(" -./0123456789")  # after an area code in brackets
-_WORDS = _LETTERS | _table("0123456789")
+_WORDS = _LETTERS | _DIGITS
 _HIGH = np.arange(256) >= 128
 _SHORT = np.zeros(
     (256, 256), bool
@@ -149,9 +152,10 @@ class _Drawing:
         begins = np.where(code > 0, starts[heads - 1] - 1, starts[heads])
         glued = plus[heads] & _GLUED[layout]
         begins -= glued
-        country = np.where(code > 0, lengths[heads - 1], 0)
-        free = self._right_free(tails, lambda rows: _needs(key[rows], crossed[rows], country[rows]))
+        led = np.where(code > 0, lengths[heads - 1], self._led(begins))
+        free = self._right_free(tails, lambda rows: _needs(key[rows], crossed[rows], led[rows]))
         free &= self._left_free(begins) & (glued | (code > 0) | ~plus[heads])
+        free &= (led != 2) | (_digits(key) != _CREDIT - 2)  # which is one together with two letters
         rows = np.flatnonzero(free)
         layout += crossed * np.uint16(len(_KEYS))
         self._draw(starts[heads[rows]], layout[rows], marks[rows], code[rows])
@@ -198,9 +202,32 @@ class _Drawing:
         one, two, three, four = self._neighbours(begins, -1, 4)
         word = _LETTERS[two] & _LETTERS[three] & (_LETTERS[four] | (_SHORT[three, two] & ~_HIGH[four]))
         word |= (two == ord(".")) & _LETTERS[three]
-        spaced = (one == ord(" ")) & (_CLOSED[two] | word | _plain(plain, four, three, two))
-        answer: Truth = _FREE_LEFT[one] | spaced | _plain(plain, three, two, one)
+        word &= one == ord(" ")
+        spaced = (one == ord(" ")) & (_CLOSED[two] | _plain(plain, four, three, two))
+        answer: Truth = _FREE_LEFT[one] | word | spaced | _plain(plain, three, two, one)
+        rows = np.flatnonzero(word)
+        answer[rows[self._goes_on(begins[rows])]] = False
         return answer
+
+    def _goes_on(self, begins: "Places") -> "Truth":
+        """Say into which places a credit code may go on whose digits stand before a word."""
+        ends = np.append(-_LED, self._ends)  # as if digits ended somewhere before the texts
+        before = ends[np.searchsorted(self._ends, begins, side="right")]
+        near = np.flatnonzero(begins - before < _LED)
+        answer, blank = np.zeros(begins.size, bool), np.zeros(near.size, bool)
+        going = np.ones(near.size, bool)
+        for byte in self._neighbours(begins[near], -1, _LED):
+            gap = _MARKS[byte]
+            going &= ~_BREAKS[byte] & ~(gap & blank)
+            blank = gap
+            answer[near] |= going & _DIGITS[byte]
+        return answer
+
+    def _led(self, begins: "Places") -> "Places":
+        """Return how many letters of the word before a credit code may begin with, if more than one."""
+        one, two, three = self._neighbours(begins, -1, 3)
+        letters: Places = np.where((one == ord(" ")) & _SECOND[two] & _LETTERS[three], 2, 0)
+        return letters
 
     def _right_free(self, tails: "Places", needs: "Callable[[Places], Places]") -> "Truth":
         """Say behind which places stands nothing that a detector could read together with a number.
@@ -320,21 +347,26 @@ class _Drawing:
         return sure
 
 
-def _needs(key: "Places", more: "Truth", country: "Places") -> "Places":
+def _needs(key: "Places", more: "Truth", led: "Places") -> "Places":
     """Return as bits how many characters a credit code lacks that begins with a group of these numbers.
 
-    Or with the country code before them, of so many digits.
+    Or with the `led` characters before them, of a country code or a word.
     """
-    lengths = [(key >> (5 * group)) & 31 for group in range(_GROUPS)]
     needs = np.zeros(key.size, np.int64)
     for group in range(_GROUPS):
-        lacking: Places = _CREDIT - (more + np.sum(lengths[group:], axis=0))
-        before: tuple[Places | int, ...] = (0, 1, country) if not group else (0,)  # 1 for a letter
+        lacking: Places = _CREDIT - (more + _digits(key, group))
+        before: tuple[Places | int, ...] = (0, 1, led) if not group else (0,)  # 1 for a letter
         for characters in before:
             missing = lacking - characters
             useful = (missing >= 1) & (missing <= _CREDIT - 8)  # which has six digits after the second place
             needs |= np.where(useful, 1 << np.clip(missing, 0, _CREDIT), 0)
     return needs
+
+
+def _digits(key: "Places", first: int = 0) -> "Places":
+    """Return how many digits a number has, from one of its groups on."""
+    digits: Places = np.sum([(key >> (5 * group)) & 31 for group in range(first, _GROUPS)], axis=0)
+    return digits
 
 
 def _completes(near: "Bytes", needs: "Places") -> "Truth":
