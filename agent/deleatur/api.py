@@ -4,8 +4,11 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 """
 
 from deleatur.backend import Backend, Secrets
+from deleatur.devices.inventory import device_at, read_table
+from deleatur.devices.opening import open_exclusive, require_same
 from deleatur.documents.destruction import Exhibit, Item, Missing, Treatment
 from deleatur.documents.detection import Detector, Span, TypeInfo
+from deleatur.documents.device import Device, DeviceTable
 from deleatur.documents.job import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.journal import Entry
 from deleatur.documents.place import (
@@ -25,9 +28,11 @@ from deleatur.documents.plan import Plan
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
+from deleatur.judge.capabilities import offers_for
 from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_columns
 from deleatur.judge.clauses import Clauses
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order
+from deleatur.judge.interlocks import identity_of, interlocks
 from deleatur.judge.sampling import drawn
 from deleatur.judge.selecting import (
     inner_of,
@@ -80,6 +85,8 @@ __all__ = [
     "Denial",
     "DestructionService",
     "Detector",
+    "Device",
+    "DeviceTable",
     "Entry",
     "Exhibit",
     "Extent",
@@ -126,6 +133,7 @@ __all__ = [
     "chosen_rows",
     "covered",
     "deletion_order",
+    "device_at",
     "digest_key",
     "drawn",
     "encrypted_below",
@@ -134,9 +142,11 @@ __all__ = [
     "found_again",
     "generation",
     "hookimpl",
+    "identity_of",
     "idle_hold",
     "immutable",
     "inner_of",
+    "interlocks",
     "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",
@@ -146,17 +156,21 @@ __all__ = [
     "memory_is_readable",
     "merged",
     "mount_points",
+    "offers_for",
     "on_this_host",
+    "open_exclusive",
     "opened_here",
     "opened_in_turn",
     "overwrite_in_place",
     "overwrites_in_place",
     "read_below_cache",
+    "read_table",
     "reclaim",
     "refuse_ambiguous",
     "refuse_forgotten_columns",
     "remove",
     "remove_directory",
+    "require_same",
     "selection_named",
     "server_named",
     "shredding",

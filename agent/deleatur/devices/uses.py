@@ -1,0 +1,150 @@
+"""Find what uses the block devices of a host now: mounts of every namespace, swap, open files.
+
+Rule kept: what may not be looked at is named, so that nothing is taken for unused by mistake.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from deleatur.devices.places import Places, attribute, names_in
+from deleatur.documents.device import Number, Use, UseKind
+
+_BOOT_POINTS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
+# Options of XFS, ext4, ReiserFS and JFS that name another device of the same file system.
+_BESIDE = re.compile(r"(?:^|,)(?:logdev|rtdev|journal_path|jdev)=([^,]+)")
+
+
+class Looking:
+    """One look at all uses; `unseen` names what could not be looked at."""
+
+    def __init__(self, places: Places, nodes: Mapping[str, Number]) -> None:
+        """`nodes` gives major:minor for each path and alias of a device node."""
+        self._places = places
+        self._nodes = nodes
+        self.unseen: list[str] = []
+
+    def uses(self) -> tuple[Use, ...]:
+        """Return every use that can be seen, each once."""
+        found = (*self._mounts(), *self._btrfs(), *self._swaps(), *self._resume(), *self._opened())
+        return tuple(dict.fromkeys(found))
+
+    def _mounts(self) -> Iterator[Use]:
+        seen: set[str] = set()
+        first = self._namespace("1")
+        own = self._namespace("self")
+        for process in ("1", "self", *self._processes()):
+            namespace = self._namespace(process)
+            if namespace in seen and namespace:
+                continue
+            seen.add(namespace)
+            try:
+                lines = (self._places.proc / process / "mountinfo").read_bytes().splitlines()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            except OSError as error:
+                if error.errno != 22:  # EINVAL: a process that has ended and has no namespace any more
+                    self.unseen.append(f"the mounts of process {process}")
+                continue
+            where = "" if namespace in (first, own) else f" in the mount namespace of process {process}"
+            for line in lines:
+                yield from self._mount(os.fsdecode(line).split(" "), where, namespace == first)
+
+    def _mount(self, fields: list[str], where: str, first: bool) -> Iterator[Use]:
+        dash = fields.index("-", 6)
+        point, source, options = _plain(fields[4]), _plain(fields[dash + 2]), fields[dash + 3]
+        kind: UseKind = "mounted"
+        if first and point == "/":
+            kind = "root"
+        elif first and point in _BOOT_POINTS:
+            kind = "boot"
+        what = f"at {point}{where}"
+        numbers = {fields[2]} if not fields[2].startswith("0:") else set()
+        # Several devices: bcachefs joins them by colons; the others name what lies beside by options.
+        for path in (*source.split(":"), *_BESIDE.findall(_plain(options))):
+            if (number := self._number(path)) is not None:
+                numbers.add(number)
+        yield from (Use(number=number, kind=kind, what=what) for number in sorted(numbers))
+
+    def _btrfs(self) -> Iterator[Use]:
+        """Yield the devices of mounted btrfs file systems: mountinfo names one of several."""
+        folder = self._places.sys / "fs/btrfs"
+        for uuid in names_in(folder):
+            for name in names_in(folder / uuid / "devices"):
+                number = attribute(self._places.sys / "class/block" / name / "dev")
+                if number:
+                    yield Use(number=number, kind="member-of-mounted", what=f"(btrfs {uuid})")
+
+    def _swaps(self) -> Iterator[Use]:
+        for line in (self._places.proc / "swaps").read_text("utf-8", "surrogateescape").splitlines()[1:]:
+            path, kind = line.split()[:2]
+            number = self._number(_plain(path))
+            if number is not None:
+                yield Use(number=number, kind="swap", what="")
+            elif kind == "partition":
+                self.unseen.append("a swap area whose device has no name here")
+
+    def _resume(self) -> Iterator[Use]:
+        number = attribute(self._places.sys / "power/resume")
+        if number and number != "0:0":
+            yield Use(number=number, kind="resume", what="")
+
+    def _opened(self) -> Iterator[Use]:
+        own = str(os.getpid()) if self._places.live else ""
+        for process in self._processes():
+            if process == own:
+                continue
+            folder = self._places.proc / process / "fd"
+            try:
+                links = tuple(folder.iterdir())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            except OSError:
+                self.unseen.append(f"the open files of process {process}")
+                continue
+            held = {number for link in links if (number := self._held(link)) is not None}
+            if held:
+                program = attribute(self._places.proc / process / "comm")
+                what = f"process {process} ({program})"
+                yield from (Use(number=number, kind="opened", what=what) for number in sorted(held))
+
+    def _held(self, link: Path) -> Number | None:
+        try:
+            if not str(link.readlink()).startswith("/"):
+                return None
+            status = link.stat()
+        except OSError:
+            return None  # closed since it was listed, or of a recorded tree
+        if stat.S_ISBLK(status.st_mode):
+            return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+        return None
+
+    def _processes(self) -> tuple[str, ...]:
+        return tuple(name for name in names_in(self._places.proc) if name.isdigit())
+
+    def _namespace(self, process: str) -> str:
+        try:
+            return str((self._places.proc / process / "ns/mnt").readlink())
+        except OSError:
+            return ""
+
+    def _number(self, path: str) -> Number | None:
+        """Return major:minor of the device node at `path`; None if there is none."""
+        if path in self._nodes:
+            return self._nodes[path]
+        if not self._places.live or not path.startswith("/"):
+            return None
+        try:
+            status = Path(path).stat()
+        except OSError:
+            return None
+        if stat.S_ISBLK(status.st_mode):
+            return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+        return None
+
+
+def _plain(field: str) -> str:
+    """Undo the octal escapes of mountinfo and swaps (proc(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

@@ -1,0 +1,247 @@
+"""Which techniques a device allows, and which category of NIST SP 800-88r2 each reaches on its medium. Pure.
+
+Rules kept: what was not asked of the drive is not offered; a host's overwrite is Clear on every medium;
+no technique of a program is Destroy.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from deleatur.documents.device import Device, Medium
+from deleatur.documents.place import Denial, Frozen, Offer
+
+# purge-if-vendor: IEEE 2883 asks the maker to have meant it so; on its own it is claimed as Clear.
+Category = Literal["clear", "purge", "purge-if-vendor"]
+
+
+class Capability(Frozen, frozen=True):
+    """What one technique is worth on each medium, and who says so."""
+
+    technique: str
+    magnetic: Category | None  # None: it has no meaning there
+    flash: Category | None
+    source: str
+
+    def on(self, medium: Medium) -> Category | None:
+        """Return the category on a medium; of an unknown one the lower of the two."""
+        if medium == "magnetic":
+            return self.magnetic
+        if medium == "flash":
+            return self.flash
+        both = {self.magnetic, self.flash} - {None}
+        lowest: Category | None = None
+        for category in ("clear", "purge-if-vendor", "purge"):
+            if category in both:
+                return category
+        return lowest
+
+
+# IEEE 2883-2022 by interface, as openSeaChest and Dell's table of Data Wipe print it; strongest first.
+CAPABILITIES: tuple[Capability, ...] = (
+    Capability(
+        technique="nvme-sanitize-crypto",
+        magnetic=None,
+        flash="purge",
+        source="NVMe Base: Sanitize, SANACT 100b; IEEE 2883-2022, NVMe, Purge",
+    ),
+    Capability(
+        technique="nvme-sanitize-block",
+        magnetic=None,
+        flash="purge",
+        source="NVMe Base: Sanitize, SANACT 010b; IEEE 2883-2022, NVMe, Purge",
+    ),
+    Capability(
+        technique="nvme-sanitize-overwrite",
+        magnetic=None,
+        flash="purge",
+        source="NVMe Base: Sanitize, SANACT 011b; IEEE 2883-2022, NVMe, Purge",
+    ),
+    Capability(
+        technique="scsi-sanitize-crypto",
+        magnetic="purge",
+        flash="purge",
+        source="SBC-4: SANITIZE, CRYPTOGRAPHIC ERASE; IEEE 2883-2022, SCSI, Purge",
+    ),
+    Capability(
+        technique="scsi-sanitize-block",
+        magnetic=None,
+        flash="purge",
+        source="SBC-4: SANITIZE, BLOCK ERASE; IEEE 2883-2022, SCSI, Purge",
+    ),
+    Capability(
+        technique="scsi-sanitize-overwrite",
+        magnetic="purge",
+        flash="purge",
+        source="SBC-4: SANITIZE, OVERWRITE; IEEE 2883-2022, SCSI, Purge",
+    ),
+    Capability(
+        technique="ata-sanitize-crypto",
+        magnetic="purge",
+        flash="purge",
+        source="ACS-4: CRYPTO SCRAMBLE EXT; IEEE 2883-2022, ATA, Purge",
+    ),
+    Capability(
+        technique="ata-sanitize-block",
+        magnetic=None,
+        flash="purge",
+        source="ACS-4: BLOCK ERASE EXT; IEEE 2883-2022, ATA, Purge",
+    ),
+    Capability(
+        technique="ata-sanitize-overwrite",
+        magnetic="purge",
+        flash="purge",
+        source="ACS-4: OVERWRITE EXT; IEEE 2883-2022, ATA, Purge",
+    ),
+    Capability(
+        technique="nvme-format-crypto",
+        magnetic=None,
+        flash="purge-if-vendor",
+        source="NVMe Base: Format NVM, SES 010b; IEEE 2883-2022: Clear, possible Purge",
+    ),
+    Capability(
+        technique="ata-security-erase-enhanced",
+        magnetic="purge-if-vendor",
+        flash="purge-if-vendor",
+        source="ACS-4: SECURITY ERASE UNIT, enhanced; makers' tools say Purge, the standards do not",
+    ),
+    Capability(
+        technique="opal-revert",
+        magnetic="purge-if-vendor",
+        flash="purge-if-vendor",
+        source="TCG Storage Opal: Revert; IEEE 2883-2022: possible Purge, with a Clear after it",
+    ),
+    Capability(
+        technique="nvme-format",
+        magnetic=None,
+        flash="clear",
+        source="NVMe Base: Format NVM, SES 001b; IEEE 2883-2022, NVMe, Clear",
+    ),
+    Capability(
+        technique="ata-security-erase",
+        magnetic="clear",
+        flash="clear",
+        source="ACS-4: SECURITY ERASE UNIT, normal; IEEE 2883-2022, ATA, Clear",
+    ),
+    Capability(
+        technique="scsi-format",
+        magnetic="clear",
+        flash="clear",
+        source="SBC-4: FORMAT UNIT; IEEE 2883-2022, SCSI, Clear",
+    ),
+    Capability(
+        technique="overwrite-device",
+        magnetic="clear",
+        flash="clear",
+        source="NIST SP 800-88r2, Clear: overwrite of all addressable locations; IEEE 2883-2022, Clear",
+    ),
+)
+BY_NAME: dict[str, Capability] = {capability.technique: capability for capability in CAPABILITIES}
+_NOT_ASKED = "the drive was not asked what it offers; run as root, with its commands readable"
+
+
+def offers_for(device: Device) -> tuple[tuple[Offer, ...], tuple[Denial, ...]]:
+    """Return the techniques that this very device allows now, strongest first, and why not the others.
+
+    Only techniques that have to do with the kind of device are named: an NVMe drive is not denied
+    SCSI commands. Whether the device may be erased at all is for the interlocks.
+    """
+    offers: list[Offer] = []
+    denials: list[Denial] = []
+    for capability in CAPABILITIES:
+        refusal = _refusal(device, capability.technique)
+        if refusal is None:
+            continue
+        if not refusal and capability.on(device.medium) is None:
+            refusal = f"it has no meaning on {device.medium} media"
+        if refusal:
+            denials.append(Denial(technique=capability.technique, reason=refusal))
+        else:
+            offers.append(Offer(technique=capability.technique, limits=_limits(device)))
+    return tuple(offers), tuple(denials)
+
+
+def _refusal(device: Device, technique: str) -> str | None:
+    """Return why a technique is not offered; "" if it is, None if it is not of this kind of device."""
+    for prefix, said in _FAMILIES.items():
+        if technique.startswith(prefix):
+            return said(device, technique)
+    return _of_overwrite(device)
+
+
+def _of_overwrite(device: Device) -> str:
+    if device.zoned == "host-managed":
+        return "a host-managed zoned device takes writes in order of its zones only"
+    return ""
+
+
+def _of_nvme(device: Device, technique: str) -> str | None:
+    if device.bus != "nvme" or device.kind != "disk":
+        return None
+    if device.nvme is None:
+        return _NOT_ASKED
+    return _said(getattr(device.nvme, technique.removeprefix("nvme-").replace("-", "_")))
+
+
+def _of_scsi(device: Device, technique: str) -> str | None:
+    if device.bus not in ("scsi", "sas", "fibre", "iscsi", "usb") or device.kind != "disk":
+        return None
+    if device.scsi is None:
+        return _NOT_ASKED
+    name = technique.removeprefix("scsi-").replace("-", "_")
+    return _said(device.scsi.format_unit if name == "format" else getattr(device.scsi, name))
+
+
+def _of_ata(device: Device, technique: str) -> str | None:
+    if device.kind != "disk" or (device.bus != "ata" and device.ata is None):
+        return None
+    if device.ata is None:
+        return _NOT_ASKED
+    if technique.startswith("ata-security"):
+        return _of_security(device, enhanced=technique.endswith("enhanced"))
+    if device.ata.sanitize_frozen:
+        return "its sanitize feature set is frozen until the next power-up"
+    return _said(
+        device.ata.sanitize and getattr(device.ata, technique.removeprefix("ata-").replace("-", "_"))
+    )
+
+
+def _of_security(device: Device, *, enhanced: bool) -> str:
+    state = device.security
+    if state is None:
+        return _NOT_ASKED
+    if not state.supported or (enhanced and not state.enhanced):
+        return _said(offered=False)
+    if state.frozen:
+        return "its security feature set is frozen; suspend and resume the host, or plug the drive in again"
+    if state.locked:
+        return "it is locked by a password; unlock it with the password first"
+    if state.enabled:
+        return "a password is set already; take it away with the password first"
+    return "its count of wrong passwords is used up until the next power-up" if state.expired else ""
+
+
+def _of_opal(device: Device, _technique: str) -> str | None:
+    if device.kind != "disk" or device.opal is None or not device.opal.supported:
+        return None
+    return ""
+
+
+def _said(offered: bool) -> str:
+    return "" if offered else "the drive says that it does not offer it"
+
+
+def _limits(device: Device) -> tuple[str, ...]:
+    """Return the ids of the sentences that lower a claim about this device."""
+    found = {
+        "flash": device.medium == "flash" or device.rotational is False,
+        "layered-device": device.kind in ("mapping", "array", "loop") or device.bus in ("virtio", "network"),
+    }
+    return tuple(name for name, applies in found.items() if applies)
+
+
+_FAMILIES: dict[str, Callable[[Device, str], str | None]] = {
+    "nvme-": _of_nvme,
+    "scsi-": _of_scsi,
+    "ata-": _of_ata,
+    "opal-": _of_opal,
+}

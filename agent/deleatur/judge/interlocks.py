@@ -1,0 +1,142 @@
+"""Why a device must not be written: every use that its bytes have, by any way down to them. Pure.
+
+Rules kept: no flag takes a reason away; what could not be looked at refuses; all reasons are told at once.
+"""
+
+from collections.abc import Iterator
+
+from deleatur.documents.device import Device, DeviceTable, Signature, Use
+from deleatur.documents.place import Identity
+from deleatur.judge.layers import Layers
+
+_USES = {
+    "mounted": "is mounted {}",
+    "swap": "is in use as swap {}",
+    "root": "holds the root file system {}",
+    "boot": "holds what this host boots from {}",
+    "resume": "is where this host resumes from {}",
+    "own": "holds files of this very job {}",
+    "opened": "is open in {}",
+    "exported": "is exported {}",
+    "member-of-mounted": "is part of a mounted file system {}",
+}
+
+
+def interlocks(
+    table: DeviceTable, device: Device, *, planned: Identity | None = None, whole: bool = False
+) -> tuple[str, ...]:
+    """Return every reason why `device`, an entry of `table`, must not be written; none: it may be.
+
+    `planned` is the identity that was approved, if there is a plan. `whole`: the technique is a
+    command to the drive, which reaches all namespaces and partitions of it, and not this device only.
+    """
+    layers = Layers(table)
+    reached = layers.reached(device, whole=whole)
+    reasons = [
+        *(f"{what} could not be looked at; run as root" for what in table.unseen),
+        *_of_device(device, whole=whole),
+        *(reason for one in reached for reason in _of_content(one)),
+        *_of_holders(device, reached),
+        *(_in_words(use, layers) for use in _uses(table, (*reached, *layers.below(device)))),
+        *_of_list(table, (*reached, *layers.below(device))),
+        *_of_plan(table, device, planned),
+    ]
+    return tuple(dict.fromkeys(reasons))
+
+
+def identity_of(table: DeviceTable, device: Device) -> Identity:
+    """Return what tells this device from every other: it stays the same when the disk is erased.
+
+    Of a drive: its maker's words, and its size with nothing hidden. A device that has neither serial
+    nor WWID nor UUID is known by its attachment only, until it is taken off or the host starts again.
+    """
+    if device.kind == "partition" and device.parent is not None:
+        disk = next((one for one in table.devices if one.number == device.parent), None)
+        part = device.partition
+        if disk is not None and part is not None:
+            own = (("partition-start", str(part.start)), ("partition-size", str(device.size)))
+            return Identity(kind="block-partition", fields=(*identity_of(table, disk).fields, *own))
+    marks = (("serial", device.serial), ("wwid", device.wwid), ("mapping", device.mapping))
+    known = tuple((name, value) for name, value in marks if value)
+    if device.backing:
+        known = (*known, ("backing", device.backing))
+    if not known:
+        known = (("boot", table.boot), ("diskseq", str(device.diskseq)))
+    maker = tuple((k, v) for k, v in (("vendor", device.vendor), ("model", device.model)) if v)
+    return Identity(kind="block-device", fields=(*maker, *known, ("size", str(full_size(device)))))
+
+
+def full_size(device: Device) -> int:
+    """Return the size in bytes that the device has when nothing of it is hidden from the host."""
+    hidden = device.hidden
+    if hidden is None:
+        return device.size
+    sectors = max(hidden.native_sectors or 0, hidden.factory_sectors or 0)
+    return max(device.size, sectors * device.logical_block)
+
+
+def _of_device(device: Device, *, whole: bool) -> Iterator[str]:
+    if device.read_only:
+        yield f"{device.name} is read-only"
+    if device.size == 0:
+        yield f"{device.name} has no size: nothing is attached to it"
+    if whole and device.kind != "disk":
+        yield f"{device.name} is no whole drive, and the command goes to the drive"
+    if device.kind == "optical":
+        yield f"{device.name} is an optical drive"
+
+
+def _of_content(device: Device) -> Iterator[str]:
+    if device.signatures is None:
+        yield f"what lies on {device.name} could not be read; run as root"
+    for found in device.signatures or ():
+        if found.role == "member":
+            yield f"{device.name} is a member of {_set_named(found)}; take it out of there first"
+
+
+def _set_named(found: Signature) -> str:
+    return f"{found.name} {found.uuid}".rstrip()
+
+
+def _of_holders(device: Device, reached: tuple[Device, ...]) -> Iterator[str]:
+    for one in reached:
+        if one.number != device.number and one.kind != "partition":
+            yield f"{one.name} is made of {device.name}, or shares its bytes; take it down first"
+
+
+def _uses(table: DeviceTable, devices: tuple[Device, ...]) -> Iterator[Use]:
+    numbers = {one.number for one in devices}
+    yield from (use for use in table.uses if use.number in numbers)
+
+
+def _in_words(use: Use, layers: Layers) -> str:
+    return f"{layers.by_number[use.number].name} {_USES[use.kind].format(use.what)}".rstrip()
+
+
+def _of_list(table: DeviceTable, devices: tuple[Device, ...]) -> Iterator[str]:
+    never = table.never
+    named = (*never.serials, *never.wwids, *never.models, *never.paths)
+    if never.server and not named:
+        yield "this host is marked as a server and its list of devices that are never erased is empty"
+    for one in devices:
+        if (
+            one.serial in never.serials
+            or one.wwid in never.wwids
+            or one.model in never.models
+            or one.number in never.numbers
+            or {one.path, *one.aliases} & set(never.paths)
+        ):
+            yield f"{one.name} is on the list of devices that are never erased"
+
+
+def _of_plan(table: DeviceTable, device: Device, planned: Identity | None) -> Iterator[str]:
+    if planned is None:
+        return
+    now = identity_of(table, device)
+    if now.kind != planned.kind:
+        yield f"{device.name} is a {now.kind}, and a {planned.kind} was planned"
+    before, after = dict(planned.fields), dict(now.fields)
+    for name in dict.fromkeys((*before, *after)):
+        if before.get(name) != after.get(name):
+            old, new = before.get(name, "none"), after.get(name, "none")
+            yield f"{device.name} has the {name} {new}, and {old} was planned: it is another device"
