@@ -131,6 +131,11 @@ def security_erase(password: bytes, *, enhanced: bool, timeout: float) -> AtaCom
     return AtaCommand(command=0xF4, count=1, direction="out", sends=content, timeout=timeout)
 
 
+def unlock(password: bytes) -> AtaCommand:
+    """Return SECURITY UNLOCK (ACS-3 §7.46), which a drive with a password needs after a loss of power."""
+    return AtaCommand(command=0xF2, count=1, direction="out", sends=_password(0, password))
+
+
 def disable_password(password: bytes) -> AtaCommand:
     """Return SECURITY DISABLE PASSWORD (ACS-3 §7.41)."""
     return AtaCommand(command=0xF6, count=1, direction="out", sends=_password(0, password))

@@ -113,6 +113,11 @@ def active_namespaces(after: int = 0) -> AdminCommand:
     return AdminCommand(opcode=0x06, nsid=after, cdw10=2, receives=IDENTIFY_BYTES)
 
 
+def allocated_namespaces(after: int = 0) -> AdminCommand:
+    """Ask for the numbers of all namespaces above `after`, attached to this controller or not (CNS 10h)."""
+    return AdminCommand(opcode=0x06, nsid=after, cdw10=0x10, receives=IDENTIFY_BYTES)
+
+
 def health_log() -> AdminCommand:
     """Ask for SMART / Health Information (Base §5.16.1.3, log 02h) of the whole controller."""
     return _log(0x02, _HEALTH_BYTES)

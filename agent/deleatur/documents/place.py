@@ -152,12 +152,21 @@ class Locator(Frozen, frozen=True):
     length: Count = 0  # bytes; 0: the whole item
 
 
+class Exchange(Frozen, frozen=True):
+    """A command that a device was sent, and the raw status that it answered: hex, no content."""
+
+    sent: Annotated[str, Meta(pattern=r"^([0-9a-f]{2}){1,128}\Z")]
+    answered: Annotated[str, Meta(pattern=r"^[0-9a-f ]{1,700}\Z")]
+    milliseconds: Count
+
+
 class Cursor(Frozen, frozen=True):
     """A durable point of an erase: everything up to `position` is gone and flushed."""
 
     position: Position
     done: Count  # bytes or rows of the step erased so far, for progress
     outage: Count = 0  # milliseconds, measured: for how long others had to wait on the way to this point
+    exchanges: tuple[Exchange, ...] = ()  # commands that the device was sent on the way to this point
 
 
 class Pattern(Frozen, frozen=True):

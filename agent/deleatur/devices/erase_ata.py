@@ -1,0 +1,152 @@
+"""Have an ATA drive sanitize itself or erase itself under its password, and wait until it says so.
+
+ACS-3 §4.17 (Sanitize), §4.18 (Security); SAT-3 for the way through SCSI. Rules kept: a drive at rest
+says "done" of a sanitize that nobody began, so only a command that it took counts; an aborted command
+is a failure in whatever form the answer comes; after a security erase no password may be left.
+"""
+
+from collections.abc import Iterator
+
+from deleatur.devices import ata, scsi
+from deleatur.devices.ata import AtaCommand, AtaIdentity, Kind, SanitizeStatus
+from deleatur.devices.erase_scsi import require_good
+from deleatur.devices.sending import ScsiReply, send_scsi
+from deleatur.devices.sense import AtaRegisters
+from deleatur.devices.waiting import ACCEPTED, Look, Patience, exchange, watched
+from deleatur.documents.place import Cursor, Exchange
+from deleatur.errors import Failed, Malformed, Refused, Transient
+
+PASSWORD = b"deleatur"  # written in the manual, so that whoever finds a drive that we left locked can open it
+_UNKNOWN_TIME = 24 * 3600.0  # seconds for an erase of which the drive does not say how long it takes
+_LEAST_TIME = 3600.0  # seconds; some drives say "2 minutes" and mean more
+
+
+def sanitize(fd: int, size: int, kind: Kind, after: Cursor | None, patience: Patience) -> Iterator[Cursor]:
+    """Sanitize the drive; yield how far it is.
+
+    Raises:
+        Refused: its sanitize feature set is frozen.
+        Transient: a sanitize is running that this job did not begin.
+        Failed: the command was not taken, failed, or stands still.
+    """
+    send_scsi(fd, scsi.descriptor_sense())  # who does not know it answers as before, and is seen below
+    status, failure = _status(fd)
+    if status is not None and status.frozen:
+        raise Refused("its sanitize feature set is frozen until the next power-up; switch it off and on")
+    running = status is not None and status.running
+    if running and after is None:
+        raise Transient("a sanitize that is not ours is running; wait until it ends, then resume")
+    if after is None or failure:
+        command = ata.sanitize(kind)
+        reply = send_scsi(fd, command.wrapped())
+        if reply.outcome != "good":
+            raise Failed(f"the drive did not take the sanitize: {reply.outcome}: {_refusal(reply)}")
+        yield Cursor(position=ACCEPTED, done=0, exchanges=(_evidence(command, reply),))
+    yield from watched(lambda: _look(fd), size, None, patience, what="the sanitize")
+
+
+def _look(fd: int) -> Look:
+    asked = ata.sanitize_status()
+    reply = send_scsi(fd, asked.wrapped())
+    evidence = _evidence(asked, reply)
+    try:
+        status = SanitizeStatus.decode(_registers(reply))
+    except Refused as error:
+        return Look("failed", 0, str(error), evidence)
+    except Malformed as error:
+        return Look("unclear", 0, str(error), evidence)
+    if status.running:
+        return Look("running", status.progress, "running", evidence)
+    if status.done:
+        return Look("done", status.progress, "done", evidence)
+    return Look("unclear", 0, "the drive says neither that it works nor that it is done", evidence)
+
+
+def _status(fd: int) -> tuple[SanitizeStatus | None, str]:
+    """Return the status, or why there is none: the last sanitize failed."""
+    try:
+        return SanitizeStatus.decode(_registers(send_scsi(fd, ata.sanitize_status().wrapped()))), ""
+    except Refused as error:
+        return None, str(error)
+
+
+def security_erase(fd: int, size: int, after: Cursor | None, *, enhanced: bool) -> Iterator[Cursor]:
+    """Set a password, erase, and see that the drive took the password away; yield what was done.
+
+    A loss of power on the way leaves the drive locked by our password: then it is unlocked first.
+
+    Raises:
+        Refused: the drive is frozen, locked, or has a password that is not ours.
+        Failed: a command was aborted, or the password is still set: then it is taken away first.
+    """
+    before = _identity(fd)
+    if before.locked and after is not None:
+        _send(fd, ata.unlock(PASSWORD), "it is locked by a password that is not ours: unlock it first")
+        before = _identity(fd)
+    _refuse_unable(before, enhanced=enhanced)
+    if before.enabled:  # of a run that was killed: our own password opens it
+        _send(fd, ata.disable_password(PASSWORD), "a password is set that is not ours: take it away first")
+    done = _send(fd, ata.set_password(PASSWORD), "the drive did not take a password")
+    yield Cursor(position="password-set", done=0, exchanges=(done,))
+    _send(fd, ata.erase_prepare(), "the drive did not prepare to erase")
+    minutes = before.enhanced_minutes if enhanced else before.erase_minutes
+    timeout = max(2 * 60.0 * minutes, _LEAST_TIME) if minutes else _UNKNOWN_TIME
+    try:
+        done = _send(
+            fd,
+            ata.security_erase(PASSWORD, enhanced=enhanced, timeout=timeout),
+            "the drive did not erase",
+        )
+    finally:
+        left = _identity(fd).enabled
+        if left:
+            _send(fd, ata.disable_password(PASSWORD), f"the drive keeps the password {PASSWORD.decode()!r}")
+    if left:
+        raise Failed("the drive still had its password after the erase: it erased nothing for sure")
+    yield Cursor(position="done", done=size, exchanges=(done,))
+
+
+def _refuse_unable(seen: AtaIdentity, *, enhanced: bool) -> None:
+    if not seen.security or (enhanced and not seen.enhanced):
+        raise Refused("the drive says that it does not offer this erase")
+    if seen.frozen:
+        raise Refused(
+            "its security feature set is frozen; suspend and resume the host, or plug the drive in again"
+        )
+    if seen.locked:
+        raise Refused("it is locked by a password; unlock it first")
+    if seen.expired:
+        raise Refused("its count of wrong passwords is used up until the next power-up")
+
+
+def _identity(fd: int) -> AtaIdentity:
+    reply = send_scsi(fd, ata.identify().wrapped())
+    return AtaIdentity.decode(require_good(reply, "the drive does not say who it is"))
+
+
+def _send(fd: int, command: AtaCommand, otherwise: str) -> Exchange:
+    reply = send_scsi(fd, command.wrapped())
+    require_good(reply, otherwise)
+    return _evidence(command, reply)
+
+
+def _registers(reply: ScsiReply) -> AtaRegisters:
+    """Return the registers of an answer that must have them.
+
+    Raises:
+        Malformed: it has none.
+    """
+    sense = reply.decoded()
+    if sense is None or sense.ata is None:
+        raise Malformed(f"an ATA answer without registers: {reply.words()}", kind="short-answer")
+    return sense.ata
+
+
+def _refusal(reply: ScsiReply) -> str:
+    sense = reply.decoded()
+    return reply.words() if sense is None or sense.ata is None else ata.refusal(sense.ata)
+
+
+def _evidence(command: AtaCommand, reply: ScsiReply) -> Exchange:
+    """Return what was sent and answered; what a password block held is in no journal."""
+    return exchange(command.wrapped().block, reply.raw(), reply.seconds)
