@@ -3,6 +3,7 @@
 from deleatur.documents.device import Device, DeviceTable, NeverErase, Partition, Signature, Use
 from deleatur.judge.interlocks import identity_of, interlocks
 
+LIST = "deleatur/never-erase/v1"
 GIB = 1 << 30
 
 
@@ -46,9 +47,9 @@ def test_another_disk_of_the_same_size_and_model_is_another_disk():
 
 def test_a_server_needs_a_list_and_the_list_refuses():
     free = disk("sda", "8:0", wwid="naa.5")
-    table = DeviceTable(boot="b", devices=(free,), never=NeverErase(server=True))
+    table = DeviceTable(boot="b", devices=(free,), never=NeverErase(schema=LIST, server=True))
     assert "is empty" in interlocks(table, free)[0]
-    listed = DeviceTable(boot="b", devices=(free,), never=NeverErase(server=True, wwids=("naa.5",)))
+    listed = DeviceTable(boot="b", devices=(free,), never=NeverErase(schema=LIST, wwids=("naa.5",)))
     assert "is on the list" in interlocks(listed, free)[0]
 
 

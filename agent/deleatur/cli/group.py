@@ -18,6 +18,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "hold": "Place, release and list legal holds.",
     "notice": "Tell people before their records go, and keep the evidence of it.",
     "cycle": "Draft what finished jobs left on hold and is free now, for approval.",
+    "devices": "List the disks of this host, what is on them, and what each allows or refuses.",
     "plan": "Look at a job's targets without changing them, and write the plan.",
     "approve": "Sign a plan's digest.",
     "run": "Run an approved plan to its certificate.",

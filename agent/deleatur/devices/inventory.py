@@ -1,40 +1,75 @@
 """Read the table of all block devices of a host and of what uses them."""
 
+import contextlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
+from deleatur.devices.asking import asked
+from deleatur.devices.layers import Layers
 from deleatur.devices.places import Places, attribute, names_in
+from deleatur.devices.protected import never_erase
 from deleatur.devices.signatures import signatures_on
 from deleatur.devices.sysfs import block_names, read_device
 from deleatur.devices.uses import Looking
 from deleatur.documents.device import Device, DeviceTable, Number
 from deleatur.errors import Refused
 
+_AT_ONCE = 32  # drives that are asked at the same time
 
-def read_table(places: Places | None = None) -> DeviceTable:
+
+def read_table(of: str | None = None, *, places: Places = Places()) -> DeviceTable:  # noqa: B008 - frozen
     """Return every block device of this host and every use of one, as they are now.
 
-    Nothing is changed. A device that goes away while it is looked at is left out.
+    Nothing is changed. A device that goes away while it is looked at is left out. Drives are asked
+    and their signatures read one beside the other. `of`, a name as in `device_at`, spares a shelf of
+    slow disks: only this device is asked, and what shares its bytes is read; of the others the
+    signatures are None.
+
+    Raises:
+        Refused: there is no device `of`.
+        Malformed: the list of devices that are never erased cannot be understood.
+        OSError: sysfs or procfs may not be read.
     """
-    places = places or Places()
     devices: list[Device] = []
     for name in block_names(places):
-        try:
+        with contextlib.suppress(FileNotFoundError):  # taken off since it was listed
             devices.append(read_device(places, name))
-        except FileNotFoundError:  # taken off since it was listed
-            continue
     nodes = {one.path: one.number for one in devices}
     links = _links(places, nodes)
     looking = Looking(places, {**nodes, **{link: number for number, all_ in links.items() for link in all_}})
-    complete = tuple(_completed(places, one, nodes, links.get(one.number, ())) for one in devices)
-    return DeviceTable(
+    table = DeviceTable(
         boot=attribute(places.proc / "sys/kernel/random/boot_id"),
-        devices=complete,
+        devices=tuple(
+            msgspec.structs.replace(
+                one, aliases=links.get(one.number, ()), backing_number=nodes.get(one.backing)
+            )
+            for one in devices
+        ),
         uses=looking.uses(),
+        never=never_erase(places),
         unseen=tuple(dict.fromkeys(looking.unseen)),
     )
+    return _looked_into(table, of) if places.live else table
+
+
+def _looked_into(table: DeviceTable, of: str | None) -> DeviceTable:
+    """Ask drives and read signatures; it takes as long as the slowest drive."""
+    reading = asking = table.devices
+    if of is not None:
+        wanted = device_at(table, of)
+        disk = tuple(one for one in table.devices if one.number == wanted.parent)
+        asking, reading = (wanted, *disk), Layers(table).reached(wanted, whole=True)
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        told = {one.number: one for one in pool.map(asked, asking)}
+        found = dict(zip((one.number for one in reading), pool.map(signatures_on, reading), strict=True))
+    complete = (
+        msgspec.structs.replace(told.get(one.number, one), signatures=found.get(one.number))
+        for one in table.devices
+    )
+    return msgspec.structs.replace(table, devices=tuple(complete))
 
 
 def device_at(table: DeviceTable, path: str) -> Device:
@@ -48,12 +83,6 @@ def device_at(table: DeviceTable, path: str) -> Device:
         if path in (one.name, one.path, *one.aliases) or real == one.path:
             return one
     raise Refused(f"no block device is called {path[:200]!r}; `deleatur devices` lists them")
-
-
-def _completed(places: Places, device: Device, nodes: dict[str, Number], links: tuple[str, ...]) -> Device:
-    found = signatures_on(device) if places.live else device.signatures
-    base = nodes.get(device.backing)
-    return msgspec.structs.replace(device, aliases=links, signatures=found, backing_number=base)
 
 
 def _links(places: Places, nodes: dict[str, Number]) -> dict[Number, tuple[str, ...]]:

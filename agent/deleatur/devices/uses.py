@@ -50,15 +50,15 @@ class Looking:
                 continue
             where = "" if namespace in (first, own) else f" in the mount namespace of process {process}"
             for line in lines:
-                yield from self._mount(os.fsdecode(line).split(" "), where, namespace == first)
+                yield from self._mount(os.fsdecode(line).split(" "), where)
 
-    def _mount(self, fields: list[str], where: str, first: bool) -> Iterator[Use]:
+    def _mount(self, fields: list[str], where: str) -> Iterator[Use]:
         dash = fields.index("-", 6)
         point, source, options = _plain(fields[4]), _plain(fields[dash + 2]), fields[dash + 3]
         kind: UseKind = "mounted"
-        if first and point == "/":
+        if not where and point == "/":
             kind = "root"
-        elif first and point in _BOOT_POINTS:
+        elif not where and point in _BOOT_POINTS:
             kind = "boot"
         what = f"at {point}{where}"
         numbers = {fields[2]} if not fields[2].startswith("0:") else set()

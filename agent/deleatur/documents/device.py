@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.place import Count, Frozen
+from deleatur.documents.place import Count, Frozen, Text
 
 Number = Annotated[str, Meta(pattern=r"^[0-9]{1,4}:[0-9]{1,8}\Z")]  # major:minor of a device node
+NodePath = Annotated[str, Meta(pattern=r"^/dev/[^\x00-\x1f\x7f]{1,4000}\Z")]
 Kind = Literal["disk", "partition", "mapping", "array", "loop", "memory", "optical", "other"]
 Bus = Literal["nvme", "ata", "scsi", "sas", "fibre", "iscsi", "usb", "virtio", "mmc", "network", "none"]
 Medium = Literal["magnetic", "flash", "memory", "unknown"]
@@ -164,14 +165,14 @@ class Use(Frozen, frozen=True):
 
 
 class NeverErase(Frozen, frozen=True):
-    """The operator's list of devices that no job of this host may erase (docs/reference/devices.md)."""
+    """`never-erase.toml`: devices that no job of this host may erase (docs/reference/devices.md)."""
 
+    schema: Literal["deleatur/never-erase/v1"]
     server: bool = False  # a server's list may not be empty
-    serials: tuple[str, ...] = ()
-    wwids: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()  # device nodes or links to them, as they stand in the list
-    numbers: tuple[Number, ...] = ()  # of those paths that are there now
+    serials: tuple[Text, ...] = ()
+    wwids: tuple[Text, ...] = ()
+    models: tuple[Text, ...] = ()
+    paths: tuple[NodePath, ...] = ()  # device nodes, or links to them
 
 
 class DeviceTable(Frozen, frozen=True):
@@ -180,5 +181,5 @@ class DeviceTable(Frozen, frozen=True):
     boot: str  # the kernel's boot id: `diskseq` counts within it
     devices: tuple[Device, ...]
     uses: tuple[Use, ...] = ()
-    never: NeverErase = NeverErase()
+    never: NeverErase | None = None  # None: this host has no list
     unseen: tuple[str, ...] = ()  # what could not be looked at, so that no use can be ruled out

@@ -136,7 +136,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     ),
 )
 BY_NAME: dict[str, Capability] = {capability.technique: capability for capability in CAPABILITIES}
-_NOT_ASKED = "the drive was not asked what it offers; run as root, with its commands readable"
+_NOT_ASKED = "the drive has not said what it offers; run as root, on a bus that passes commands on to it"
 
 
 def offers_for(device: Device) -> tuple[tuple[Offer, ...], tuple[Denial, ...]]:

@@ -5,9 +5,9 @@ Rules kept: no flag takes a reason away; what could not be looked at refuses; al
 
 from collections.abc import Iterator
 
+from deleatur.devices.layers import Layers
 from deleatur.documents.device import Device, DeviceTable, Signature, Use
 from deleatur.documents.place import Identity
-from deleatur.judge.layers import Layers
 
 _USES = {
     "mounted": "is mounted {}",
@@ -33,13 +33,13 @@ def interlocks(
     layers = Layers(table)
     reached = layers.reached(device, whole=whole)
     reasons = [
-        *(f"{what} could not be looked at; run as root" for what in table.unseen),
-        *_of_device(device, whole=whole),
-        *(reason for one in reached for reason in _of_content(one)),
-        *_of_holders(device, reached),
         *(_in_words(use, layers) for use in _uses(table, (*reached, *layers.below(device)))),
+        *_of_holders(device, reached),
+        *(reason for one in reached for reason in _of_content(one)),
+        *_of_device(device, whole=whole),
         *_of_list(table, (*reached, *layers.below(device))),
         *_of_plan(table, device, planned),
+        *(f"{what} could not be looked at; run as root" for what in table.unseen),
     ]
     return tuple(dict.fromkeys(reasons))
 
@@ -115,6 +115,8 @@ def _in_words(use: Use, layers: Layers) -> str:
 
 def _of_list(table: DeviceTable, devices: tuple[Device, ...]) -> Iterator[str]:
     never = table.never
+    if never is None:
+        return
     named = (*never.serials, *never.wwids, *never.models, *never.paths)
     if never.server and not named:
         yield "this host is marked as a server and its list of devices that are never erased is empty"
@@ -123,7 +125,6 @@ def _of_list(table: DeviceTable, devices: tuple[Device, ...]) -> Iterator[str]:
             one.serial in never.serials
             or one.wwid in never.wwids
             or one.model in never.models
-            or one.number in never.numbers
             or {one.path, *one.aliases} & set(never.paths)
         ):
             yield f"{one.name} is on the list of devices that are never erased"

@@ -1,0 +1,213 @@
+"""Ask a drive itself who it is, what it can do and how it is; only commands that change nothing.
+
+Rule kept: what is not answered, or not in a way that can be read, stays None.
+"""
+
+import contextlib
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from deleatur.devices import ata, nvme, scsi
+from deleatur.devices.sending import ScsiReply, send_nvme, send_scsi
+from deleatur.documents.device import (
+    AtaCommands,
+    Device,
+    Health,
+    HiddenAreas,
+    Medium,
+    NvmeCommands,
+    Opal,
+    ScsiCommands,
+    Security,
+)
+from deleatur.errors import Malformed
+
+_OPAL_STATUS = 0x800870EC  # linux/sed-opal.h: IOC_OPAL_GET_STATUS, since 6.1
+_OPAL_SUPPORTED, _OPAL_ENABLED, _OPAL_LOCKED = 0x1, 0x4, 0x8  # same place, OPAL_FL_…
+_SANITIZE, _FORMAT_UNIT = 0x48, 0x04  # SBC-4
+
+
+def asked(device: Device) -> Device:
+    """Return `device` with what the drive answers now; devices that are no drive are returned as they are."""
+    if device.kind != "disk" or device.size == 0:
+        return device
+    with contextlib.suppress(OSError, Malformed):
+        if device.bus == "nvme" and device.controller:
+            device = _nvme(device)
+    with contextlib.suppress(OSError), _opened(device.path) as fd:
+        device = _opal(device, fd)
+        if device.bus in ("ata", "scsi", "sas", "fibre", "iscsi", "usb"):
+            device = _scsi(device, fd)
+            device = _ata(device, fd)
+    return device
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _nvme(device: Device) -> Device:
+    with _opened(device.controller) as fd:
+        reply = send_nvme(fd, nvme.identify_controller())
+        health = send_nvme(fd, nvme.health_log())
+    if not reply.good:
+        return device
+    found = nvme.IdentifyController.decode(reply.content)
+    offered = NvmeCommands(
+        format=found.can_format,
+        format_crypto=found.can_format and found.format_crypto,
+        format_reaches_all=found.format_all or found.erase_all,
+        sanitize_crypto=found.sanitize_crypto,
+        sanitize_block=found.sanitize_block,
+        sanitize_overwrite=found.sanitize_overwrite,
+        no_deallocate_inhibited=found.no_deallocate_inhibited,
+        media_verification=found.media_verification,
+    )
+    state = None
+    if health.good:
+        log = nvme.HealthLog.decode(health.content)
+        state = Health(
+            passed=log.warnings == 0,
+            celsius=log.celsius,
+            used_percent=log.used,
+            spare_percent=log.spare,
+            media_errors=log.media_errors,
+            hours=log.hours,
+        )
+    return msgspec.structs.replace(device, nvme=offered, health=state)
+
+
+def _opal(device: Device, fd: int) -> Device:
+    buffer = bytearray(8)
+    try:
+        fcntl.ioctl(fd, _OPAL_STATUS, buffer)
+    except OSError:  # the kernel, or the drive, knows no Opal
+        return device
+    flags = int.from_bytes(buffer[:4], sys.byteorder)
+    found = Opal(
+        supported=bool(flags & _OPAL_SUPPORTED),
+        locking_enabled=bool(flags & _OPAL_ENABLED),
+        locked=bool(flags & _OPAL_LOCKED),
+    )
+    return msgspec.structs.replace(device, opal=found)
+
+
+def _scsi(device: Device, fd: int) -> Device:
+    offered = {
+        name: _supports(fd, _SANITIZE, service)
+        for name, service in (
+            ("sanitize_crypto", scsi.SanitizeService.crypto_erase),
+            ("sanitize_block", scsi.SanitizeService.block_erase),
+            ("sanitize_overwrite", scsi.SanitizeService.overwrite),
+        )
+    }
+    offered["format_unit"] = _supports(fd, _FORMAT_UNIT, None)
+    known = {name: said for name, said in offered.items() if said is not None}
+    serial = device.serial or _unit_serial(fd)
+    commands = ScsiCommands(**known) if known else None
+    return msgspec.structs.replace(device, serial=serial, scsi=commands)
+
+
+def _supports(fd: int, operation: int, service: int | None) -> bool | None:
+    reply = send_scsi(fd, scsi.supported(operation, service))
+    with contextlib.suppress(Malformed):
+        if reply.outcome == "good":
+            return {"yes": True, "no": False, "unknown": None}[scsi.support_of(reply.content)]
+    return None
+
+
+def _unit_serial(fd: int) -> str:
+    reply = send_scsi(fd, scsi.inquiry(0x80))
+    with contextlib.suppress(Malformed):
+        if reply.outcome == "good":
+            return scsi.serial_of(reply.content)
+    return ""
+
+
+def _ata(device: Device, fd: int) -> Device:
+    """Ask an ATA drive; behind a USB bridge, too, if the bridge says that it is one (SAT-3, page 89h)."""
+    if device.vendor != "ATA" and send_scsi(fd, scsi.inquiry(0x89)).outcome != "good":
+        return device
+    reply = send_scsi(fd, ata.identify().wrapped())
+    try:
+        if reply.outcome != "good":
+            return device
+        found = ata.AtaIdentity.decode(reply.content)
+    except Malformed:
+        return device
+    offered = AtaCommands(
+        sanitize=found.sanitize,
+        sanitize_crypto=found.sanitize_crypto,
+        sanitize_block=found.sanitize_block,
+        sanitize_overwrite=found.sanitize_overwrite,
+        antifreeze=found.antifreeze,
+        sanitize_frozen=_sanitize_is_frozen(fd) if found.sanitize else False,
+    )
+    security = Security(
+        supported=found.security,
+        enabled=found.enabled,
+        locked=found.locked,
+        frozen=found.frozen,
+        expired=found.expired,
+        enhanced=found.enhanced,
+        minutes=found.erase_minutes,
+        enhanced_minutes=found.enhanced_minutes,
+    )
+    medium: Medium = device.medium
+    if found.rotation is not None:
+        medium = "magnetic" if found.rotation else "flash"
+    return msgspec.structs.replace(
+        device,
+        vendor="" if device.vendor == "ATA" else device.vendor,
+        model=found.model or device.model,
+        serial=found.serial or device.serial,
+        firmware=found.firmware or device.firmware,
+        medium=medium,
+        ata=offered,
+        security=security,
+        hidden=_hidden(fd, found),
+    )
+
+
+def _sanitize_is_frozen(fd: int) -> bool:
+    registers = _registers(send_scsi(fd, ata.sanitize_status().wrapped()))
+    return registers is not None and bool((registers[0] or 0) & 0x2000)
+
+
+def _hidden(fd: int, found: ata.AtaIdentity) -> HiddenAreas:
+    """Ask in the drive's own way for its whole size: ACS-3's, else the host protected area's."""
+    factory = None
+    if found.overlay:
+        reply = send_scsi(fd, ata.overlay_identify().wrapped())
+        with contextlib.suppress(Malformed):
+            if reply.outcome == "good":
+                factory = ata.Overlay.decode(reply.content).sectors
+    if found.accessible_max:
+        native = _last_address(fd, ata.native_accessible())
+        return HiddenAreas(native_sectors=native, factory_sectors=factory, by="amac")
+    if found.hpa:
+        native = _last_address(fd, ata.read_native_max())
+        return HiddenAreas(native_sectors=native, factory_sectors=factory, by="hpa")
+    return HiddenAreas(native_sectors=found.sectors, factory_sectors=factory)
+
+
+def _last_address(fd: int, command: ata.AtaCommand) -> int | None:
+    registers = _registers(send_scsi(fd, command.wrapped()))
+    return None if registers is None or registers[1] is None else registers[1] + 1
+
+
+def _registers(reply: ScsiReply) -> tuple[int | None, int | None] | None:
+    """Return the count and the address that a good ATA command returned."""
+    sense = reply.decoded()
+    if reply.outcome != "good" or sense is None or sense.ata is None:
+        return None
+    return sense.ata.count, sense.ata.lba
