@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ KEY = {"digest-key": bytes(range(32))}
 LEAVING = Condition(column="leaves", operator="=", value=True)
 EVERYBODY = (Selection(table="person", where=(LEAVING,)),)
 QUIET = {"temp_directory": ""}
+PARTS = 6  # of the matrix of kills, each below two minutes
 
 pytestmark = pytest.mark.root
 
@@ -418,19 +419,34 @@ def test_a_checkpoint_that_was_cut_off_is_refused_by_name(path: Path, kind: str)
 
 
 def test_a_kill_at_some_calls_ends_at_the_same_zero(disk: tuple[Path, Path], path: Path) -> None:
+    ends_at_zero(disk, path, lambda calls: [(n, "before") for n in faults.spread(len(calls), 5)])
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_kill_at_any_call_ends_at_the_same_zero(disk: tuple[Path, Path], path: Path, part: int) -> None:
+    ends_at_zero(disk, path, lambda calls: faults.kill_points(calls, len(calls))[part::PARTS])
+
+
+def ends_at_zero(
+    disk: tuple[Path, Path],
+    path: Path,
+    chosen: Callable[[Sequence[str]], Iterable[tuple[int, faults.Moment]]],
+) -> None:
+    """Kill a run at the chosen points among its calls that change storage; another run ends what it began."""
     going, staying = names(path), names(path, "NOT leaves")
     copies = {p: p.read_bytes() for p in (path, path.with_name(f"{path.name}.wal"))}
-    calls = faults.count_calls(partial(erase, path))
-    for n in faults.spread(calls, 5):
+    calls = faults.list_calls(partial(erase, path))
+    for n, moment in chosen(calls):
         for copy, content in copies.items():
-            if copy.exists():
-                copy.write_bytes(content)  # into the same blocks, where it can
-            else:
-                copy.write_bytes(content)
-        assert faults.run_killed_at(partial(erase, path), n).killed
+            copy.write_bytes(content)  # into the same blocks, where it can
+        said = f"killed {moment} call {n} of {len(calls)}, {calls[n - 1]}"
+        assert faults.run_killed_at(partial(erase, path), n, moment).killed, said
         erase(path)
-        assert found(disk, going) == 0, f"killed at call {n} of {calls}"
-        assert (names(path), names(path, "NOT leaves")) == ([], staying)
+        assert found(disk, going) == 0, said
+        assert (names(path), names(path, "NOT leaves")) == ([], staying), said
+        left = [p.name for p in path.parent.iterdir() if path.name in p.name or "held" in p.name]
+        assert left == [path.name], said
 
 
 # --- rogues

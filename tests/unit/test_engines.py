@@ -69,16 +69,17 @@ def test_parts_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("few", "here", "second"), [(3, True, "hyperscan"), (2, True, "windows"), (3, False, "windows")]
+    ("few", "here", "first"),
+    [(3, True, "hyperscan"), (2, True, "aho-corasick"), (3, False, "aho-corasick")],
 )
-def test_hyperscan_searches_for_few_where_it_is_and_windows_otherwise(
-    few: int, here: bool, second: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_hyperscan_searches_for_few_where_it_is_and_aho_corasick_otherwise(
+    few: int, here: bool, first: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(engines, "_FOR_HYPERSCAN", few)
+    monkeypatch.setattr(engines, "FEW", few)
     monkeypatch.setattr(engines, "hyperscan_is_here", lambda: here)
     surface = Surface(name="here", reach="scannable", paths=(str(tmp_path),))
     needles = NeedleSet(tuple(NAMES), tuple(frozenset({n}) for n in range(3)), frozenset(range(3)), 0)
-    assert Scanner(needles).scan_surface(surface, lambda _: None).scan.scanners == ("aho-corasick", second)
+    assert Scanner(needles).scan_surface(surface, lambda _: None).scan.scanners == (first, "windows")
 
 
 class Bent:
@@ -221,7 +222,7 @@ def test_what_one_engine_sees_and_the_other_does_not_is_a_hit_and_disputed(
     surface = Surface(name="here", reach="scannable", paths=(str(file),))
     found = Scanner(NeedleSet.of(NAMES)).scan_surface(surface, lambda _: None)
     assert (found.scan.hits, found.scan.disputed) == (1, 1)
-    assert found.scan.scanners == ("aho-corasick", "bent")
+    assert found.scan.scanners == ("bent", "windows")
     assert found.seen == {0}
 
 

@@ -4,6 +4,7 @@ import mmap
 import os
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -297,6 +298,41 @@ def test_bad_sectors_are_counted_and_the_rest_is_searched(
     assert (found.scan.hits, found.scan.unreadable, found.scan.size) == (3, 4096, 200_000 - 4096)
     assert [place.offset for place in found.places] == [0, 100_000, 199_991]
     assert found.unreadable == (f"{file}: cannot be read at byte 53248: Input/output error",)
+
+
+def test_what_is_read_ahead_leaves_the_piece_that_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, size = tmp_path / "f", 1 << 20
+    content = b"".join(bytes([number]) * 4096 for number in range(size // 4096))
+    file.write_bytes(content)
+    monkeypatch.setattr(raw, "CHUNK", 1 << 16)
+    read, parts_made = raw.view_below_cache, threading.Semaphore(0)
+
+    def damaged(fd: int, offset: int, length: int, room: mmap.mmap) -> memoryview:
+        room[:] = b"\xff" * len(room)  # also a read that fails leaves disorder in its room
+        fails = offset < 250_000 < offset + length
+        view = b"" if fails else read(fd, offset, length, room)
+        if length == 4096 or not fails:
+            parts_made.release()
+        if fails:
+            raise OSError(5, "Input/output error")
+        return memoryview(view)
+
+    monkeypatch.setattr(raw, "view_below_cache", damaged)
+    seen, gaps = bytearray(content), 0
+    for number, part in enumerate(raw.read_surface(str(file), 0)):
+        if number == 0:
+            assert parts_made.acquire(timeout=10)
+        last = isinstance(part, raw.Piece) and part.offset + len(part.content) == size
+        assert last or parts_made.acquire(timeout=10), "the next part was not read meanwhile"
+        if isinstance(part, raw.Gap):
+            gaps += part.size
+            continue
+        until = part.offset + len(part.content)
+        assert part.content == content[part.offset : until]
+        seen[part.offset : until] = bytes(len(part.content))
+    assert (gaps, seen.strip(b"\0")) == (4096, content[249_856:253_952])
 
 
 def test_a_dead_device_is_given_up_and_counted_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The two engines that search bytes for needles at once: two by other people, or one of them and our own.
+"""The two engines that search bytes for needles at once: one by other people, and our own (windows.py).
 
 Rules kept: an engine is believed only after it has found each of its own needles, whole, in bytes made
 for that; needles are split into parts, so that memory and building time stay bounded; needles lie in
@@ -14,9 +14,9 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from deleatur.errors import Failed
 
-# Measured with benchmarks/scan.py (ADR 38): building takes more memory with more needles a part, and
+# Measured with benchmarks/scan.py (ADR 38, 44): building takes more memory with more needles a part, and
 # searching takes one more pass for each part more.
-_FOR_HYPERSCAN = 4_096  # needles; with more, windows are searched faster than it is, and built at once
+FEW = 16_384  # needles, that hyperscan searches for faster than Aho and Corasick
 _AHO_CORASICK_PART = 1_048_576
 _BEGINNING = 16  # bytes of a needle in the automaton; the rest is compared
 _TABLED = 131_072  # bytes of beginnings: a table of every step, at most 1 KiB a byte, is quicker
@@ -142,8 +142,10 @@ def engines_for(needles: tuple[bytes, ...]) -> tuple[Engine, ...]:
     """
     if needles not in _built:
         _built.clear()  # memory is for one set, while another one is built, too
+        from deleatur.sanitize.windows import Windows  # numpy is for those who search
+
         known = numbered(needles)
-        engines = AhoCorasick(needles, known), _second(needles, known)
+        engines = _first(needles, known), Windows(needles, known)
         for engine in engines:
             try_out(engine, needles)
         _built[needles] = engines
@@ -161,12 +163,11 @@ def numbered(needles: Sequence[bytes]) -> Numbers:
     return {needle: number for number, needle in enumerate(needles)}
 
 
-def _second(needles: Sequence[bytes], known: Numbers) -> Engine:
-    if len(needles) <= _FOR_HYPERSCAN and hyperscan_is_here():
+def _first(needles: Sequence[bytes], known: Numbers) -> Engine:
+    """Build other people's engine: the one that is faster for so many needles."""
+    if len(needles) <= FEW and hyperscan_is_here():
         return Hyperscan(needles)
-    from deleatur.sanitize.windows import Windows  # few jobs need numpy
-
-    return Windows(needles, known)
+    return AhoCorasick(needles, known)
 
 
 def hyperscan_is_here() -> bool:

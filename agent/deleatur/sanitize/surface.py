@@ -11,6 +11,7 @@ import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from deleatur.sanitize.filesystem import filesystem_of
@@ -48,6 +49,9 @@ class Gap:
 @dataclass(frozen=True)
 class Unreached(Gap):
     """Blocks that a file reserved and never wrote, whose device cannot be read from here."""
+
+
+_Read = Callable[[int, int, int], memoryview]  # descriptor, offset, length; valid until the next but one
 
 
 def read_surface(path: str, margin: int) -> Iterator[Piece | Gap]:
@@ -111,16 +115,16 @@ def _device(fd: int, where: str, _margin: int) -> Iterator[Piece | Gap]:
         yield Gap(where, max(size, 1), f"cannot be read below its buffers: {error.strerror}; run as root")
         return
     try:
-        yield from _range(direct, where, 0, size, _direct_reader(mmap.mmap(-1, CHUNK)))
+        yield from _ahead(_range(direct, where, 0, size, _direct_reader()), size)
     finally:
         os.close(direct)
 
 
-def _direct_reader(buffer: mmap.mmap) -> Callable[[int, int, int], memoryview]:
-    """Return a read that fills `buffer` (page aligned, as direct I/O needs it), fewer bytes at the end."""
+def _direct_reader() -> _Read:
+    """Return a read into memory that is page aligned, as direct I/O needs it; fewer bytes at the end."""
 
-    def read(fd: int, offset: int, length: int) -> memoryview:
-        view, done = memoryview(buffer)[:length], 0
+    def read(fd: int, offset: int, length: int, room: mmap.mmap) -> memoryview:
+        view, done = memoryview(room)[:length], 0
         while done < length:
             count = os.preadv(fd, [view[done:]], offset + done)
             if count == 0:
@@ -128,7 +132,7 @@ def _direct_reader(buffer: mmap.mmap) -> Callable[[int, int, int], memoryview]:
             done += count
         return view[:done]
 
-    return read
+    return _in_turns(read)
 
 
 def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
@@ -140,12 +144,7 @@ def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
 
 def _data(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
     """Read a file's data, to the end that it has when we get there."""
-    at = 0
-    room = mmap.mmap(-1, CHUNK + 2 * _SMALLEST)
-
-    def read(fd: int, offset: int, length: int) -> memoryview:
-        return view_below_cache(fd, offset, length, room)
-
+    at, read = 0, _in_turns(view_below_cache)
     for _ in range(_MAX_PASSES):
         size = os.fstat(fd).st_size
         if size <= at:
@@ -156,7 +155,7 @@ def _data(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
             yield Gap(where, size - at, f"its extents cannot be read: {error.strerror}")
             return
         for start, end in ranges:
-            yield from _range(fd, where, start, end, read)
+            yield from _ahead(_range(fd, where, start, end, read), end - start)
         at = size
     yield Gap(where, 1, "grows while it is read")
 
@@ -175,10 +174,11 @@ def _reserved(fd: int, where: str) -> Iterator[Piece | Gap]:
             yield Unreached(where, size, "reserved and never written: needs the right to read its device")
         return
     try:
-        read = _direct_reader(mmap.mmap(-1, CHUNK))
+        read = _direct_reader()
         for extent in found:
             end = extent.physical + extent.length
-            yield from _range(device, f"{where} (reserved, on the device)", extent.physical, end, read)
+            parts = _range(device, f"{where} (reserved, on the device)", extent.physical, end, read)
+            yield from _ahead(parts, extent.length)
     finally:
         os.close(device)
 
@@ -215,9 +215,31 @@ def _data_ranges(fd: int, at: int, size: int, margin: int) -> Iterator[tuple[int
         done, low = max(done, end), high
 
 
-def _range(
-    fd: int, where: str, start: int, end: int, read: Callable[[int, int, int], bytes | memoryview]
-) -> Iterator[Piece | Gap]:
+def _in_turns(read: Callable[[int, int, int, mmap.mmap], memoryview]) -> _Read:
+    """Return a read into one of two rooms and then the other; one that fails leaves the last view valid."""
+    rooms = [mmap.mmap(-1, CHUNK + 2 * _SMALLEST) for _ in range(2)]
+
+    def reading(fd: int, offset: int, length: int) -> memoryview:
+        view = read(fd, offset, length, rooms[0])
+        rooms.reverse()
+        return view
+
+    return reading
+
+
+def _ahead(parts: Iterator[Piece | Gap], size: int) -> Iterator[Piece | Gap]:
+    """Yield the parts of `size` bytes; the next one is read while the last one is searched."""
+    if size <= CHUNK:  # one read, and no thread for it
+        yield from parts
+        return
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = reader.submit(next, parts, None)
+            yield part
+
+
+def _range(fd: int, where: str, start: int, end: int, read: _Read) -> Iterator[Piece | Gap]:
     """Read a range; what fails is read again in halves, and a sector that still fails is a Gap."""
     pending = [(at, min(at + CHUNK, end)) for at in range(start, end, CHUNK)][::-1]
     failures = 0

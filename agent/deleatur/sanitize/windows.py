@@ -10,19 +10,20 @@ of `width` bytes begins at a multiple of `stride`. Only those are read; the long
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from deleatur.sanitize.engines import Engine, Match, Numbers, numbered
+from deleatur.sanitize.engines import FEW, Engine, Match, Numbers, numbered
 
-# Width and stride in bytes, the widest stride first; measured with benchmarks/scan.py (ADR 38).
-_LEVELS = ((16, 8), (8, 4), (7, 2), (6, 1))
-_SPARE = 32  # bits of a table for each of its keys: one in 32 others gets through
-_FEWEST_BITS = 16  # of a table, as a power of two
+# Width and stride in bytes, the widest stride first; measured with benchmarks/scan.py (ADR 38, 44).
+_LEVELS = ((16, 8), (8, 4), (7, 2), (6, 1))  # of many needles, each at the widest stride that it allows
+_LEVELS_OF_FEW = ((7, 4), (7, 2), (6, 1))  # of few needles, all at one stride: a second pass costs more
+_SPARE = 32  # marks of a table for each of its keys: one in 32 others gets through
+_FEWEST_MARKS = 16  # of a table, as a power of two
+_MOST_BYTES = 19  # of a table, as a power of two; a larger one is of bits
 _COUNTERS = 22  # of the windows that are alike, as a power of two
 _EVERYWHERE = 0xFFFFFFFF  # how often a byte over and over is taken to be met
 _AT_ONCE = 8_192  # needles, or places: bounds memory
@@ -43,9 +44,12 @@ class Windows(Engine):
 
     def __init__(self, needles: Sequence[bytes], known: Numbers | None = None) -> None:
         known = known or numbered(needles)
-        by_level = {level: array("I") for level in _LEVELS}
+        few = len(needles) <= FEW
+        shortest = min(map(len, needles), default=0)
+        by_level = {level: array("I") for level in (_LEVELS_OF_FEW if few else _LEVELS)}
         for needle, number in known.items():
-            by_level.setdefault(_level(len(needle)), array("I")).append(number)
+            level = _level(shortest if few else len(needle), by_level)
+            by_level.setdefault(level, array("I")).append(number)
         self.levels: list[Level] = []
         left = array("I")
         for level, own in by_level.items():
@@ -64,8 +68,8 @@ class Windows(Engine):
         return any(level.overlooks(needles) for level in self.levels)
 
 
-def _level(length: int) -> tuple[int, int]:
-    fit = ((width, stride) for width, stride in _LEVELS if length >= width + stride - 1)
+def _level(length: int, levels: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    fit = ((width, stride) for width, stride in levels if length >= width + stride - 1)
     return next(fit, (length, 1))
 
 
@@ -166,6 +170,8 @@ class Level:
         until = size - self._width + 1
         keys = _keys(words[: until : self._stride], words[8 : until + 8 : self._stride], self._width)
         places = self._first.among(keys)
+        if not len(places):
+            return
         keys = keys[places]
         again = self._second.among(_again(keys))
         places, keys = places[again] * self._stride, keys[again]
@@ -189,21 +195,32 @@ class Level:
 
 
 class _Table:
-    """A bit for each value that keys have in their upper bits: what is not set is no key."""
+    """A mark for each value that keys have in their upper bits: what is not marked is no key.
+
+    The mark of few keys is a byte, which takes half the steps to read; of many a bit, for memory.
+    """
 
     def __init__(self, keys: _Words, view: Callable[[_Words], _Words] = np.positive) -> None:
-        bits = max((len(keys) * _SPARE).bit_length(), _FEWEST_BITS)
-        self._shift = np.uint64(64 - bits)
-        self._bytes = np.zeros(1 << (bits - 3), np.uint8)
+        size = max((len(keys) * _SPARE).bit_length(), _FEWEST_MARKS)
+        self._shift = np.uint64(64 - size)
+        self._in_bits = size > _MOST_BYTES
+        self._marks = np.zeros(1 << (size - 3 if self._in_bits else size), np.uint8)
         for begin in range(0, len(keys), _AT_ONCE):
             at = view(keys[begin : begin + _AT_ONCE]) >> self._shift
-            np.bitwise_or.at(self._bytes, at >> np.uint64(3), _bit(at))
+            if self._in_bits:
+                np.bitwise_or.at(self._marks, at >> np.uint64(3), _bit(at))
+            else:
+                self._marks[at.view(np.int64)] = 1
 
     def among(self, keys: _Words) -> _Places:
         """Return which keys may be in it."""
         at = keys >> self._shift
-        bits = self._bytes.take((at >> np.uint64(3)).view(np.int64)) & _bit(at)
-        return np.flatnonzero(bits != 0)  # of truth values: up to ten times quicker than of numbers
+        if self._in_bits:
+            marked = (self._marks.take((at >> np.uint64(3)).view(np.int64)) & _bit(at)) != 0
+        else:
+            marked = self._marks.view(np.bool_).take(at.view(np.int64))
+        places: _Places = marked.nonzero()[0]  # of truth values: up to ten times quicker than of numbers
+        return places
 
 
 @dataclass(frozen=True)
@@ -233,12 +250,13 @@ def _words(content: bytes | memoryview) -> _Words:
     """Return the eight bytes that begin at each byte, with zeros behind the end."""
     room = np.zeros(len(content) + 16, np.uint8)
     room[: len(content)] = np.frombuffer(content, np.uint8)
-    return as_strided(room[:8].view(_WORD), (len(room) - 7,), (1,))
+    return np.ndarray((len(room) - 7,), _WORD, room, strides=(1,))
 
 
 def _keys(words: _Words, following: _Words, width: int) -> _Words:
     """Return the keys of windows, whose upper bits depend on every byte."""
-    keys: _Words = (words & _MASKS[width] if width < 8 else words) * _ODD[0]
+    above = np.uint64(max(8 - width, 0) * 8)  # bits of a word that are no part of the window: shifted out
+    keys: _Words = words * (_ODD[0] << above)
     if width == 16:
         keys += following * _ODD[1]
     return keys
