@@ -12,7 +12,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test peers lint campaign bench lock docs build clean
+.PHONY: help setup demo test peers lint lab campaign bench lock docs build clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -40,7 +40,10 @@ peers:  # programs that the tests compare with: openssl, age, cosign ...
 	@packaging/peers.sh
 
 test: setup peers  ## run all tests but the long campaign
-	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not campaign"
+	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not campaign and not lab"
+
+lab: setup peers  ## run the tests that need a virtual machine, with drives of its own
+	@$(PYTEST) -q -m "lab and not campaign" tests/lab
 
 campaign: setup peers  ## run the full matrices; PART=2/8 runs one eighth
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m campaign --part $(PART) || \

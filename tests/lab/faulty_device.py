@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +99,15 @@ def _attached(mounted: Path) -> Iterator[Path]:
         yield path
     finally:
         _run("losetup", "--detach", path)
+        _wait_until_free(path)
+
+
+def _wait_until_free(path: Path) -> None:
+    """Wait until nobody has the device open: whoever lists all devices of the host delays a detach."""
+    ends = time.monotonic() + PATIENCE
+    while Path(f"/sys/block/{path.name}/loop").exists():
+        assert time.monotonic() < ends, f"{path} is still in use"
+        time.sleep(0.02)
 
 
 def _run(*words: str | Path) -> str:

@@ -37,7 +37,7 @@ class Faults:
     attempts: int = 0  # so many times a sector fails before it works again; 0: for ever
     healing: bool = False  # a sector that was written becomes readable, as one that the drive replaces
     slow: float = 0.0  # seconds a request
-    gone_after: int | None = None  # reads and writes served before every request fails, as of a pulled drive
+    gone_after: int | None = None  # writes served before every request fails, as of a pulled drive
 
     @classmethod
     def bad(cls, *ranges: tuple[int, int]) -> "Faults":
@@ -66,22 +66,22 @@ class FaultyFile:
         self.counts = Counter({"read": 0, "written": 0, "discarded": 0, "flushed": 0, "bytes_written": 0})
         self._failed: Counter[tuple[str, int]] = Counter()
         self._healed: set[int] = set()
-        self._served = 0
+        self._written = 0
 
     def set_faults(self, faults: Faults) -> None:
         """Change what goes wrong, from the next request on."""
         self.faults = faults
         self._failed.clear()
         self._healed.clear()
-        self._served = 0
+        self._written = 0
 
     def _begin(self, kind: str) -> None:
         self.counts[kind] += 1
         time.sleep(self.faults.slow)
         limit = self.faults.gone_after
-        if limit is not None and self._served >= limit:
+        if limit is not None and self._written >= limit:
             raise Broken(errno.EIO)
-        self._served += 1
+        self._written += kind == "written"
 
     def _failing(self, kind: str, ranges: Ranges, offset: int, size: int) -> int | None:
         """Return the first sector of a request that fails this time."""

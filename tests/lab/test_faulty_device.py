@@ -1,18 +1,17 @@
 """The faulty device does what its faults say, sector by sector, and its truth is what was written."""
 
 import errno
-import mmap
 import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from .direct import SECTOR, failing, read, write
 from .faulty_device import SPLIT, FaultyDevice, faulty_device
-from .faulty_file import SECTOR, Faults
+from .faulty_file import Faults
 
 pytestmark = pytest.mark.root
 SIZE = 2 << 20
@@ -22,45 +21,6 @@ SIZE = 2 << 20
 def device() -> Iterator[FaultyDevice]:
     with faulty_device(SIZE) as device:
         yield device
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_DIRECT | os.O_EXCL)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def aligned(content: bytes) -> mmap.mmap:
-    memory = mmap.mmap(-1, len(content))
-    memory.write(content)
-    return memory
-
-
-def write(path: Path, sector: int, content: bytes) -> int:
-    with opened(path) as descriptor, aligned(content) as memory:
-        return os.pwrite(descriptor, memory, sector * SECTOR)
-
-
-def read(path: Path, sector: int, count: int) -> bytes:
-    with opened(path) as descriptor, mmap.mmap(-1, count * SECTOR) as memory:
-        assert os.preadv(descriptor, [memory], sector * SECTOR) == count * SECTOR
-        return memory.read()
-
-
-def failing_sectors(path: Path, first: int, count: int, *, writing: bool) -> list[int]:
-    failing = []
-    for sector in range(first, first + count):
-        try:
-            if writing:
-                write(path, sector, bytes(SECTOR))
-            else:
-                read(path, sector, 1)
-        except OSError:
-            failing.append(sector)
-    return failing
 
 
 def truth(device: FaultyDevice, sector: int, count: int) -> bytes:
@@ -82,8 +42,8 @@ def test_without_faults_it_is_a_disk(device: FaultyDevice) -> None:
 def test_bad_sectors_are_bad_to_the_sector(device: FaultyDevice) -> None:
     device.set_faults(Faults.bad((1001, 3), (1010, 1)))
     bad = [1001, 1002, 1003, 1010]
-    assert failing_sectors(device.path, 995, 20, writing=True) == bad
-    assert failing_sectors(device.path, 995, 20, writing=False) == bad
+    assert failing(device.path, range(995, 1015), writing=True) == bad
+    assert failing(device.path, range(995, 1015), writing=False) == bad
 
 
 def test_a_failed_write_is_told_and_kept_up_to_the_bad_sector(device: FaultyDevice) -> None:
@@ -150,23 +110,23 @@ def test_a_flipped_bit_is_read_and_the_truth_is_whole(device: FaultyDevice) -> N
 
 def test_a_sector_may_work_at_the_third_try(device: FaultyDevice) -> None:
     device.set_faults(Faults(unreadable=((600, 1),), attempts=2))
-    assert [failing_sectors(device.path, 600, 1, writing=False) for _ in range(4)] == [[600], [600], [], []]
+    assert [failing(device.path, range(600, 601), writing=False) for _ in range(4)] == [[600], [600], [], []]
 
 
 def test_a_written_sector_may_heal(device: FaultyDevice) -> None:
     device.set_faults(Faults(unreadable=((700, 2),), healing=True))
-    assert failing_sectors(device.path, 699, 4, writing=False) == [700, 701]
+    assert failing(device.path, range(699, 703), writing=False) == [700, 701]
     write(device.path, 700, bytes(SECTOR))
-    assert failing_sectors(device.path, 699, 4, writing=False) == [701]
+    assert failing(device.path, range(699, 703), writing=False) == [701]
 
 
 def test_a_pulled_drive_answers_nothing_and_may_come_back(device: FaultyDevice) -> None:
     device.set_faults(Faults(gone_after=2))
-    assert failing_sectors(device.path, 800, 5, writing=True) == [802, 803, 804]
+    assert failing(device.path, range(800, 805), writing=True) == [802, 803, 804]
     with pytest.raises(OSError):
         read(device.path, 0, 1)
     device.set_faults(Faults())
-    assert failing_sectors(device.path, 800, 5, writing=False) == []
+    assert failing(device.path, range(800, 805), writing=False) == []
 
 
 def test_a_slow_drive_is_slow(device: FaultyDevice) -> None:
@@ -182,6 +142,13 @@ def test_a_split_request_is_written_in_part() -> None:
         assert written_as_told(device.path, 0, b"\x66" * (SIZE // 2)) in (0, SIZE // 2)
         assert read(device.path, 599, 1) == b"\x66" * SECTOR
         assert read(device.path, 600, 1) != b"\x66" * SECTOR
+
+
+def test_it_waits_for_another_reader_to_let_go() -> None:
+    with faulty_device(SIZE) as device, device.path.open("rb") as opened:
+        reader = subprocess.Popen(["sleep", "1"], stdin=opened)
+    assert not device.truth.exists()
+    assert reader.wait(timeout=60) == 0
 
 
 def test_it_leaves_nothing_attached() -> None:

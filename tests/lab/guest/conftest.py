@@ -1,0 +1,1 @@
+"""Where the guest's tests begin: no conftest above this one is read there."""
