@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from deleatur.documents.device import Device, DeviceTable, Number
 
+_GROUP = 36  # characters: "LVM-" and the UUID of the volume group (LVM2, lib/activate/dev_manager.c)
 _SNAPSHOT_ORIGIN = ("-real", "-cow")  # LVM2: what a volume with snapshots, and a snapshot, are made of
 
 
@@ -14,8 +15,7 @@ class Layers:
         self.by_number: dict[Number, Device] = {one.number: one for one in table.devices}
         self._above: dict[Number, list[Number]] = {}
         for one in table.devices:
-            below = {*one.slaves, *(n for n in (one.parent, one.backing_number) if n is not None)}
-            for number in below:
+            for number in _bases(one):
                 self._above.setdefault(number, []).append(one.number)
             for number in one.holders:
                 self._above.setdefault(one.number, []).append(number)
@@ -44,9 +44,10 @@ class Layers:
         while waiting:
             one = waiting.pop()
             for number in (*one.slaves, one.parent, one.backing_number):
-                if number is not None and number in self.by_number and number not in found:
-                    found[number] = self.by_number[number]
-                    waiting.append(self.by_number[number])
+                for path in self._paths(number):
+                    if path.number not in found:
+                        found[path.number] = path
+                        waiting.append(path)
         return tuple(found.values())
 
     def _siblings(self, device: Device, *, whole: bool) -> Iterator[Device]:
@@ -72,30 +73,30 @@ class Layers:
                 yield other
 
     def _beside_below(self, device: Device) -> Iterator[Number]:
-        """Yield what is made of the same bytes as `device`, beside it: of the whole disk, of a loop's base.
-
-        Mappings of one volume group lie beside each other and share nothing, unless it is a snapshot.
-        """
+        """Yield what may be made, beside `device`, of the bytes that it is made of itself."""
         for one in (device, *self.below(device)):
-            bases = [one.backing_number] if one.backing_number else []
-            bases += [n for n in one.slaves if self._is_origin(n)]
-            if one.kind == "partition" and one.parent is not None:
-                bases.append(one.parent)
-            for base in bases:
-                for number in self._above.get(base, ()):
+            for base in (path for number in _bases(one) for path in self._paths(number)):
+                for number in self._above.get(base.number, ()):
                     other = self.by_number.get(number)
-                    if other is not None and number != one.number and _may_overlap(one, other):
+                    if other is not None and number != one.number and _may_overlap(one, other, base):
                         yield number
 
-    def _is_origin(self, number: Number) -> bool:
-        below = self.by_number.get(number)
-        return below is not None and below.mapping.endswith(_SNAPSHOT_ORIGIN)
+    def _paths(self, number: Number | None) -> tuple[Device, ...]:
+        """Return the device of this number, and other paths to the same bytes."""
+        one = self.by_number.get(number or "")
+        return () if one is None else (one, *self._siblings(one, whole=False))
 
 
-def _may_overlap(device: Device, other: Device) -> bool:
-    if device.kind == other.kind == "partition" and device.parent == other.parent:
+def _bases(device: Device) -> tuple[Number, ...]:
+    return (*device.slaves, *(n for n in (device.parent, device.backing_number) if n is not None))
+
+
+def _may_overlap(device: Device, other: Device, base: Device) -> bool:
+    """Say whether two devices made of one base may share bytes of it: two volumes of one group do not."""
+    if device.kind == other.kind == "partition":  # of one drive, by whatever path
         return _overlap(device, other)
-    return True
+    one_group = device.mapping.startswith("LVM-") and device.mapping[:_GROUP] == other.mapping[:_GROUP]
+    return not one_group or base.mapping.endswith(_SNAPSHOT_ORIGIN)
 
 
 def _overlap(device: Device, other: Device) -> bool:

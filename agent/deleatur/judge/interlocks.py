@@ -32,12 +32,13 @@ def interlocks(
     """
     layers = Layers(table)
     reached = layers.reached(device, whole=whole)
+    touched = (*reached, *layers.below(device))
     reasons = [
-        *(_in_words(use, layers) for use in _uses(table, (*reached, *layers.below(device)))),
+        *(_in_words(use, layers) for use in _uses(table, touched)),
         *_of_holders(device, reached),
         *(reason for one in reached for reason in _of_content(one)),
         *_of_device(device, whole=whole),
-        *_of_list(table, (*reached, *layers.below(device))),
+        *_of_list(table, touched),
         *_of_plan(table, device, planned),
         *(f"{what} could not be looked at; run as root" for what in table.unseen),
     ]
@@ -47,8 +48,9 @@ def interlocks(
 def identity_of(table: DeviceTable, device: Device) -> Identity:
     """Return what tells this device from every other: it stays the same when the disk is erased.
 
-    Of a drive: its maker's words, and its size with nothing hidden. A device that has neither serial
-    nor WWID nor UUID is known by its attachment only, until it is taken off or the host starts again.
+    Of a drive: its maker's words, and its size with nothing hidden. What has neither serial nor WWID
+    nor UUID is known by its attachment only, until it is taken off or the host starts again; so is a
+    drive behind a USB bridge that lets nobody ask it, for the serial may be the bridge's own.
     """
     if device.kind == "partition" and device.parent is not None:
         disk = next((one for one in table.devices if one.number == device.parent), None)
@@ -60,8 +62,8 @@ def identity_of(table: DeviceTable, device: Device) -> Identity:
     known = tuple((name, value) for name, value in marks if value)
     if device.backing:
         known = (*known, ("backing", device.backing))
-    if not known:
-        known = (("boot", table.boot), ("diskseq", str(device.diskseq)))
+    if not known or (device.bus == "usb" and device.ata is None):
+        known = (*known, ("boot", table.boot), ("diskseq", str(device.diskseq)))
     maker = tuple((k, v) for k, v in (("vendor", device.vendor), ("model", device.model)) if v)
     return Identity(kind="block-device", fields=(*maker, *known, ("size", str(full_size(device)))))
 
@@ -130,12 +132,20 @@ def _of_list(table: DeviceTable, devices: tuple[Device, ...]) -> Iterator[str]:
             yield f"{one.name} is on the list of devices that are never erased"
 
 
+def _alike(table: DeviceTable, other: Device, identity: Identity, device: Device) -> bool:
+    """Say whether another device has this identity, and not as another path to the same drive."""
+    one_drive = bool(device.wwid) and other.wwid == device.wwid
+    return other.number != device.number and not one_drive and identity_of(table, other) == identity
+
+
 def _of_plan(table: DeviceTable, device: Device, planned: Identity | None) -> Iterator[str]:
     if planned is None:
         return
     now = identity_of(table, device)
     if now.kind != planned.kind:
         yield f"{device.name} is a {now.kind}, and a {planned.kind} was planned"
+    if any(_alike(table, other, now, device) for other in table.devices):
+        yield f"{device.name} has the same identity as another device here; take the other one off first"
     before, after = dict(planned.fields), dict(now.fields)
     for name in dict.fromkeys((*before, *after)):
         if before.get(name) != after.get(name):
