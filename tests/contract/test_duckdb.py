@@ -16,6 +16,7 @@ from deleatur.documents.job import ArchivedTable, Rule
 from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Planted, Raw
 from deleatur_plugins.duckdb import DuckdbBackend
 
+from ..nobody import as_nobody
 from ..small_disk import WITHOUT_JOURNAL, flush, small_disk
 
 KEY = {"digest-key": bytes(range(32))}
@@ -146,11 +147,8 @@ class TestDuckdb(BackendContract):
     def denied(self, planted: Planted) -> Iterator[None]:
         """Be a user who may not read the file."""
         Path(planted.target.url.removeprefix("duckdb:")).chmod(0o600)
-        os.seteuid(65534)
-        try:
+        with as_nobody():
             yield
-        finally:
-            os.seteuid(0)
 
     # the full matrices take minutes
 

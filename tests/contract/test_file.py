@@ -14,6 +14,7 @@ from deleatur.api import Target
 from deleatur.testing.contract import BackendContract, MakeTarget, Planted, Raw
 from deleatur_plugins.file import FileBackend
 
+from ..nobody import as_nobody
 from ..small_disk import SMALL_JOURNAL, flush, small_disk
 
 KEY = {"digest-key": bytes(range(32))}
@@ -40,11 +41,8 @@ class TestFileTree(BackendContract):
     @contextmanager
     def denied(self, planted: Planted) -> Iterator[None]:
         """Be a user who may enter nothing here: the folder of the disk is for its owner."""
-        os.seteuid(65534)
-        try:
+        with as_nobody():
             yield
-        finally:
-            os.seteuid(0)
 
     @pytest.fixture
     def make_target(self, disk: tuple[Path, Path]) -> Iterator[MakeTarget]:

@@ -1,6 +1,5 @@
 """The mariadb backend keeps every promise of the contract, on a real server and down to its raw image."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Pla
 from deleatur_plugins.mariadb import MariadbBackend
 
 from ..mariadb_server import Server, server_on_a_disk
+from ..nobody import as_nobody
 
 KEY = {"digest-key": bytes(range(32))}
 GOING = Condition(column="country", operator="=", value="DE")
@@ -136,11 +136,8 @@ class MariadbContract(BackendContract):
     @contextmanager
     def denied(self, planted: Planted) -> Iterator[None]:
         """Be a user who may not read the option file."""
-        os.seteuid(65534)
-        try:
+        with as_nobody():
             yield
-        finally:
-            os.seteuid(0)
 
 
 ALWAYS = {

@@ -1,6 +1,5 @@
 """The sqlite backend keeps every promise of the contract, on a real ext4 and down to its raw image."""
 
-import os
 import re
 import shutil
 import sqlite3
@@ -18,6 +17,8 @@ from deleatur.api import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.job import ArchivedTable, Rule
 from deleatur.testing.contract import BackendContract, MakeTarget, Planted, Raw
 from deleatur_plugins.sqlite import SqliteBackend
+
+from ..nobody import as_nobody
 
 KEY = {"digest-key": bytes(range(32))}
 GOING = Condition(column="country", operator="=", value="DE")
@@ -162,11 +163,8 @@ class SqliteContract(BackendContract):
         """Be a user who may not enter the database's folder."""
         folder = Path(unquote(urlsplit(planted.target.url).path)).parent
         folder.chmod(0o700)
-        os.seteuid(65534)
-        try:
+        with as_nobody():
             yield
-        finally:
-            os.seteuid(0)
 
     @pytest.fixture
     def make_target(self, disk: tuple[Path, Path, int], tmp_path: Path) -> Iterator[MakeTarget]:

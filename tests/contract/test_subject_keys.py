@@ -1,6 +1,5 @@
 """The key store keeps every promise of the contract, on a real ext4 and down to its raw image."""
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from deleatur.api import Condition, Selection, Target
 from deleatur.testing.contract import BackendContract, MakeTarget, Planted, Raw
 from deleatur_plugins.subject_keys import KeyStore, SubjectKeysBackend
 
+from ..nobody import as_nobody
 from ..small_disk import SMALL_JOURNAL, flush, small_disk
 
 KEK = bytes(range(32))
@@ -45,11 +45,8 @@ class TestSubjectKeys(BackendContract):
     @contextmanager
     def denied(self, planted: Planted) -> Iterator[None]:
         """Be a user who may enter nothing here."""
-        os.seteuid(65534)
-        try:
+        with as_nobody():
             yield
-        finally:
-            os.seteuid(0)
 
     @pytest.fixture
     def make_target(self, disk: tuple[Path, Path]) -> Iterator[MakeTarget]:

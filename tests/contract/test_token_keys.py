@@ -14,6 +14,7 @@ from deleatur.api import Condition, Selection, Target
 from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Planted, Raw
 from deleatur_plugins.subject_keys import TokenAddress, TokenKeysBackend, TokenKeyStore
 
+from ..nobody import as_nobody
 from ..small_disk import SMALL_JOURNAL, flush, small_disk
 from ..softhsm import forget_library, make_token, softhsm, url_of
 
@@ -120,11 +121,8 @@ class TestTokenKeys(BackendContract):
     @contextmanager
     def denied(self, planted: Planted) -> Iterator[None]:
         """Be a user who may enter nothing here."""
-        os.seteuid(65534)
-        try:
+        with as_nobody():
             yield
-        finally:
-            os.seteuid(0)
 
     @pytest.mark.campaign
     def test_a_kill_at_any_call_is_survived(self, trial: NewTrial) -> None:

@@ -14,6 +14,8 @@ from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner, SurfaceFinding
 from deleatur.sanitize.techniques import TECHNIQUES
 
+from ..nobody import as_nobody
+
 pytestmark = pytest.mark.root
 
 VALUES = [f"customer {n:05d} Anna Berg".encode() for n in range(500)]
@@ -188,11 +190,8 @@ def test_what_is_reserved_on_a_device_that_may_not_be_read_is_counted(disk: tupl
         if above.stat().st_mode & 0o005 != 0o005:
             above.chmod(0o755)
     device.chmod(0o600)
-    os.seteuid(65534)  # nobody, who may read the file
-    try:
+    with as_nobody():  # who may read the file
         found = scan(table)
-    finally:
-        os.seteuid(0)
     assert (found.scan.hits, found.scan.reserved, found.scan.unreadable) == (0, MIB, 0)
 
 
@@ -218,11 +217,10 @@ def test_a_device_whose_size_is_no_multiple_of_a_page_is_read_to_its_end(tmp_pat
 def test_without_the_right_to_flush_it_a_device_is_unreadable(tmp_path: Path) -> None:
     with loop(image_of(tmp_path / "image", MIB)) as device:
         device.chmod(0o644)
-        os.seteuid(65534)  # nobody, on a device that everybody may read
         try:
-            found = scan(device)
+            with as_nobody():  # on a device that everybody may read
+                found = scan(device)
         finally:
-            os.seteuid(0)
             device.chmod(0o660)
     assert (found.scan.size, found.scan.unreadable) == (0, MIB)
     assert found.unreadable == (

@@ -22,26 +22,13 @@ from deleatur.trust.verification import verify
 from deleatur_plugins.subject_keys import KeyNotFound, KeyStore, SubjectKeysBackend
 from deleatur_plugins.subject_keys.store import sealed
 
+from ..nobody import as_nobody
 from .free_space import Disk, disk
+from .keys_job import keys_job
 
 KEK = bytes(range(32))
 GONE = [f"customer-{n}" for n in range(8)]
 STAY = ["customer-100", "customer-101"]
-JOB = """
-schema = "deleatur/job/v1"
-name = "forget"
-reason = "subject-request"
-authority = "request 17"
-requested_by = "clerk-7"
-[verification]
-device = {device}
-[[target]]
-id = "people"
-url = "subject-keys://{folder}/store?kek={folder}/kek"
-[[target.select]]
-table = "keys"
-where = [{{ column = "subject", operator = "in", values_from = "gone.txt" }}]
-"""
 
 
 class House:
@@ -49,6 +36,7 @@ class House:
 
     def __init__(self, folder: Path, jobs: Path) -> None:
         self.folder = folder
+        self.url = f"subject-keys://{folder}/store?kek={folder}/kek"
         (folder / "kek").write_bytes(KEK)
         self.bench = Workbench(jobs)
         with KeyStore.create(folder / "store", KEK) as store:
@@ -57,7 +45,7 @@ class House:
         os.sync()
 
     def job(self, *, device: bool = False) -> JobDirectory:
-        directory = self.bench.job(JOB.format(folder=self.folder, device=str(device).lower()))
+        directory = self.bench.job(keys_job(self.url, device=device))
         (directory.path / "gone.txt").write_text("\n".join(GONE))
         self.bench.plan(directory)
         self.bench.approve(directory)
@@ -219,7 +207,7 @@ def test_another_store_key_is_refused(house: House) -> None:
     ],
 )
 def test_what_is_no_selection_of_keys_is_refused(house: House, where: str) -> None:
-    text = JOB.format(folder=house.folder, device="false")
+    text = keys_job(house.url)
     text = re.sub(r"where = .*", f"where = {where}", text)
     with pytest.raises(Refused, match="keys are selected by one condition"):
         house.bench.plan(house.bench.job(text))
@@ -294,12 +282,8 @@ def test_a_folder_of_keys_that_is_gone_is_not_an_answer(house: House) -> None:
 def test_access_denied_is_not_key_not_found(house: House) -> None:
     with KeyStore(house.folder / "store", KEK) as store:
         (house.folder / "store" / "keys").chmod(0o700)
-        os.seteuid(65534)
-        try:
-            with pytest.raises(PermissionError):
-                store.open(STAY[0], "mail", house.sealed[STAY[0]])
-        finally:
-            os.seteuid(0)
+        with as_nobody(), pytest.raises(PermissionError):
+            store.open(STAY[0], "mail", house.sealed[STAY[0]])
 
 
 def test_two_processes_make_one_key(house: House) -> None:

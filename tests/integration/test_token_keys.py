@@ -17,28 +17,15 @@ from deleatur.errors import Failed, Refused, Residue, Transient
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.subject_keys import KeyNotFound, TokenAddress, TokenKeysBackend, TokenKeyStore
+from deleatur_plugins.subject_keys.softhsm import SoftHsmFiles
 from deleatur_plugins.subject_keys.token import driver
 
 from ..softhsm import LIBRARY, PIN, forget_library, make_token, softhsm, url_of
 from .free_space import disk
+from .keys_job import keys_job
 
 GONE = [f"customer-{n}" for n in range(3)]
 STAY = ["customer-100"]
-JOB = """
-schema = "deleatur/job/v1"
-name = "forget"
-reason = "subject-request"
-authority = "request 17"
-requested_by = "clerk-7"
-[verification]
-device = {device}
-[[target]]
-id = "people"
-url = "{url}"
-[[target.select]]
-table = "keys"
-where = [{{ column = "subject", operator = "in", values_from = "gone.txt" }}]
-"""
 
 
 class House:
@@ -63,8 +50,7 @@ class House:
         forget_library()
 
     def job(self, *, device: bool = False, seen: bool = True) -> JobDirectory:
-        text = JOB.format(url=url_of(self.folder, seen=seen), device=str(device).lower())
-        directory = self.bench.job(text)
+        directory = self.bench.job(keys_job(url_of(self.folder, seen=seen), device=device))
         (directory.path / "gone.txt").write_text("\n".join(GONE))
         self.bench.plan(directory)
         self.bench.approve(directory)
@@ -143,6 +129,17 @@ def objects(house: House) -> list[Path]:
 
 def value_of(path: Path) -> bytes:
     return re.search(rb"\x11\0{7}\x03\0{7}(.)(.*)", path.read_bytes(), re.DOTALL)[2][:64]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"a cut head", bytes(7) + b"\1" + bytes(20), bytes(15) + b"\1" + bytes(7) + b"\3" + b"\xff" * 8],
+)
+def test_a_damaged_folder_of_softhsm_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "token.object").write_bytes(content)
+    with pytest.raises(Refused, match=r"a folder of SoftHSM cannot be read \("):
+        SoftHsmFiles(str(tmp_path), b"0123456789abcdef", b"1234")
 
 
 def test_what_only_the_token_says_is_not_claimed(house: House) -> None:

@@ -18,6 +18,8 @@ from deleatur.sanitize import surface as raw
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import MAX_PLACES, Scanner, SurfaceFinding
 
+from ..nobody import as_nobody
+
 NAMES = [b"Anna Berg", b"Berta Tal", b"Carl Feld"]
 
 
@@ -263,11 +265,8 @@ def test_what_may_not_be_read_is_never_clean(open_to_all: Path) -> None:
     (tree / "secret").write_bytes(b"x" * 70)
     (tree / "closed").chmod(0o700)
     (tree / "secret").chmod(0o600)
-    os.seteuid(65534)  # nobody
-    try:
+    with as_nobody():
         in_tree, alone, beyond = scan(tree), scan(tree / "secret"), scan(tree / "closed" / "f")
-    finally:
-        os.seteuid(0)
     assert in_tree.scan.unreadable >= 71
     assert len(in_tree.unreadable) == 2
     assert alone.scan.unreadable >= 1

@@ -46,8 +46,16 @@ def other_swaps(server: Server, name: str) -> list[str]:
     return [
         f"deleatur-{found.name.rpartition('-')[2]}"
         for found in sorted(server.data.glob(f"{_JOURNAL}-*"))
-        if found != _journal(server, name) and found.stat().st_size
+        if found != _journal(server, name) and _size(found)
     ]
+
+
+def _size(journal: Path) -> int:
+    """Return its bytes; 0 if its job ended meanwhile."""
+    try:
+        return journal.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def swap_tables(

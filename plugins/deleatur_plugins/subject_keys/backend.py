@@ -19,7 +19,6 @@ from deleatur.api import (
     Surface,
     Target,
     Unit,
-    Unsupported,
     extents,
     filesystem_of,
     generation,
@@ -57,8 +56,6 @@ class SubjectKeysBackend(KeysBackend):
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
         """Open the store with its key-encryption key, which the URL names: `?kek=/path`."""
-        if target.archive:
-            raise Unsupported(f"{target.id}: keys are not archived; archive what they seal")
         parts = urlsplit(target.url)
         paths = parse_qs(parts.query).get("kek", [])
         if parts.netloc or len(paths) != 1 or not Path(paths[0]).is_absolute():

@@ -53,6 +53,14 @@ class KeysBackend(Backend):
     technique: str  # the one that this store allows
 
     def __init__(self, store: Keys, target: Target, secrets: Secrets) -> None:
+        """Take an open store, and see which keys the target means.
+
+        Raises:
+            Unsupported: the target has an archive.
+            Refused: its selection is none of keys.
+        """
+        if target.archive:
+            raise Unsupported(f"{target.id}: keys are not archived; archive what they seal")
         self._keys = store
         self._held = held_names(target, store, secrets)
         self._chosen = chosen_names(target, store, secrets)

@@ -33,11 +33,14 @@ class SoftHsmFiles:
         """Find the token's folder by its serial number, and open the key of its objects.
 
         Raises:
-            Refused: no folder there, or several, or the PIN is not that of this token.
+            Refused: no folder there, or several, an unreadable one, or a PIN of another token.
         """
-        found = [
-            path for path in Path(tokens).glob(f"*/{_TOKEN}") if _attributes(path).get(_SERIAL) == serial
-        ]
+        try:
+            files = Path(tokens).glob(f"*/{_TOKEN}")
+            found = [path for path in files if _attributes(path).get(_SERIAL) == serial]
+        except (OSError, struct.error, ValueError) as error:
+            told = type(error).__name__
+            raise Refused(f"a folder of SoftHSM cannot be read ({told}); mend or remove it") from None
         if len(found) != 1:
             raise Refused(f"{len(found)} folders of SoftHSM hold this token, and it has to be one")
         self.folder = found[0].parent

@@ -213,7 +213,7 @@ class TokenKeyStore:
         attribute = driver().Attribute
         asked = ((attribute.EXTRACTABLE, False), (attribute.NEVER_EXTRACTABLE, True), (attribute.LOCAL, True))
         with translated("looking at a key"):
-            return all(key[name] is wanted for key in self._found(name) for name, wanted in asked)
+            return all(key[what] is wanted for key in self._found(name) for what, wanted in asked)
 
     def destroy(self, name: str) -> None:
         """Have the token destroy every key of this name; raises as `open_by_name`."""

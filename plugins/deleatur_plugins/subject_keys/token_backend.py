@@ -18,7 +18,6 @@ from deleatur.api import (
     Surface,
     Target,
     Unit,
-    Unsupported,
     filesystem_of,
     keyed_digest,
     limits_of_files,
@@ -50,8 +49,6 @@ class TokenKeysBackend(KeysBackend):
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
         """Log in to the token, with the PIN of the file that the URL names."""
-        if target.archive:
-            raise Unsupported(f"{target.id}: keys are not archived; archive what they seal")
         address = TokenAddress.of(target.url)
         with ExitStack() as opened:
             store = opened.enter_context(TokenKeyStore(address))
