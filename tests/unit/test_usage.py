@@ -1,8 +1,12 @@
 """Who has a file open or mapped is seen, whatever numbers the kernel shows for it."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from deleatur.sanitize import usage
 from deleatur.sanitize.usage import users_of
@@ -41,3 +45,32 @@ def test_two_files_of_btrfs_with_the_same_numbers_are_both_looked_up(tmp_path: P
         file.touch()
     found = usage._mapped(str(tmp_path))
     assert found == {(0x2A, 257), *((status.st_dev, status.st_ino) for status in map(Path.stat, files))}
+
+
+def test_what_gives_no_answer_is_counted_and_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that serves a file system died: whoever has a file of it open cannot be looked into."""
+
+    def dead(_process: str) -> set[usage.Key]:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    seen = usage.usage()
+    monkeypatch.setattr(usage, "_opened", dead)
+    assert usage.usage().unseen > seen.unseen
+
+
+def test_a_loop_device_that_gives_no_answer_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = tmp_path / "loop7" / "loop"
+    shown.mkdir(parents=True)
+    (shown / "backing_file").write_bytes(b"/nobody/answers\n")
+    known = Path.lstat
+
+    def asked(path: Path) -> os.stat_result:
+        if str(path) == "/nobody/answers":
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        return known(path)
+
+    monkeypatch.setattr(Path, "lstat", asked)
+    monkeypatch.setattr(usage, "_BLOCK", tmp_path)
+    assert usage._loops() == ([], 1)

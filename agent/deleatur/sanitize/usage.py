@@ -13,6 +13,7 @@ from pathlib import Path
 Key = tuple[int, int]  # st_dev, st_ino
 User = tuple[int, str]  # pid and command; pid 0 for the kernel's own users
 
+_BLOCK = Path("/sys/block")
 _VANISHED = (FileNotFoundError, ProcessLookupError)
 # A line of /proc/PID/maps that maps a file (proc(5)): range, and device, inode and path. map_files has the
 # range without the zeros in front.
@@ -25,7 +26,7 @@ class Usage:
     """Everything open on this machine at one moment, as far as this process may see."""
 
     users: dict[Key, tuple[User, ...]]
-    unseen: int  # processes that could not be looked into: no permission
+    unseen: int  # processes and loop devices that could not be looked into: no permission, or no answer
 
 
 def usage() -> Usage:
@@ -40,15 +41,17 @@ def usage() -> Usage:
             continue
         try:
             keys = _opened(entry.path) | _mapped(entry.path)
-        except PermissionError:
-            unseen += 1
-            continue
         except _VANISHED:
+            continue
+        except OSError:  # no permission, or a file system in user space whose program died
+            unseen += 1
             continue
         process = (int(entry.name), _command(entry.path))
         for key in keys:
             found.setdefault(key, set()).add(process)
-    for key, user in (*_loops(), *_swaps()):
+    loops, dark = _loops()
+    unseen += dark
+    for key, user in (*loops, *_swaps()):
         found.setdefault(key, set()).add(user)
     return Usage(users={key: tuple(sorted(users)) for key, users in found.items()}, unseen=unseen)
 
@@ -108,14 +111,20 @@ def _command(process: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in raw.decode("utf-8", "replace").strip())
 
 
-def _loops() -> list[tuple[Key, User]]:
-    found = []
-    for device in sorted(Path("/sys/block").glob("loop*")):
-        with contextlib.suppress(*_VANISHED):
+def _loops() -> tuple[list[tuple[Key, User]], int]:
+    """Return what loop devices show, and how many of them could not be looked into."""
+    found, dark = [], 0
+    for device in sorted(_BLOCK.glob("loop*")):
+        try:
             backing = os.fsdecode((device / "loop/backing_file").read_bytes().rstrip(b"\n"))
             status = Path(backing).lstat()
+        except _VANISHED:
+            continue
+        except OSError:  # as above
+            dark += 1
+        else:
             found.append(((status.st_dev, status.st_ino), (0, f"/dev/{device.name}")))
-    return found
+    return found, dark
 
 
 def _swaps() -> list[tuple[Key, User]]:
