@@ -61,6 +61,7 @@ from deleatur.sanitize.ground import limits_of_files, opened_in_turn, surfaces_b
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.linking import HeldName, LinkShredder
 from deleatur.sanitize.memory import memory_is_readable
+from deleatur.sanitize.needles import is_fine, is_large
 from deleatur.sanitize.overwrite import (
     covered,
     found_again,
@@ -147,6 +148,8 @@ __all__ = [
     "immutable",
     "inner_of",
     "interlocks",
+    "is_fine",
+    "is_large",
     "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",

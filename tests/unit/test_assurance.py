@@ -89,6 +89,7 @@ NAMED_BY_BACKENDS = (
     "links-elsewhere",
     *("placement-unknown", "inline-data", "open-files-unseen", "earlier-free-blocks", "numbers-not-searched"),
     "small-numbers-not-searched",
+    "packed-numbers-not-searched",
 )
 
 

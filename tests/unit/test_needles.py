@@ -1,12 +1,24 @@
 """Needles: what is searched for, what is left out, and that nothing of it shows."""
 
 import base64
+import math
+import struct
+import uuid
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deleatur.sanitize.needles import MAX_WHOLE, MIN_LENGTH, PIECE, WINDOW, NeedleSet
+from deleatur.sanitize.needles import (
+    MAX_WHOLE,
+    MIN_DISTINCT,
+    MIN_LENGTH,
+    PIECE,
+    WINDOW,
+    NeedleSet,
+    is_fine,
+    is_large,
+)
 
 KEY = b"k" * 32
 
@@ -52,6 +64,52 @@ def test_base64_of_anything_around_a_value_holds_one_of_its_needles(
     needles = NeedleSet.of([value]).needles
     assert sum(needle in base64.b64encode(before + value + behind) for needle in needles) >= 1
     assert sum(needle in (before + value + behind).hex().encode() for needle in needles) >= 1
+
+
+@given(st.integers(-(1 << 63), (1 << 64) - 1))
+def test_a_large_number_in_digits_is_searched_in_the_bytes_of_a_store(number: int) -> None:
+    needles = set(NeedleSet.of([str(number).encode()]).needles)
+    signed, whole = number < 1 << 63, number >= 0
+    forms = {struct.pack("<q", number), struct.pack(">Q", number + (1 << 63))} if signed else set()
+    forms |= {struct.pack("<Q", number), struct.pack(">Q", number)} if whole else {struct.pack(">q", number)}
+    if is_large(number) and len(set(str(number))) >= MIN_DISTINCT:  # else its digits are too plain
+        assert forms <= needles
+    elif abs(number) < 1 << 40:
+        assert not forms & needles
+
+
+@given(st.uuids())
+def test_a_uuid_is_searched_in_its_sixteen_bytes(value: uuid.UUID) -> None:
+    raw = value.bytes
+    turned = raw[10:] + raw[8:10] + raw[6:8] + raw[4:6] + raw[:4]  # as MariaDB has versions 1 to 5 in tables
+    duck = bytes([*raw[:0:-1], raw[0] ^ 0x80])  # DuckDB
+    for text in (str(value), str(value).upper()):
+        assert {raw, turned, duck} <= set(NeedleSet.of([text.encode()]).needles)
+
+
+@pytest.mark.parametrize(
+    ("number", "fine"),
+    [
+        (19.99, False),  # a price: a token that stands everywhere
+        (52.520007, False),
+        (1e-7, True),
+        (0.1, False),
+        (1 / 3, False),  # 0x55 thirteen times over
+        (13.404953999, True),
+        (7e12, False),
+        (0.5 + (1 << 30), False),  # seven digits, but three bytes say it
+        (float("inf"), False),
+        (-math.pi, True),
+    ],
+)
+def test_a_float_says_enough_by_its_digits_and_by_its_bytes(number: float, *, fine: bool) -> None:
+    assert is_fine(number) is fine
+    assert not fine or NeedleSet.of([struct.pack(">d", number)]).short == 0
+
+
+@pytest.mark.parametrize("number", [0, 4711, (1 << 40) - 1, 1 << 40, (1 << 40) + 7, -(1 << 62), 1 << 64])
+def test_a_number_that_is_small_or_plain_says_too_little(number: int) -> None:
+    assert not is_large(number) or number == 1 << 64  # which no eight bytes hold: its digits are searched
 
 
 def test_bytes_that_are_no_text_are_searched_as_they_are() -> None:

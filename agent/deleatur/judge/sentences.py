@@ -340,9 +340,16 @@ LIMITS = {
     "small-numbers-not-searched": Limit(
         "boundary",
         "not-probed",
-        "Of numbers and times, only those were searched in raw bytes that are stored in six bytes or more of "
-        "their own: whole numbers from 2^40 on, times with a fraction of a second, hardware addresses. "
+        "Of numbers and times, only those were searched in raw bytes of which six bytes or more say "
+        "something: whole numbers from 2^40 on, times with a fraction of a second, hardware addresses, "
+        "decimals of MariaDB and floating-point numbers of MariaDB and SQLite that have as many digits. "
         "Others were looked for as rows only.",
+    ),
+    "packed-numbers-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "Columns of numbers that the database packs into bits, as it does with most, were looked for as rows "
+        "only.",
     ),
     "no-integrity-check": Limit(
         "boundary",

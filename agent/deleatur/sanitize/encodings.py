@@ -1,11 +1,15 @@
-"""The forms in which one value may stand in raw bytes: character sets, hexadecimal digits, base64.
+"""The forms in which one value may stand in raw bytes: character sets, numbers, hexadecimal digits, base64.
 
 Pure. A form is what somebody else's software writes; each is looked for as it lies, at any offset.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 
+LARGE = 1 << 40  # from here on six bytes of a whole number say something; small ones stand everywhere
+_DIGITS = re.compile(rb"-?\d{13,20}")  # of so many, a number may be large and fit into eight bytes
+_UUID = re.compile(rb"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _LEAD = (0, 2, 3)  # base64 characters that also carry bits of the 0, 1, 2 bytes in front (RFC 4648 §4)
 
 
@@ -29,6 +33,33 @@ def texts_of(value: bytes) -> Iterator[bytes]:
             yield text.encode("cp1252")
         except UnicodeEncodeError:
             return  # it has letters that this set has not: no store can hold it so
+
+
+def numbers_of(value: bytes) -> Iterator[bytes]:
+    """Yield a large whole number in digits, or a UUID, in the bytes in which a store keeps it; else nothing.
+
+    Of a UUID MariaDB puts the parts in another order, in indexes and rows, unless it is of version 6 to 8.
+    """
+    if _DIGITS.fullmatch(value) and abs(int(value)) >= LARGE:
+        yield from eight_bytes_of(int(value))
+    elif _UUID.fullmatch(value):
+        low, middle, high, clock, node = (bytes.fromhex(part.decode()) for part in value.split(b"-"))
+        yield low + middle + high + clock + node
+        yield node + clock + high + middle + low
+        whole = int.from_bytes(low + middle + high + clock + node, "big")
+        yield (whole ^ 1 << 127).to_bytes(16, "little")  # DuckDB
+
+
+def eight_bytes_of(number: int) -> Iterator[bytes]:
+    """Yield a number from -2^63 to 2^64 - 1 in both byte orders, and with its first bit turned; else nothing.
+
+    Little-endian: PostgreSQL, Redis, DuckDB, MariaDB's binary log. Big-endian: InnoDB, which turns
+    the first bit of those that have a sign, and SQLite.
+    """
+    if -(1 << 63) <= number < 1 << 64:
+        yield (number % (1 << 64)).to_bytes(8, "little")
+        yield (number % (1 << 64)).to_bytes(8, "big")
+        yield ((number + (1 << 63)) % (1 << 64)).to_bytes(8, "big")
 
 
 def digits_of(form: bytes) -> Iterator[bytes]:

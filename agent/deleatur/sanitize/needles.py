@@ -5,11 +5,12 @@ traceback nor a log can quote a value.
 """
 
 import re
+import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from deleatur.sanitize.digest import keyed_digest_of_set
-from deleatur.sanitize.encodings import digits_of, texts_of
+from deleatur.sanitize.encodings import LARGE, digits_of, eight_bytes_of, numbers_of, texts_of
 
 MIN_LENGTH = 6  # bytes; a needle of 6 bytes meets random bytes once in 2.8e14 places, one of 4 in 4.3e9
 MAX_WHOLE = 64  # bytes; a longer value is looked for by windows
@@ -100,6 +101,21 @@ class NeedleSet:
         return f"NeedleSet({len(self.needles)} needles of {self.values} values, {self.short} too short)"
 
 
+def is_large(number: int) -> bool:
+    """Say whether a whole number would be recognised in the eight bytes in which a store keeps it."""
+    return abs(number) >= LARGE and not any(map(_plain, eight_bytes_of(number)))
+
+
+def is_fine(number: float) -> bool:
+    """Say whether a number would be recognised in the eight bytes of IEEE 754, by six of them or more.
+
+    One that is no more than a common token in digits is none in bytes either; a whole one is stored as such.
+    """
+    stored = struct.pack(">d", number)
+    common = number.is_integer() or _COMMON.fullmatch(repr(number).encode())
+    return not common and len(stored.rstrip(b"\0")) >= MIN_LENGTH and not _plain(stored)
+
+
 def _needles_of(value: bytes) -> Iterator[bytes]:
     """Yield every needle of one value; nothing if its own bytes are too short or too plain.
 
@@ -109,7 +125,7 @@ def _needles_of(value: bytes) -> Iterator[bytes]:
     yield from raw
     for needle in raw:
         yield from digits_of(needle)
-    for form in texts_of(value) if raw else ():
+    for form in (*texts_of(value), *numbers_of(value)) if raw else ():
         yield from _cut(form)
 
 

@@ -21,10 +21,11 @@ from deleatur.api import (
     keyed_digest,
     keyed_digest_of_set,
 )
-from deleatur_plugins.duckdb.connecting import Session, quoted
+from deleatur_plugins.duckdb.connecting import Session, literal, quoted
 from deleatur_plugins.duckdb.schema import Schema, Table, read_schema
 from deleatur_plugins.duckdb.selecting import Selector
 
+_LONGEST = 40  # characters; no number is shown with more
 _UNIT = "table "  # how the name of a unit begins
 
 
@@ -115,19 +116,32 @@ class Content:
     # --- places
 
     def places(self) -> Iterator[Locator]:
-        """Name every selected text or blob that is not empty; a row without any stands for itself."""
+        """Name every selected text or blob that is not empty, and numbers that say enough.
+
+        A row without any stands for itself.
+        """
         for choice in self.choices:
             table = choice.table
-            searched = [c for c in table.columns if c.searched]
-            lengths = [f"coalesce(strlen(CAST(t0.{quoted(c.name)} AS VARCHAR)), 0)" for c in searched]
-            told = ", ".join(["t0.rowid", *lengths])
+            packed = self._packed(table)
+            searched = [c for c in table.columns if c.searched or (c.is_number and c.name not in packed)]
+            shown = [f"left(CAST(t0.{quoted(c.name)} AS VARCHAR), {_LONGEST})" for c in searched]
+            told = ", ".join(["t0.rowid", *shown])
             found = self._session.rows(
                 f"SELECT {told} FROM {table.sql} AS t0 WHERE {choice.clause} ORDER BY t0.rowid"
             )
-            for (_, row), (_, *sizes) in zip(self.rows(table, choice.clause), found, strict=True):
-                names = [c.name for c, size in zip(searched, sizes, strict=True) if size] or [""]
+            for (_, row), (_, *values) in zip(self.rows(table, choice.clause), found, strict=True):
+                pairs = zip(searched, values, strict=True)
+                names = [c.name for c, value in pairs if value and c.says_enough(value)] or [""]
                 for name in names:
                     yield Locator(unit=f"{_UNIT}{table.name}", item=f"{self.digest(row)}/{name}")
+
+    def _packed(self, table: Table) -> frozenset[str]:
+        """Return the columns of which some block does not hold its values byte by byte."""
+        told = self._session.rows(
+            f"SELECT DISTINCT column_name FROM pragma_storage_info({literal(table.sql)}) "
+            "WHERE segment_type <> 'VALIDITY' AND compression <> 'Uncompressed'"
+        )
+        return frozenset(name for (name,) in told)
 
     def known(self, unit: str) -> tuple[Table, dict[bytes, int]]:
         """Return a unit's table, and the rowid of each row that is there now by its name in places."""
@@ -137,13 +151,13 @@ class Content:
         return table, {bytes.fromhex(self.digest(row)): rowid for rowid, row in self.rows(table)}
 
     def value(self, table: Table, rowid: int, column: str) -> bytes | None:
-        """Return one stored value; for the column "" what stands for a row without texts."""
+        """Return one value, a number in its digits; for the column "" what stands for a row without any."""
         if not column:
             return b""
         value = self._session.value(
             f"SELECT {quoted(table.column(column).name)} FROM {table.sql} WHERE rowid = {rowid}"
         )
-        return value.encode() if isinstance(value, str) else value
+        return value if value is None or isinstance(value, bytes) else str(value).encode()
 
     # --- what stays
 

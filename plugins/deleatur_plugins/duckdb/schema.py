@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deleatur.api import ForeignKey, Refused
+from deleatur.api import ForeignKey, Refused, is_large
 from deleatur_plugins.duckdb.connecting import Session, quoted
 
 _DECLARED = {
@@ -39,6 +39,15 @@ class Column:
     def searched(self) -> bool:
         """Say whether its values are searched in raw bytes."""
         return self.type in ("VARCHAR", "BLOB", "JSON")
+
+    @property
+    def is_number(self) -> bool:
+        """Say whether its values have eight bytes or more, where they are not packed into bits."""
+        return self.type in ("BIGINT", "UBIGINT", "UUID")
+
+    def says_enough(self, shown: str) -> bool:
+        """Say whether a value, as text, would be recognised in raw bytes."""
+        return bool(shown) if not self.is_number else self.type == "UUID" or is_large(int(shown))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from deleatur.api import (
     keyed_digest_of_set,
 )
 from deleatur_plugins.mariadb.connecting import Session, quoted
-from deleatur_plugins.mariadb.joined import joined_rows
+from deleatur_plugins.mariadb.joined import joined_rows, says_enough, storing
 from deleatur_plugins.mariadb.schema import FLOATS, INTEGERS, TEXTS, WORDS, Column, Schema, Table
 from deleatur_plugins.mariadb.selecting import Selector
 
@@ -209,25 +209,29 @@ class Content:
     # --- places
 
     def places(self) -> Iterator[tuple[Table, str, str]]:
-        """Yield table, sealed key and column of every selected text or blob that is not empty.
+        """Yield table, sealed key and column of every selected text, blob and number that says enough.
 
         A row without any stands for itself, with "" for the column.
         """
         for choice in self.choices:
             table = choice.table
-            searched = [c.name for c in table.columns if c.searched]
+            searched = [c for c in table.columns if c.searched or c.is_number]
             columns = [
                 *(f"t0.{quoted(c.name)}" for c in table.key),
-                *(f"OCTET_LENGTH(t0.{quoted(n)})" for n in searched),
+                *(
+                    f"t0.{quoted(c.name)}" if c.is_number else f"OCTET_LENGTH(t0.{quoted(c.name)})"
+                    for c in searched
+                ),
             ]
             for row in self._session.stream(
                 f"SELECT {', '.join(columns)} FROM {table.sql} AS t0 WHERE {choice.clause} "
                 f"ORDER BY {table.order}"
             ):
                 sealed = seal(self._key, table, tuple(row[: len(table.key)]))
-                lengths = zip(searched, row[len(table.key) :], strict=True)
-                for column in [name for name, length in lengths if length and int(length)] or [""]:
-                    yield table, sealed, column
+                shown = zip(searched, row[len(table.key) :], strict=True)
+                told = [c.name for c, v in shown if v and (says_enough(c, v) if c.is_number else int(v))]
+                for name in told or [""]:
+                    yield table, sealed, name
 
     # --- what stays
 
@@ -294,11 +298,19 @@ def _python(column: Column, value: bytes) -> Any:
 
 
 def value_at(session: Session, key: bytes, table: Table, sealed: str, column: str) -> bytes | None:
-    """Return the stored bytes of one column of one row; None when there is no such row, or a NULL in it."""
-    value = quoted(table.column(column).name) if column else "''"
+    """Return the stored bytes of one column of one row; None when there is no such row, or a NULL in it.
+
+    A whole number and a UUID are returned as they are shown: who searches knows what they are in bytes.
+    """
+    found = table.column(column) if column else None
+    value = quoted(found.name) if found else "''"
     where = matching(table, [unseal(key, table, sealed)])
     rows = session.rows(f"SELECT {value} FROM {table.sql} WHERE {where}")
-    return None if not rows or rows[0][0] is None else bytes(rows[0][0])
+    if not rows or rows[0][0] is None:
+        return None
+    if found and found.is_number and found.type not in ("bigint", "uuid"):
+        return storing(found)(rows[0][0])
+    return bytes(rows[0][0])
 
 
 def matching(table: Table, keys: Sequence[Key]) -> str:

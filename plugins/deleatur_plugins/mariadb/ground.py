@@ -221,7 +221,7 @@ class Ground:
             return ("logical-only", "numbers-not-searched")
         files = (self.system_tablespace, *sorted(self.data.glob("ib_logfile*")))
         found = limits_of_files(self.system(), opened_in_turn(files))
-        return (*found, "earlier-free-blocks", "numbers-not-searched")
+        return (*found, "earlier-free-blocks", "small-numbers-not-searched")
 
     def surfaces(self) -> tuple[Surface, ...]:
         """Name every place where bytes of the rows may survive."""

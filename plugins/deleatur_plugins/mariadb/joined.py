@@ -14,6 +14,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from deleatur.api import is_fine, is_large
 from deleatur_plugins.mariadb.connecting import Session, quoted
 from deleatur_plugins.mariadb.schema import BLOBS, TEXTS, Column, Table
 
@@ -21,6 +22,7 @@ _SIZES = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}  #
 _DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # bytes of so many decimal digits, strings/decimal.c dig2bytes
 _FRACTION = re.compile(r"\((\d+)(?:,(\d+))?\)")
 _OUTSIDE = 700  # bytes; a longer value may lie on pages of its own, its length in its place
+_COARSE = 2  # digits of a second; with so many a TIMESTAMP has five bytes
 _SHORT = 128  # bytes; the length of a shorter value is one byte, in undo and binary log too
 _WIDE = frozenset({"ucs2", "utf16", "utf16le", "utf32"})  # filled up with more than one byte
 _VARIABLE = frozenset({"varchar", "varbinary"}) | (TEXTS | BLOBS) - {"char", "binary"}
@@ -47,7 +49,7 @@ class _Field:
     def __init__(self, column: Column, asked: str) -> None:
         self.asked = asked
         self.column = column
-        self.store = _storing(column)
+        self.store = storing(column)
 
 
 def _whole(column: Column) -> _Field:
@@ -130,7 +132,21 @@ def _varies(column: Column) -> bool:
 # --- values
 
 
-def _storing(column: Column) -> Callable[[bytes], Piece]:
+def says_enough(column: Column, shown: bytes) -> bool:
+    """Say whether a number or time, as the server shows it, would be recognised as it is stored."""
+    match column.type:
+        case "double":
+            return is_fine(float(shown))
+        case "bigint" | "decimal":
+            return is_large(int(shown.replace(b".", b"")))
+        case "datetime" | "timestamp":  # in whole seconds many rows share them
+            fraction = shown.partition(b".")[2]
+            return bool(fraction.strip(b"0")) and len(fraction) > _COARSE
+        case _:
+            return True
+
+
+def storing(column: Column) -> Callable[[bytes], Piece]:
     """Return how a value of this column is stored, given as the server shows it."""
     kind = column.type
     signed = "unsigned" not in column.declared

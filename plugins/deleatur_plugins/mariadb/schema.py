@@ -19,6 +19,7 @@ FLOATS = frozenset({"float", "double"})
 TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 BLOBS = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 WORDS = frozenset({"enum", "set", "uuid", "inet4", "inet6"})  # shown as text, stored as something else
+NUMBERS = frozenset({"bigint", "decimal", "double", "datetime", "timestamp", "uuid"})
 TIMES = frozenset({"date", "time", "datetime", "timestamp"})
 _COUNTER = re.compile(rb" AUTO_INCREMENT=\d+")  # grows with each row, so it is no part of the declaration
 OnDelete = Literal["no-action", "restrict", "cascade", "set-null", "set-default"]
@@ -46,6 +47,11 @@ class Column:
     def searched(self) -> bool:
         """Say whether its bytes stand in the files as a program would show them."""
         return self.stored and self.type in TEXTS | BLOBS
+
+    @property
+    def is_number(self) -> bool:
+        """Say whether values of it can be stored in six bytes or more that say something."""
+        return self.stored and self.type in NUMBERS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from deleatur.api import (
     Secrets,
     Target,
     Unit,
+    is_large,
     keyed_digest,
     refuse_forgotten_columns,
 )
@@ -30,7 +31,7 @@ from deleatur_plugins.redis.keyspace import TYPES, Entry, Pattern, databases, en
 from deleatur_plugins.redis.rows import columns_of, rows_of
 from deleatur_plugins.redis.selecting import Meets, Selector
 
-_NUMBER = re.compile(rb"-?(0|[1-9][0-9]{0,18})")  # stored as a number: of these no bytes are searched
+_NUMBER = re.compile(rb"-?(0|[1-9][0-9]{0,18})")  # stored as a number
 _SCHEMA = re.compile(rb"[A-Za-z_-]*")  # a field's name that is one of a schema, and not somebody's
 _EVERY = Pattern("*", "", b"*")
 _SUM = 1 << 256
@@ -111,7 +112,7 @@ class Content:
     # --- places
 
     def places(self) -> Iterator[Locator]:
-        """Name each selected key, and each text in it that is no number and not empty."""
+        """Name each selected key, and each text in it that is not empty and no small number."""
         unit = {choice.key: choice.unit for choice in self.choices}
         for entry in entries(self._session, sorted(unit)):
             sealed = seal(self._key, entry.key)
@@ -196,7 +197,11 @@ def unit_of(pattern: Pattern) -> str:
 
 
 def _searched(value: bytes) -> bool:
-    return bool(value) and not _NUMBER.fullmatch(value)
+    """Say whether a value would be recognised in raw bytes: a small number has too few of them.
+
+    A large one is in digits in the log, in eight bytes in snapshot and memory: who searches looks for both.
+    """
+    return bool(value) and (not _NUMBER.fullmatch(value) or is_large(int(value)))
 
 
 def value_at(session: Session, key: bytes, item: str) -> bytes | None:

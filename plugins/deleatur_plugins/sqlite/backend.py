@@ -36,7 +36,7 @@ from deleatur.api import (
     usage,
 )
 from deleatur_plugins.sqlite.connecting import Text, looking
-from deleatur_plugins.sqlite.content import Content, refuse_unknown
+from deleatur_plugins.sqlite.content import Content, refuse_unknown, stored_value
 from deleatur_plugins.sqlite.copies import copies_beside
 from deleatur_plugins.sqlite.files import Files, path_of
 from deleatur_plugins.sqlite.ground import blockers_of, denial_of, limits_of, surfaces_of
@@ -137,7 +137,7 @@ class SqliteBackend(Backend):
         )
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
-        """Name selected texts and blobs by table, row and column; a row without any by itself."""
+        """Name selected texts, blobs, large numbers by table, row and column; a row without any by itself."""
         if not self._target.select:
             with Files(self._path) as files:
                 yield from drawn(Whole(files, self._key).places(), count, seed)
@@ -147,7 +147,7 @@ class SqliteBackend(Backend):
                 yield Locator(unit=f"{_TABLE}{table}", item=f"{row}/{column}")
 
     def probe(self, place: Locator) -> bytes | None:
-        """Return a stored value, texts in UTF-8; None when SQLite finds no such row or a NULL in it."""
+        """Return a value as stored, texts in UTF-8; None when SQLite finds no such row or a NULL in it."""
         if not self._target.select:
             with Files(self._path) as files:
                 return Whole(files, self._key).probe(place)
@@ -165,9 +165,9 @@ class SqliteBackend(Backend):
             found = connection.execute(
                 f"SELECT {value} FROM {table.sql} AS t0 WHERE ({table.order}) = ({marks})", named
             ).fetchone()
-        if found is None or found[0] is None:
-            return None
-        return bytes(found[0]) if isinstance(found[0], bytes) else str(found[0]).encode()
+            if found is None or found[0] is None:
+                return None
+            return stored_value(connection, table, column, found[0])
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""

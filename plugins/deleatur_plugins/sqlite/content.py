@@ -20,16 +20,21 @@ from deleatur.api import (
     Target,
     Unit,
     idle_hold,
+    is_fine,
+    is_large,
     keyed_digest,
     keyed_digest_of_set,
     refuse_forgotten_columns,
 )
 from deleatur_plugins.sqlite.connecting import Text
-from deleatur_plugins.sqlite.joined import Joined
+from deleatur_plugins.sqlite.joined import Joined, varint
 from deleatur_plugins.sqlite.naming import encoded, seal
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 from deleatur_plugins.sqlite.selecting import Selector
 
+# What of a value `_says_enough` is to judge: 1 for a text or blob that is not empty, else the number itself.
+_SHOWN = "CASE WHEN typeof({0}) IN ('text', 'blob') THEN length(CAST({0} AS BLOB)) > 0 {1} ELSE 0 END"
+_NUMBERS = "WHEN typeof({0}) = 'real' OR abs({0} >> 1) >= 1 << 39 THEN {0}"
 _HOUSEKEEPING = ("sqlite_sequence",)  # SQLite's own rows that must stay as they are
 
 
@@ -150,24 +155,24 @@ class Content:
         )
 
     def places(self) -> Iterator[tuple[Table, int | str, list[str]]]:
-        """Yield table, name and columns of every selected row: its texts and blobs that are not empty.
+        """Yield table, name and columns of every selected row: texts and blobs, and numbers that say enough.
 
         A row without any stands for itself, with "" for the column.
         """
         for choice in self.choices:
             table = choice.table
             stored = [name for name in table.columns if name not in table.computed]
-            lengths = ", ".join(
-                f"CASE WHEN typeof({c}) IN ('text', 'blob') THEN length(CAST({c} AS BLOB)) ELSE 0 END"
-                for c in (f"t0.{quoted(name)}" for name in stored)
+            numbers = _NUMBERS if table.kind == "table" else ""  # rows of others are not shown as stored
+            shown = ", ".join(
+                _SHOWN.format(c, numbers.format(c)) for c in (f"t0.{quoted(n)}" for n in stored)
             )
             named = len(table.key) or 1
             for row in self._connection.execute(
-                f"SELECT {table.order}, {lengths} FROM {table.sql} AS t0 "
+                f"SELECT {table.order}, {shown} FROM {table.sql} AS t0 "
                 f"WHERE {choice.condition} ORDER BY {table.order}"
             ):
                 name = row[0] if table.rowid else seal(self._secrets["digest-key"], table, row[:named])
-                yield table, name, list(compress(stored, row[named:])) or [""]
+                yield table, name, list(compress(stored, map(_says_enough, row[named:]))) or [""]
 
     def records(self, table_name: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of a table that the target's archive keeps, as Python values.
@@ -257,6 +262,19 @@ def refuse_unknown(schema: Schema) -> None:
             raise Refused(
                 f"{table.name!r} indexes words without their text; drop it and build it again after"
             )
+
+
+def _says_enough(shown: int | float) -> bool:
+    """Say whether a value would be recognised in raw bytes; 1 stands for a text, and is no large number."""
+    return is_fine(shown) if isinstance(shown, float) else shown == 1 or is_large(shown)
+
+
+def stored_value(connection: sqlite3.Connection, table: Table, column: str, value: Any) -> bytes:
+    """Return a value as the file holds it, texts in UTF-8."""
+    if isinstance(value, bytes):  # a text too
+        return bytes(value)
+    joined = Joined(connection)
+    return varint(value) if column == joined.number(table) else joined.stored(value)
 
 
 def _columns(table: Table) -> str:

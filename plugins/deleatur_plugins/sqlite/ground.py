@@ -55,7 +55,7 @@ def limits_of(files: Files, system: FileSystem, now: Usage, *, whole: bool) -> t
         "directory-names": whole,
         "open-files-unseen": now.unseen > 0,
         "earlier-free-blocks": True,
-        "numbers-not-searched": not whole,
+        "small-numbers-not-searched": not whole,
     }
     below = limits_of_files(system, _opened(files))
     return (*below, *(name for name, applies in found.items() if applies))

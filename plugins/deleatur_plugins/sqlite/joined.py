@@ -30,7 +30,7 @@ class Joined:
 
     def rows(self, table: Table, condition: str) -> Iterator[bytes]:
         """Yield the record of each row that meets `condition`, and its entry in each index."""
-        number = self._number(table)
+        number = self.number(table)
         rest = [c for c in table.columns if c not in table.computed and c not in table.key]
         record = [f"t0.{quoted(c)}" if c != number else "NULL" for c in (*table.key, *rest)]
         for asked in (record, *self._indexes(table)):
@@ -38,9 +38,14 @@ class Joined:
                 f"SELECT {', '.join(asked)} FROM {table.sql} AS t0 {condition} ORDER BY {table.order}"
             ):
                 # before the first value stand the kinds of all values, §2.1
-                yield b"".join(self._kind(v) for v in row) + b"".join(map(self._stored, row))
+                yield b"".join(self._kind(v) for v in row) + b"".join(map(self.stored, row))
+        if number:  # and before them the row's number, §1.6: a value of its column, in no record
+            for (value,) in self._connection.execute(
+                f"SELECT t0.{table.rowid} FROM {table.sql} AS t0 {condition} ORDER BY {table.order}"
+            ):
+                yield varint(value)
 
-    def _number(self, table: Table) -> str:
+    def number(self, table: Table) -> str:
         """Return the column that stands for the row's number, which a record does not hold; "" if none."""
         if not table.rowid:
             return ""
@@ -65,12 +70,13 @@ class Joined:
         if value is None:
             return b"\0"
         if isinstance(value, bytes):  # a text too
-            return _varint(12 + 2 * len(self._stored(value)) + isinstance(value, Text))
+            return varint(12 + 2 * len(self.stored(value)) + isinstance(value, Text))
         if isinstance(value, float):
             return b"\7"
-        return bytes([8 + value]) if value in (0, 1) else bytes([1 + _SIZES.index(len(self._stored(value)))])
+        return bytes([8 + value]) if value in (0, 1) else bytes([1 + _SIZES.index(len(self.stored(value)))])
 
-    def _stored(self, value: Any) -> bytes:
+    def stored(self, value: Any) -> bytes:
+        """Return a value as a record holds it."""
         if value is None:
             return b""
         if isinstance(value, Text):
@@ -89,8 +95,12 @@ class Joined:
         return text.decode("utf-8", "replace").encode(self._encoding.lower().replace("utf-16", "utf-16-"))
 
 
-def _varint(number: int) -> bytes:
-    """Return a number seven bits a byte, high ones first, §1.6."""
+def varint(number: int) -> bytes:
+    """Return a number seven bits a byte, high ones first; of 64 bits the ninth byte has eight, §1.6."""
+    number %= 1 << 64
+    if number >> 56:
+        head = [(number >> shift & 0x7F) | 0x80 for shift in range(57, 7, -7)]
+        return bytes([*head, number & 0xFF])
     parts = [number & 0x7F]
     while number := number >> 7:
         parts.append(number & 0x7F | 0x80)
