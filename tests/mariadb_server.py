@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -78,6 +79,7 @@ long_query_time=0
 
     def start(self) -> None:
         """Start and wait until it answers."""
+        assert self._process is None or self._process.poll() is not None, "two servers on one directory"
         self._process = subprocess.Popen(
             ["mariadbd", f"--defaults-file={self.options}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -93,6 +95,25 @@ long_query_time=0
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
+
+    @contextmanager
+    def kept_running(self) -> Iterator[None]:
+        """Start the server again whenever it ends, as those who run servers do."""
+        over = threading.Event()
+
+        def keep() -> None:
+            while not over.wait(0.05):
+                if self._process is not None and self._process.poll() is not None:
+                    time.sleep(0.5)  # systemd waits for 0.1 s at least, and MariaDB's unit for 5
+                    self.start()
+
+        thread = threading.Thread(target=keep)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(60)
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         """Stop, or kill."""

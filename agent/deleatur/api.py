@@ -59,11 +59,12 @@ from deleatur.sanitize.filesystem import (
 )
 from deleatur.sanitize.ground import limits_of_files, opened_in_turn, surfaces_below
 from deleatur.sanitize.keystream import Keystream
-from deleatur.sanitize.linking import HeldName, LinkShredder
+from deleatur.sanitize.linking import HeldName, LinkShredder, nobody_has_open
 from deleatur.sanitize.memory import memory_is_readable
 from deleatur.sanitize.needles import is_fine, is_large
 from deleatur.sanitize.overwrite import (
     covered,
+    exchange,
     found_again,
     overwrite_in_place,
     read_below_cache,
@@ -138,6 +139,7 @@ __all__ = [
     "digest_key",
     "drawn",
     "encrypted_below",
+    "exchange",
     "extents",
     "filesystem_of",
     "found_again",
@@ -159,6 +161,7 @@ __all__ = [
     "memory_is_readable",
     "merged",
     "mount_points",
+    "nobody_has_open",
     "offers_for",
     "on_this_host",
     "open_exclusive",

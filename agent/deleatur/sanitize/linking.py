@@ -306,7 +306,7 @@ def _wait_until_closed(names: list[HeldName], patience: float) -> None:
     """Return when nobody else on this host has any of the files open or mapped."""
     end = time.monotonic() + patience
     for name in names:
-        while not _closed(name):
+        while not nobody_has_open(name.second, name.unit):
             if time.monotonic() >= end:
                 users = usage().users.get((name.device, name.inode), ())
                 by = (
@@ -317,12 +317,13 @@ def _wait_until_closed(names: list[HeldName], patience: float) -> None:
             time.sleep(_POLL)
 
 
-def _closed(name: HeldName) -> bool:
+def nobody_has_open(path: Path, unit: str) -> bool:
     """Ask the kernel for a write lease, which it grants only where nobody else has the file open.
 
     Unlike a look through /proc this also counts processes that may not be looked into (fcntl(2)).
+    Raises Refused, which names `unit`, where the file system or this user cannot ask.
     """
-    fd = os.open(name.second, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # who opens it now would end us by SIGIO
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
@@ -333,7 +334,7 @@ def _closed(name: HeldName) -> bool:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOLCK, errno.EACCES):
             raise
         raise Refused(
-            f"nobody knows who has {name.unit} open ({error.strerror}): run as root, on a local file system"
+            f"nobody knows who has {unit} open ({error.strerror}): run as root, on a local file system"
         ) from None
     finally:
         os.close(fd)

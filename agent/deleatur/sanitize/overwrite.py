@@ -27,7 +27,8 @@ _WRITERS = 4  # threads; the device's queue is empty while one of them makes key
 _GROUP = 64  # pieces that are written in any order before the next ones begin
 _ALIGN = 4096  # bytes; enough for direct I/O on every sector size in use
 _SECTOR = 512  # bytes; the smallest that direct I/O may allow
-_RENAME_NOREPLACE = 1  # linux/fs.h
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2  # linux/fs.h
+_HERE = -100  # AT_FDCWD
 _NO_DIRECT = frozenset({errno.EINVAL, errno.EOPNOTSUPP})  # open(2): O_DIRECT not supported
 _NEUTRAL_LENGTH = 16  # characters at least, so that no other file has the name by accident
 
@@ -187,6 +188,17 @@ def rename_without_replacing(dir_fd: int, old: str, new: str) -> bool:
     if code in (errno.EEXIST, errno.EINVAL, errno.ENOSYS):
         return False
     raise OSError(code, os.strerror(code))
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two names of one file system change places, at once: at no moment is either of them absent.
+
+    Raises OSError: EXDEV on two file systems, EINVAL where the file system cannot.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def _pieces(fd: int, after: int) -> Iterator[tuple[int, int]]:

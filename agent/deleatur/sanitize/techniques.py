@@ -77,6 +77,15 @@ TECHNIQUES: dict[str, Technique] = {
             source="MariaDB documentation: InnoDB Data Scrubbing; residues measured by the project",
         ),
         Technique(
+            id="reload-and-shred",
+            title="delete, copy all that stays into a new data directory, compare, stop the server, put the "
+            "new directory in place of the old one, overwrite every file of that where it lies",
+            category="clear",
+            scope="logical",
+            actions=(Action(name="reload", compare="absence"),),
+            source="MariaDB documentation: mariadb-dump; residues measured by the project",
+        ),
+        Technique(
             id="resave-and-shred",
             title="delete, let the server write its snapshot and log anew, overwrite the old ones in place",
             category="clear",

@@ -32,10 +32,11 @@ from deleatur.api import (
 from deleatur_plugins.mariadb.connecting import Session, address_of
 from deleatur_plugins.mariadb.content import Content, value_at
 from deleatur_plugins.mariadb.deleting import delete_rows
-from deleatur_plugins.mariadb.ground import REBUILD, ROWS, Ground
+from deleatur_plugins.mariadb.ground import REBUILD, RELOAD, ROWS, Ground
 from deleatur_plugins.mariadb.holdings import contents_of
 from deleatur_plugins.mariadb.rebuilding import Rebuilding
-from deleatur_plugins.mariadb.rights import for_files, for_rows, missing
+from deleatur_plugins.mariadb.reloading import Reloading, denials_of, outage_of, standing_in_the_way
+from deleatur_plugins.mariadb.rights import for_all, for_files, for_rows, missing
 from deleatur_plugins.mariadb.schema import Schema, read_schema
 from deleatur_plugins.mariadb.waiting import PLANNED
 
@@ -71,12 +72,14 @@ class MariadbBackend(Backend):
         with self._content() as (session, content):
             content.check_archive()
             ground = Ground(session)
-            denials = ground.denials()
             technique = self._technique()
+            denials = self._denials(ground)
             possible = technique == ROWS or not denials
             units = content.units()
             return Inspection(
-                identity=Identity(kind="rows", fields=(*ground.identity(), *self._selection(content))),
+                identity=Identity(
+                    kind="rows", fields=(*ground.identity(technique), *self._selection(content))
+                ),
                 size=sum(unit.size for unit in units),
                 units=units,
                 offers=(_offer(ground, technique),) if possible else (),
@@ -90,8 +93,12 @@ class MariadbBackend(Backend):
             )
 
     def _technique(self) -> str:
-        """Return the one technique for this target: the weaker one only if the job asks for it by name."""
-        return ROWS if self._target.technique == ROWS else REBUILD
+        """Return the one technique for this target: another than the first only if the job names it."""
+        wanted = self._target.technique
+        return wanted if wanted in (RELOAD, ROWS) else REBUILD
+
+    def _denials(self, ground: Ground) -> tuple[Denial, ...]:
+        return denials_of(ground) if self._technique() == RELOAD else ground.denials()
 
     def _selection(self, content: Content) -> Iterator[tuple[str, str]]:
         yield "schema-sha256", content.schema.digest()
@@ -100,8 +107,9 @@ class MariadbBackend(Backend):
     def _blockers(
         self, session: Session, content: Content, ground: Ground, technique: str
     ) -> tuple[str, ...]:
-        needs = for_files if technique == REBUILD else for_rows
-        lacking = missing(session, needs(self._address.database))
+        database = self._address.database
+        needs = {REBUILD: for_files(database), RELOAD: for_all(), ROWS: for_rows(database)}
+        lacking = missing(session, needs[technique])
         found = [f"this user has too few rights: {'; '.join(lacking)}"] if lacking else []
         if not session.quiet:
             found.append(
@@ -113,9 +121,11 @@ class MariadbBackend(Backend):
         ]
         if technique == REBUILD:
             found += filter(None, (choice.table.standstill() for choice in content.choices))
-        if technique == REBUILD and not lacking:
+        if technique != ROWS and not lacking:
             journal = ground.journal(self._secrets, self._target)
             found += ground.blockers((choice.table.name for choice in content.choices), journal)
+        if technique == RELOAD and not lacking and not denials_of(ground):
+            found += standing_in_the_way(session, ground)
         return tuple(found)
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
@@ -142,16 +152,20 @@ class MariadbBackend(Backend):
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action; nothing happens before the first cursor is asked for."""
-        match (step.technique, step.action):
-            case (str(technique), "rebuild") if technique == REBUILD == self._technique():
+        ways: dict[tuple[str, str], type[Rebuilding] | type[Reloading]]
+        ways = {(REBUILD, "rebuild"): Rebuilding, (RELOAD, "reload"): Reloading}
+        asked = (step.technique, step.action)
+        match asked:
+            case (str(technique), _) if technique == self._technique() and asked in ways:
                 self._alone.close()  # an earlier run of ours: whoever asks for another has given it up
                 with closing(Session(self._address)) as session, ExitStack() as self._alone:
                     ground = Ground(session)
-                    if denials := ground.denials():
+                    if denials := self._denials(ground):
                         raise Refused(denials[0].reason)
                     self._alone.enter_context(alone(ground.data))
                     stream = shredding(step, self._key)
-                    yield from Rebuilding(session, ground, self._target, self._secrets, stream).run(after)
+                    run = ways[asked](session, ground, self._target, self._secrets, stream)
+                    yield from run.run(after)
             case (str(technique), "delete") if technique == ROWS == self._technique():
                 with closing(Session(self._address)) as session:
                     rows = delete_rows(session, self._target, self._secrets)
@@ -191,5 +205,5 @@ class MariadbBackend(Backend):
 
 
 def _offer(ground: Ground, technique: str) -> Offer:
-    outage = 0 if technique == ROWS else PLANNED
+    outage = 0 if technique == ROWS else outage_of(ground) if technique == RELOAD else PLANNED
     return Offer(technique=technique, limits=ground.limits(technique), outage=outage)

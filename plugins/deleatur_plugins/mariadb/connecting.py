@@ -217,7 +217,7 @@ class Session:
 def _connected(address: Address) -> Any:
     """Connect as the option file says, else as the user that runs this."""
     pymysql = driver()
-    options = _option_file()
+    options = option_file()
     near = not address.host or on_this_host(address.host)
     connection = pymysql.connect(
         host=address.host or None,
@@ -247,7 +247,7 @@ def _connected(address: Address) -> Any:
             way.connect(address.socket)
         except OSError as error:
             raise Transient(
-                f"the server's socket does not answer ({error.strerror}); is it running?"
+                f"the server's socket does not answer ({error.strerror}): start the server, and resume"
             ) from None
         connection.connect(way)
         opened.pop_all()
@@ -264,7 +264,7 @@ def _escaped(name: str) -> str:
     return "".join(f"\\{c}" if c in "\\%_" else c for c in name)
 
 
-def _option_file() -> str:
+def option_file() -> str:
     """Return the option file that the environment names, if it is for its owner only.
 
     Raises:

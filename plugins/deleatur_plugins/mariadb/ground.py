@@ -30,9 +30,10 @@ from deleatur_plugins.mariadb.innodb import Pages
 
 # Decoders: of ROW_FORMAT=COMPRESSED, compressed columns, and PAGE_COMPRESSED with each provider but lzo.
 COMPRESSED = ("bzip2", "innodb", "xz", "zlib")
-REBUILD, ROWS = "rebuild-and-shred", "delete-rows"
+REBUILD, RELOAD, ROWS = "rebuild-and-shred", "reload-and-shred", "delete-rows"
 _LONG = 10  # seconds; a transaction that is open for longer holds old row versions back
 _JOURNAL = ".deleatur-links"
+_RELOAD = ".deleatur-reload"  # a data directory, beside the one that is in use
 
 
 class Ground:
@@ -65,19 +66,29 @@ class Ground:
 
     def journal(self, secrets: Secrets, target: Target) -> Path:
         """Return where the crash journal of one job lies: nobody else's, and the same in each run."""
-        name = keyed_digest(secrets["digest-key"], b"links", target.id.encode())[:32]
-        return self.data / f"{_JOURNAL}-{name}"
+        return self.data / f"{_JOURNAL}-{_name_of(secrets, target)}"
+
+    def other_directory(self, secrets: Secrets, target: Target) -> Path:
+        """Return the name of one job for the directory that is made anew, and later for the old one.
+
+        It ends with the number of the directory that was in use when it was made, so that what stands
+        there says by itself whether the two changed places.
+        """
+        stem = f"{_RELOAD}-{_name_of(secrets, target)}"
+        there = sorted(self.data.parent.glob(f"{stem}-*"))
+        return there[0] if there else self.data.with_name(f"{stem}-{self.data.stat().st_ino}")
 
     def unfinished(self, own: Path) -> tuple[str, ...]:
         """Name the erase of another job that was begun here and not finished: its files are its own.
 
         Nobody else knows whether the server has given them up, or is about to.
         """
+        mine = own.name.removeprefix(f"{_JOURNAL}-")
+        left = (*self.data.glob(f"{_JOURNAL}-*"), *self.data.parent.glob(f"{_RELOAD}-*"))
         return tuple(
-            f"another job's erase on this server is not finished (its crash journal is {other.name}); "
-            "resume that job first"
-            for other in sorted(self.data.glob(f"{_JOURNAL}-*"))
-            if other != own
+            f"another job's erase on this server is not finished (it left {name}); resume that job first"
+            for name in sorted(path.name for path in left)
+            if mine not in name
         )
 
     def file_name(self, name: str) -> str:
@@ -109,8 +120,8 @@ class Ground:
 
     # --- who it is
 
-    def identity(self) -> tuple[tuple[str, str], ...]:
-        """Return what tells this database from every other."""
+    def identity(self, technique: str) -> tuple[tuple[str, str], ...]:
+        """Return what tells this database from every other, and stays the same while it is erased."""
         if self.distance:
             address = self._session.address
             return (
@@ -120,11 +131,12 @@ class Ground:
                 ("database", self._database),
             )
         folder = self.file_name(self._database)
+        inode = () if technique == RELOAD else (self.system_tablespace.stat().st_ino,)
         return (
             ("engine", "mariadb"),
             ("path", str(self.data / folder)),
             ("filesystem", self.system().uuid),
-            ("system-tablespace", f"inode {self.system_tablespace.stat().st_ino}"),
+            *(("system-tablespace", f"inode {number}") for number in inode),
         )
 
     def system(self) -> FileSystem:
@@ -195,10 +207,13 @@ class Ground:
             )
         ]
         found += [
-            f"replica {row[0]} is registered; take it off, erase there too" for row in ask("SHOW SLAVE HOSTS")
+            f"replica {row[1] or 'without a name'!r} (server {row[0]}) is registered; take it off, "
+            "erase there too"
+            for row in ask("SHOW SLAVE HOSTS")
         ]
         found += [
-            f"the server is a replica (connection {row[0]!r}); erase at its source, and stop the replication"
+            f"the server is a replica of {row[3]!r} (connection {row[0]!r}); erase at its source, and end "
+            "the replication (RESET SLAVE ALL)"
             for row in ask("SHOW ALL SLAVES STATUS")
         ]
         device = self.data.stat().st_dev
@@ -279,6 +294,10 @@ class Ground:
         return tuple(
             dict.fromkeys([str(self.data), *(str(p) for p in outside if not p.is_relative_to(self.data))])
         )
+
+
+def _name_of(secrets: Secrets, target: Target) -> str:
+    return keyed_digest(secrets["digest-key"], b"links", target.id.encode())[:32]
 
 
 def _is(path: str, wanted: os.stat_result) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from deleatur.api import Column, Contents, HeldTable, Holding, Identity, NotRead
 from deleatur_plugins.mariadb.connecting import Session
 from deleatur_plugins.mariadb.content import typed_rows
-from deleatur_plugins.mariadb.ground import Ground
+from deleatur_plugins.mariadb.ground import REBUILD, Ground
 from deleatur_plugins.mariadb.schema import Schema, Table, read_schema
 
 _SHOWN = ("BASE TABLE", "SYSTEM VERSIONED")
@@ -18,7 +18,7 @@ def contents_of(session: Session, ground: Ground) -> Contents:
     """Describe the database; its tables are read as they are asked for."""
     encrypted, by = ground.encryption()
     return Contents(
-        identity=Identity(kind="database", fields=ground.identity()),
+        identity=Identity(kind="database", fields=ground.identity(REBUILD)),
         encrypted=encrypted,
         encryption=by,
         access=_access(session),

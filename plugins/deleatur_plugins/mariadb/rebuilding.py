@@ -21,6 +21,7 @@ from deleatur_plugins.mariadb.ground import Ground
 from deleatur_plugins.mariadb.innodb import Era, Leftover
 from deleatur_plugins.mariadb.integrity import check_tables
 from deleatur_plugins.mariadb.rights import WORK
+from deleatur_plugins.mariadb.statistics import forget_statistics, take_statistics
 from deleatur_plugins.mariadb.waiting import Watch
 
 _FILLER = f"{quoted(WORK)}.`filler`"
@@ -132,24 +133,11 @@ class Rebuilding:
 
     def _renew_statistics(self, links: LinkShredder) -> None:
         """Take the rows' lowest, highest and frequent values out of the engine-independent statistics."""
-        database = self._session.literal(self._session.address.database)
-        ours = (
-            f"db_name = {database} AND table_name IN ({', '.join(map(self._session.literal, self._tables))})"
-        )
-        columns: dict[str, list[str]] = {}
-        for table, column in self._session.texts(
-            f"SELECT table_name, column_name FROM mysql.column_stats WHERE {ours} ORDER BY 1, 2"
-        ):
-            columns.setdefault(table, []).append(quoted(column))
         folder = self._ground.data / "mysql"
         links.hold([folder / "column_stats.MAD", folder / "column_stats.MAI"])
-        self._session.run(f"DELETE FROM mysql.column_stats WHERE {ours}")
+        columns = forget_statistics(self._session, self._tables)
         self._session.alter("ALTER TABLE mysql.column_stats FORCE, ALGORITHM=COPY")
-        for table, names in columns.items():
-            self._session.rows(
-                f"ANALYZE NO_WRITE_TO_BINLOG TABLE {quoted(table)} "
-                f"PERSISTENT FOR COLUMNS ({', '.join(names)}) INDEXES ()"
-            )
+        take_statistics(self._session, columns)
 
     def _give_up_binary_logs(self, links: LinkShredder) -> None:
         """Purge every binary log but a new one; a log with unfinished transactions is kept silently."""

@@ -40,6 +40,11 @@ def for_files(database: str) -> tuple[Need, ...]:
     )  # fmt: skip
 
 
+def for_all() -> tuple[Need, ...]:
+    """Return what moving the whole server needs: to read all, users included, and to stop it."""
+    return (Need(_GLOBAL, (_ALL,)),)
+
+
 def missing(session: Session, needs: tuple[Need, ...]) -> tuple[str, ...]:
     """Return the GRANT statements that the user lacks; none if it may do everything."""
     granted = _granted(session)
