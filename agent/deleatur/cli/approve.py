@@ -10,6 +10,7 @@ from deleatur.cli.common import job_argument, job_directory
 from deleatur.cli.keys import passphrase_option, signing_key
 from deleatur.cli.output import as_json_option, emit, say
 from deleatur.cli.picture import show_plan
+from deleatur.documents.plan import Plan
 from deleatur.errors import Refused
 
 SHORT = 8  # hex digits that a person types
@@ -24,13 +25,28 @@ SHORT = 8  # hex digits that a person types
     help="The approver's private key.",
 )
 @click.option("--digest", metavar="sha256:HEX", help="The whole digest, where nobody sits at a terminal.")
+@click.option(
+    "--serial",
+    "serials",
+    multiple=True,
+    metavar="END",
+    help="The last characters of a disk's serial, where nobody sits at a terminal: once for each disk.",
+)
 @passphrase_option
 @as_json_option
-def command(job: Path, key: Path, digest: str | None, passphrase_file: Path | None, as_json: bool) -> None:
+def command(
+    job: Path,
+    key: Path,
+    digest: str | None,
+    serials: tuple[str, ...],
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
     """Show the plan of JOB and sign its digest with your key.
 
     You type the job's name and the first eight digits of the digest: approval is by what the plan
-    says, and there is no switch that says yes to whatever lies there.
+    says, and there is no switch that says yes to whatever lies there. For each disk you also type the
+    last four or more characters of its serial: read them off the disk, not off this plan.
     """
     from deleatur.engine.jobs import approve_job, now, read_plan
 
@@ -38,7 +54,8 @@ def command(job: Path, key: Path, digest: str | None, passphrase_file: Path | No
     approved = read_plan(directory)
     show_plan(approved, sys.stderr if as_json else sys.stdout)
     confirm(approved.plan.job, approved.digest, digest)
-    name = approve_job(directory, signing_key(key, passphrase_file), now, digest=approved.digest)
+    typed = confirm_devices(approved.plan, serials, at_terminal=digest is None)
+    name = approve_job(directory, signing_key(key, passphrase_file), now, digest=approved.digest, typed=typed)
     if as_json:
         emit({"approval": str(directory.approvals / name), "sha256": approved.digest})
     else:
@@ -62,3 +79,35 @@ def confirm(job: str, expected: str, digest: str | None) -> None:
         )
     if ask(f"Type the first {SHORT} digits of the plan's digest") != expected[:SHORT]:
         raise Refused("that is not the plan's digest; nothing was approved")
+
+
+def confirm_devices(plan: Plan, given: tuple[str, ...], *, at_terminal: bool) -> dict[str, str]:
+    """Return, for each disk of the plan, how the approver says that its serial ends.
+
+    Raises:
+        Refused: it ends otherwise, or fits two disks, or nobody said it.
+    """
+    from deleatur.judge.confirming import LEAST, ends_with, marks
+
+    devices = marks(plan)
+    if given or not at_terminal:
+        typed: dict[str, str] = {}
+        for ending in given:
+            fitting = [name for name, (_, mark) in devices.items() if ends_with(mark, ending)]
+            if len(fitting) != 1:
+                raise Refused(
+                    f"{len(fitting)} disks of the plan have a serial that ends with {ending[:80]!r}; "
+                    f"give {LEAST} characters or more, of one disk each"
+                )
+            typed[fitting[0]] = ending
+    else:
+        typed = {
+            name: ask(f"Type the last {LEAST} or more characters of the {what} of {name}")
+            for name, (what, _) in devices.items()
+        }
+    for name, (what, mark) in devices.items():
+        if not ends_with(mark, typed.get(name, "")):
+            raise Refused(
+                f"that is not how the {what} of {name} ends; nothing was approved: is it the right disk?"
+            )
+    return typed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from deleatur.cli.approve import confirm
+from deleatur.cli.approve import confirm, confirm_devices
 from deleatur.cli.common import settings_option
 from deleatur.cli.keys import passphrase_option, signing_key
 from deleatur.cli.output import as_json_option
@@ -69,6 +69,7 @@ def command(
     )
     show_plan(approved, sys.stderr if as_json else sys.stdout)
     confirm(approved.plan.job, approved.digest, None)
+    typed = confirm_devices(approved.plan, (), at_terminal=True)
     for key in approving:
-        approve_job(directory, key, now, digest=approved.digest)
+        approve_job(directory, key, now, digest=approved.digest, typed=typed)
     run_to_certificate(directory, settings, keys, passphrase_file, as_json=as_json, agent=planner)

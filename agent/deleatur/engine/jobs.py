@@ -4,11 +4,12 @@ import hashlib
 import json
 import platform
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -42,6 +43,7 @@ from deleatur.engine.walk import Walk
 from deleatur.errors import Refused
 from deleatur.judge import fold
 from deleatur.judge.asked import missing_in
+from deleatur.judge.confirming import unconfirmed
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.planning import Authors, Seen, planning
 from deleatur.trust.approval import approvals_that_count, approve, require_planner, sign_plan
@@ -170,10 +172,18 @@ def plan_job(
         return written
 
 
-def approve_job(directory: JobDirectory, key: SigningKey, clock: Clock, *, digest: str) -> str:
+def approve_job(
+    directory: JobDirectory,
+    key: SigningKey,
+    clock: Clock,
+    *,
+    digest: str,
+    typed: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Sign the plan's digest and return the name of the approval's file.
 
-    `digest` is what the approver saw: a plan that was swapped since then is not signed.
+    `digest` is what the approver saw: a plan that was swapped since then is not signed. `typed` says,
+    target by target, how the serial of each disk ends.
 
     Raises:
         Refused: this key may not approve, has approved already, or the plan is another one.
@@ -184,10 +194,12 @@ def approve_job(directory: JobDirectory, key: SigningKey, clock: Clock, *, diges
             raise Refused("plan.json changed while it was being approved; look at it again")
         if key.public.spki not in {k.spki for k in approved.plan.approvers}:
             raise Refused(f"{key.key_id} is not among the approvers of this plan")
+        if missing := unconfirmed(approved.plan, typed):
+            raise Refused(f"the serial of {', '.join(missing)} does not end with what was typed")
         name = f"approval-{hashlib.sha256(key.public.spki.encode()).hexdigest()[:16]}.dsse.json"
         if (directory.approvals / name).exists():
             raise Refused(f"{key.public.name} has approved this plan already, and counts once")
-        envelope = approve(approved.content, key, seconds(clock))
+        envelope = approve(approved.content, key, seconds(clock), typed)
         directory.write_once(directory.approvals / name, envelope)
         return name
 

@@ -20,6 +20,7 @@ from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
 from deleatur.engine.jobs import Approved, approve_job, plan_job, read_plan, run_job
 from deleatur.engine.registry import backend_class
+from deleatur.judge.confirming import marks
 from deleatur.testing.memory import MemoryBackend
 from deleatur.trust.keys import SigningKey
 
@@ -84,7 +85,9 @@ class Workbench:
     def approve(self, directory: JobDirectory, keys: Sequence[SigningKey] | None = None) -> None:
         """Approve with the given keys, else with both approvers."""
         for key in self.approvers if keys is None else keys:
-            approve_job(directory, key, self.clock, digest=read_plan(directory).digest)
+            approved = read_plan(directory)
+            typed = {name: mark for name, (_, mark) in marks(approved.plan).items()}
+            approve_job(directory, key, self.clock, digest=approved.digest, typed=typed)
 
     def run(self, directory: JobDirectory, *keys: SigningKey) -> Approved:
         """Run or resume; `keys` sign the certificate beside the agent's."""

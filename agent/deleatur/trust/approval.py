@@ -5,7 +5,8 @@ key ids, names or envelopes; who planned may not be the only approver; every rea
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from deleatur.documents.certificate import (
@@ -18,9 +19,11 @@ from deleatur.documents.certificate import (
     Time,
 )
 from deleatur.documents.codec import decode_canonical, encode_json
+from deleatur.documents.place import Name, Text
 from deleatur.documents.plan import Plan, PublicKey
 from deleatur.errors import Invalid, Malformed, Refused
 from deleatur.judge.approvers import unfilled
+from deleatur.judge.confirming import unconfirmed
 from deleatur.judge.fingerprint import key_id, spki_bytes
 from deleatur.judge.staff import people_of, persons
 from deleatur.trust.dsse import IN_TOTO, seal, unseal
@@ -30,13 +33,21 @@ Decision = Literal["approve", "plan"]
 MAX_APPROVALS = 100  # envelopes looked at; a policy asks for nine at most
 
 
-class Approval(Part, frozen=True):
+class ConfirmedDevice(Part, frozen=True):
+    """A disk of the plan, and how its serial number ends, as the approver typed it."""
+
+    target: Name
+    ending: Text
+
+
+class Approval(Part, frozen=True, omit_defaults=True):
     """The predicate of an approval: one person's yes to one plan, or its planner's word for it."""
 
     schema_version: Literal["deleatur/approval/v1"]
     plan: Digest
     decision: Decision
     at: Time
+    devices: tuple[ConfirmedDevice, ...] = ()  # one for each target that is a block device
 
 
 class ApprovalStatement(Part, frozen=True, rename={"type_": "_type", "predicate_type": "predicateType"}):
@@ -48,12 +59,14 @@ class ApprovalStatement(Part, frozen=True, rename={"type_": "_type", "predicate_
     predicate: Approval
 
 
-def approve(plan_bytes: bytes, key: SigningKey, at: str) -> bytes:
+def approve(
+    plan_bytes: bytes, key: SigningKey, at: str, typed: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """Return a DSSE envelope in which `key` approves exactly these bytes of a plan.
 
-    `at` is RFC 3339 in UTC with `Z`, to the second.
+    `at` is RFC 3339 in UTC with `Z`, to the second; `typed` says of each disk how its serial ends.
     """
-    return _signed(plan_bytes, key, at, "approve")
+    return _signed(plan_bytes, key, at, "approve", typed)
 
 
 def sign_plan(plan_bytes: bytes, key: SigningKey, at: str) -> bytes:
@@ -61,7 +74,7 @@ def sign_plan(plan_bytes: bytes, key: SigningKey, at: str) -> bytes:
 
     Without it, a plan could name somebody else as its planner, and be approved by who made it.
     """
-    return _signed(plan_bytes, key, at, "plan")
+    return _signed(plan_bytes, key, at, "plan", {})
 
 
 def require_planner(plan: Plan, plan_bytes: bytes, envelope: bytes) -> None:
@@ -72,20 +85,28 @@ def require_planner(plan: Plan, plan_bytes: bytes, envelope: bytes) -> None:
     """
     digest = hashlib.sha256(plan_bytes).hexdigest()
     try:
-        signed = _signers(envelope, [plan.planned_by], digest, "plan")
+        signed = _signers(envelope, [plan.planned_by], digest, "plan", plan)
     except Invalid as error:
         raise Refused(f"the planner's signature does not hold: {error}; plan again") from None
     if not signed:
         raise Refused("the plan is not signed by the key that it names as its planner; plan again")
 
 
-def _signed(plan_bytes: bytes, key: SigningKey, at: str, decision: Decision) -> bytes:
+def _signed(
+    plan_bytes: bytes, key: SigningKey, at: str, decision: Decision, typed: Mapping[str, str]
+) -> bytes:
     digest = Digest(sha256=hashlib.sha256(plan_bytes).hexdigest())
     statement = ApprovalStatement(
         type_=STATEMENT_TYPE,
         subject=(Subject(name="plan.json", digest=digest),),
         predicate_type=APPROVAL_TYPE,
-        predicate=Approval(schema_version="deleatur/approval/v1", plan=digest, decision=decision, at=at),
+        predicate=Approval(
+            schema_version="deleatur/approval/v1",
+            plan=digest,
+            decision=decision,
+            at=at,
+            devices=tuple(ConfirmedDevice(target=name, ending=ending) for name, ending in typed.items()),
+        ),
     )
     return seal(encode_json(statement), IN_TOTO, [key])
 
@@ -104,7 +125,7 @@ def approvals_that_count(plan: Plan, plan_bytes: bytes, envelopes: Sequence[byte
         raise Refused(f"{len(envelopes)} approvals are more than the {MAX_APPROVALS} that are looked at")
     for number, envelope in enumerate(envelopes, 1):
         try:
-            signers = _signers(envelope, plan.approvers, digest, "approve")
+            signers = _signers(envelope, plan.approvers, digest, "approve", plan)
         except Invalid as error:
             reasons.append(f"approval {number}: {error}")
             continue
@@ -139,13 +160,13 @@ def approvers_in(plan: Plan, plan_bytes: bytes, envelope: bytes) -> tuple[Public
     """Return the approvers whose approval of this plan one envelope holds; none if it holds no such."""
     try:
         digest = hashlib.sha256(plan_bytes).hexdigest()
-        return _signers(envelope, plan.approvers, digest, "approve")
+        return _signers(envelope, plan.approvers, digest, "approve", plan)
     except Invalid:
         return ()
 
 
 def _signers(
-    envelope: bytes, trusted: Sequence[PublicKey], digest: str, decision: Decision
+    envelope: bytes, trusted: Sequence[PublicKey], digest: str, decision: Decision, plan: Plan
 ) -> tuple[PublicKey, ...]:
     payload, signers = unseal(envelope, IN_TOTO, _distinct(trusted))
     try:
@@ -157,6 +178,9 @@ def _signers(
         raise Invalid("it approves another plan")
     if statement.predicate.decision != decision:
         raise Invalid(f"its decision is to {statement.predicate.decision}, not to {decision}")
+    typed = {one.target: one.ending for one in statement.predicate.devices}
+    if decision == "approve" and (missing := unconfirmed(plan, typed)):
+        raise Invalid(f"it does not say how the serial of {', '.join(missing)} ends")
     return signers
 
 
