@@ -90,6 +90,7 @@ NAMED_BY_BACKENDS = (
     *("placement-unknown", "inline-data", "open-files-unseen", "earlier-free-blocks", "numbers-not-searched"),
     "small-numbers-not-searched",
     "packed-numbers-not-searched",
+    "engine-check-not-run",
 )
 
 

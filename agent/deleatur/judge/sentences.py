@@ -357,6 +357,12 @@ LIMITS = {
         "The database has no integrity check of its own installed: the rewritten tables and indexes were not "
         "checked by it, only the rows that stay were compared.",
     ),
+    "engine-check-not-run": Limit(
+        "boundary",
+        "not-probed",
+        "What was written anew was checked by no integrity check of the engine's own: this job runs none on "
+        "this engine. The keys or rows that stay were compared.",
+    ),
     "copies-elsewhere": Limit(
         "boundary",
         "not-probed",

@@ -195,7 +195,7 @@ class Ground:
         if technique == ROWS:
             return ("logical-only", "numbers-not-searched")
         found = limits_of_files(self.system(), opened_in_turn(self.held_files()))
-        return (*found, "earlier-free-blocks", "small-numbers-not-searched")
+        return (*found, "earlier-free-blocks", "small-numbers-not-searched", "engine-check-not-run")
 
     def surfaces(self) -> tuple[Surface, ...]:
         """Name every place where bytes of the keys may survive."""
