@@ -59,22 +59,8 @@ class Client:
             Failed: the program says no, whose words may quote values and are not passed on.
             Transient: there was no answer within the time.
         """
-        command = [
-            "mariadb",
-            *self.options,
-            "--batch",
-            "--raw",
-            "--skip-column-names",
-            "--execute",
-            statement,
-        ]
-        try:
-            done = subprocess.run(
-                command, cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds,
-                check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise Transient(f"{command[0]} got no answer within {seconds:.0f} s; try again") from None
+        command = ["mariadb", *self.options, "--batch", "--raw", "--skip-column-names"]
+        done = _ended(command, self.folder, seconds, statement.encode())  # no argument: they have a limit
         if done.returncode:
             raise Failed(f"{command[0]} ended with {done.returncode}; see the server's error log")
         return done.stdout
@@ -85,7 +71,10 @@ class Client:
         if not tables:
             return {}
         told = self.ask(f"CHECKSUM TABLE {', '.join(tables)} EXTENDED", seconds).decode().splitlines()
-        return dict(line.rpartition("\t")[::2] for line in told)
+        sums = dict(line.rpartition("\t")[::2] for line in told)
+        if unknown := [name for name, value in sums.items() if value == "NULL"]:
+            raise Failed(f"the server makes no checksum of {unknown[0]}, so a copy of it cannot be compared")
+        return sums
 
     def dump(self, part: Sequence[str]) -> "subprocess.Popen[bytes]":
         """Start to write one part of all that there is, always in the same order."""
@@ -134,6 +123,18 @@ def copy(old: Client, new: Client, seconds: float) -> None:
         )
 
 
+def _ended(
+    command: Sequence[str], folder: Path, seconds: float, given: bytes
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run a program to its end. Raises Transient when that does not come within the time."""
+    try:
+        return subprocess.run(
+            command, cwd=folder, input=given, capture_output=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Transient(f"a program of MariaDB did not end within {seconds:.0f} s; try again") from None
+
+
 def _kill(programs: "Iterable[subprocess.Popen[bytes]]") -> None:
     for program in programs:
         program.kill()
@@ -161,7 +162,7 @@ def _poured(source: "subprocess.Popen[bytes]", sink: "subprocess.Popen[bytes] | 
                 sink.stdin.close()
         except BrokenPipeError:
             pass
-        codes = [program.wait(max(end - time.monotonic(), 1)) for program in programs]
+        codes = [program.wait(max(end - time.monotonic(), 0) + _STARTING) for program in programs]
     if time.monotonic() >= end:
         raise Transient("the copy took longer than the plan says; try again when the machine is less busy")
     if any(codes):
@@ -178,21 +179,21 @@ def second_server(command: Iterable[str], folder: Path, owner: os.stat_result) -
     program, *arguments = command
     folder.mkdir(mode=0o700)
     os.chown(folder, owner.st_uid, owner.st_gid)
-    own = [
-        f"--datadir={folder}", f"--socket={_SOCKET}", f"--pid-file={folder}/second.pid",
-"--skip-networking", "--skip-log-bin", "--skip-slave-start",
-        "--general-log=0", "--slow-query-log=0", "--event-scheduler=OFF", "--innodb-fast-shutdown=0",
-        "--innodb-buffer-pool-load-at-startup=0", "--innodb-buffer-pool-dump-at-shutdown=0",
-    ]  # fmt: skip
+    own = (  # whatever the options of the first say: none of its files may be opened by the second
+        *(f"--datadir={folder}", f"--aria-log-dir-path={folder}", "--innodb-data-home-dir="),
+        *("--innodb-log-group-home-dir=./", "--innodb-undo-directory=./"),
+        "--innodb-temp-data-file-path=ibtmp1:12M:autoextend",
+        *(f"--socket={_SOCKET}", f"--pid-file={folder}/second.pid", "--skip-networking", "--skip-log-bin"),
+        *("--skip-slave-start", "--general-log=0", "--slow-query-log=0", "--event-scheduler=OFF"),
+        *("--innodb-fast-shutdown=0", "--innodb-buffer-pool-load-at-startup=0"),
+        "--innodb-buffer-pool-dump-at-shutdown=0",
+    )
     us = ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups"]
-    made = subprocess.run(
-        [*us, "mariadb-install-db", *arguments, *own, "--skip-test-db", "--skip-name-resolve",
-         "--auth-root-authentication-method=normal"],
-        cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=_STOPPING, check=False,
-    )  # fmt: skip
+    install = [*us, "mariadb-install-db", *arguments, *own, "--skip-test-db", "--skip-name-resolve"]
+    made = _ended([*install, "--auth-root-authentication-method=normal"], folder, _STOPPING, b"")
     if made.returncode:
         raise Failed(f"mariadb-install-db ended with {made.returncode}; see the server's error log")
-    client = Client(("--no-defaults", f"--socket={_SOCKET}", "--user=root"), folder)
+    client = Client(("--no-defaults", "--protocol=SOCKET", f"--socket={_SOCKET}", "--user=root"), folder)
     server = subprocess.Popen(
         [*us, "--pdeathsig=KILL", program, *arguments, *own, "--skip-grant-tables"],
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

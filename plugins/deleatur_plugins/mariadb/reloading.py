@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from deleatur.api import (
     Cursor,
@@ -31,7 +32,7 @@ from deleatur.api import (
 from deleatur_plugins.mariadb.connecting import Session, option_file
 from deleatur_plugins.mariadb.copying import Client, absent_programs, copy, second_server
 from deleatur_plugins.mariadb.deleting import delete_rows
-from deleatur_plugins.mariadb.ground import RELOAD, Ground
+from deleatur_plugins.mariadb.ground import REBUILD, RELOAD, Ground
 from deleatur_plugins.mariadb.integrity import check_tables
 from deleatur_plugins.mariadb.statistics import forget_statistics, take_statistics
 
@@ -42,10 +43,8 @@ _SLOWEST = 2 << 20  # bytes a second through two servers; 4 MB/s were measured o
 _MARK = ".deleatur-left"  # in the old directory: when the server had ended
 _TOGETHER = 32  # flushed pieces of old files to one cursor: a server has some 200 small files of its own
 _OLD_NAMES = ".deleatur-held-"
-_INSIDE = (
-    *("innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory", "aria_log_dir_path"),
-    *("log_bin_basename", "general_log_file", "slow_query_log_file"),
-)
+_THERE = ("innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory", "aria_log_dir_path")
+_INSIDE = ("log_bin_basename", "general_log_file", "slow_query_log_file")
 # What a server makes by itself in its data directory, beside the folders of databases.
 _OWN = (
     *("ibdata*", "ib_logfile*", "ib_buffer_pool", "ibtmp*", "undo*", "aria_log*", "ddl_recovery*.log"),
@@ -63,6 +62,13 @@ def denials_of(ground: Ground) -> tuple[Denial, ...]:
             reasons.append("only root can make a directory of the server's user; run as root")
         if ground.data.is_mount():
             reasons.append("the data directory is a mount by itself; move it into a folder of that disk")
+        if labels := os.listxattr(ground.data):
+            reasons.append(f"the data directory has {labels[0]}, which the new one would not have")
+        reasons += [
+            f"{name} is not the data directory itself; move what is there"
+            for name in _THERE
+            if os.path.realpath(ground.beside(name)) != str(ground.data)
+        ]
         reasons += [
             f"{name} is outside of the data directory; move it there"
             for name in _INSIDE
@@ -70,6 +76,12 @@ def denials_of(ground: Ground) -> tuple[Denial, ...]:
         ]
         if ground.variable("wsrep_on") == "ON":
             reasons.append("wsrep_on is ON: take the node out of its Galera cluster first")
+        if "/" in ground.variable("innodb_data_file_path"):
+            reasons.append("innodb_data_file_path names folders; the new directory would not have them")
+        if ground.variable("server_audit_logging") == "ON":
+            reasons.append("server_audit_logging is ON: its log keeps statements with values; switch it off")
+        if ground.variable("init_file"):
+            reasons.append("init_file is set, and the second server would execute it; take it off, restart")
         if ground.variable("innodb_encrypt_tables") in ("ON", "FORCE"):
             reasons.append("innodb_encrypt_tables is on, and keys are not handed to a second server")
     return tuple(Denial(technique=RELOAD, reason=reason) for reason in reasons[:1])
@@ -96,7 +108,10 @@ def standing_in_the_way(session: Session, ground: Ground) -> Iterator[str]:
     for folder, _, names in os.walk(ground.data):
         for name in names:
             path = Path(folder, name)
-            status = path.lstat()
+            try:
+                status = path.lstat()
+            except FileNotFoundError:  # the server goes on meanwhile
+                continue
             total += status.st_size
             if folder == str(ground.data) and not any(path.match(own) for own in _own(ground)):
                 yield f"the server did not make {name!r} in its data directory; move it elsewhere"
@@ -138,6 +153,7 @@ class Reloading:
         rows = after.done if after else 0
         if not self._have_changed_places():
             self._throw_away()
+            self._try_the_change()
             rows = self._delete() or rows
             yield Cursor("deleted", rows)
             begin = time.monotonic()
@@ -166,6 +182,21 @@ class Reloading:
         (self._data / _MARK).unlink(missing_ok=True)
         _flush(self._data)
 
+    def _try_the_change(self) -> None:
+        """Learn from two empty folders whether the file system can do it, before anything is deleted."""
+        with ExitStack() as tried:
+            one, other = (
+                Path(tried.enter_context(TemporaryDirectory(prefix=".deleatur-", dir=self._data.parent)))
+                for _ in range(2)
+            )
+            try:
+                exchange(one, other)
+            except OSError as error:
+                raise Refused(
+                    f"the file system lets no two directories change places ({error.strerror}); use {REBUILD}"
+                ) from None
+        _flush(self._data.parent)
+
     def _delete(self) -> int:
         self._session.run("SET SESSION sql_log_bin=OFF")
         check_tables(self._session, self._tables)
@@ -184,10 +215,12 @@ class Reloading:
             raise Transient("a prepared transaction came in between; commit it or roll it back, and resume")
         options = option_file()
         old = Client(
-            (f"--defaults-file={options}" if options else "--no-defaults",
-             f"--socket={self._session.address.socket}"),
+            (
+                *(f"--defaults-file={options}" if options else "--no-defaults", "--protocol=SOCKET"),
+                f"--socket={self._session.address.socket}",
+            ),
             self._data.parent,
-        )  # fmt: skip
+        )
         with ExitStack() as undo:
             undo.callback(self._throw_away)
             with second_server(command, self._other, owner) as new:
