@@ -25,6 +25,7 @@ from deleatur.documents.place import (
     Unit,
 )
 from deleatur.documents.plan import Plan
+from deleatur.documents.ranges import merged
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
@@ -33,7 +34,7 @@ from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_col
 from deleatur.judge.clauses import Clauses
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order
 from deleatur.judge.interlocks import identity_of, interlocks
-from deleatur.judge.sampling import drawn
+from deleatur.judge.sampling import drawn, positions
 from deleatur.judge.selecting import (
     inner_of,
     listed_values,
@@ -43,6 +44,7 @@ from deleatur.judge.selecting import (
 )
 from deleatur.network import on_this_host, server_named, tls_context, tls_failure
 from deleatur.sanitize.alone import alone, lock_bytes
+from deleatur.sanitize.device import medium_of, overwrite_device
 from deleatur.sanitize.digest import digest_key, keyed_digest, keyed_digest_of_set, shredding
 from deleatur.sanitize.filesystem import (
     Extent,
@@ -71,12 +73,16 @@ from deleatur.sanitize.overwrite import (
     remove,
     remove_directory,
 )
-from deleatur.sanitize.reclaim import blocks_of, merged, reclaim
+from deleatur.sanitize.passes import STANDARDS
+from deleatur.sanitize.patterns import laid
+from deleatur.sanitize.reclaim import blocks_of, reclaim
+from deleatur.sanitize.techniques import technique
 from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
     "MEMORY_OF",
+    "STANDARDS",
     "Backend",
     "Clauses",
     "Column",
@@ -155,9 +161,11 @@ __all__ = [
     "journals_data",
     "keyed_digest",
     "keyed_digest_of_set",
+    "laid",
     "limits_of_files",
     "listed_values",
     "lock_bytes",
+    "medium_of",
     "memory_is_readable",
     "merged",
     "mount_points",
@@ -167,8 +175,10 @@ __all__ = [
     "open_exclusive",
     "opened_here",
     "opened_in_turn",
+    "overwrite_device",
     "overwrite_in_place",
     "overwrites_in_place",
+    "positions",
     "read_below_cache",
     "read_table",
     "reclaim",
@@ -181,6 +191,7 @@ __all__ = [
     "server_named",
     "shredding",
     "surfaces_below",
+    "technique",
     "tls_context",
     "tls_failure",
     "usage",

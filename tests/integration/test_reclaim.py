@@ -109,7 +109,7 @@ def test_a_kill_at_any_call_leaves_nothing_taken(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20))))
 def test_merged_runs_hold_the_same_blocks_once(pairs: list[tuple[int, int]]) -> None:
-    from deleatur.sanitize.reclaim import merged
+    from deleatur.documents.ranges import merged
 
     runs = [(start, start + length) for start, length in pairs]
     result = merged(runs)

@@ -404,11 +404,27 @@ def plan() -> Made:
         ("approver-twice", b'"BBBB"', b'"AAAA"', "repeated", "$.approvers[1].spki", "one key, two names"),
         (
             "keystream-without-pattern",
-            b'"compare":"absence","pattern":{"kind":"aes-256-ctr","key":"' + b"5" * 64 + b'"}',
+            b'"compare":"absence","pattern":{"kind":"aes-256-ctr","key":"' + b"5" * 64 + b'","cycle":""}',
             b'"compare":"keystream","pattern":null',
             "missing-key",
             "$.steps[0]",
             "compared with what?",
+        ),
+        (
+            "keystream-without-key",
+            b'"key":"' + b"5" * 64 + b'","cycle":""',
+            b'"key":"","cycle":""',
+            "bad-value",
+            "$.steps[0].pattern",
+            "the stream of which key?",
+        ),
+        (
+            "bytes-with-key",
+            b'"kind":"aes-256-ctr","key":"' + b"5" * 64 + b'","cycle":""',
+            b'"kind":"bytes","key":"' + b"5" * 64 + b'","cycle":"00"',
+            "bad-value",
+            "$.steps[0].pattern",
+            "one or the other",
         ),
     ):
         yield bad(f"plan/{name}", kind, place, comment or "two ids", swap(text, old, new))

@@ -113,7 +113,7 @@ class Method(Part, frozen=True):
     category: Literal["clear", "purge", "destroy", "logical-delete"]
     scope: Literal["addressable", "device-all", "logical", "key"]
     action: str
-    pattern: Literal["aes-256-ctr", "none"]
+    pattern: Annotated[str, Meta(pattern=r"^(aes-256-ctr|bytes-[0-9a-f]{2,32}|none)\Z")]
     source: str
     plugin: Plugin
     done: Count
@@ -140,18 +140,28 @@ class Bound(Part, frozen=True):
     formula: str
 
 
+class Range(Part, frozen=True):
+    """Neighbouring bytes of a device."""
+
+    start: Count
+    end: Count  # the byte after the last
+
+
 class Comparison(Part, frozen=True):
-    """Places read back through a fresh handle and compared with the keystream."""
+    """Places read back through a fresh handle and compared with what was written."""
 
     step: str
-    compare: Literal["keystream"]
+    compare: Literal["keystream", "pattern"]
     mode: Literal["full", "sample"]
     population: Count
     sampled: Count
     bytes_read: Count
     mismatches: Count
     unreadable: Count
-    bound: Bound | None  # None: every place was read
+    seed: str  # of a sample: drawn after the erase, it fixes the places; "" when every place was read
+    not_written: tuple[Range, ...]  # where the medium refused, at least once
+    not_read: tuple[Range, ...]  # what the medium did not show: an exception
+    bound: Bound | None  # None: every place was read, or the medium did not show every one
     at: Time
 
 

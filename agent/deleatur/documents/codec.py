@@ -234,7 +234,9 @@ def _convert(tree: Any, kind: type[T]) -> T:
             if found := pattern.fullmatch(text):
                 what = words.format(*(_shown(group) for group in found.groups()))
                 raise Malformed(what, kind=failure, where=where.strip("`")) from None
-        raise Malformed("not of the form that this document has", kind="bad-value", where=where) from None
+        raise Malformed(
+            "not of the form that this document has", kind="bad-value", where=where.strip("`")
+        ) from None
 
 
 def _inspect(tree: Any) -> None:

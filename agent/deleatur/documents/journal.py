@@ -19,6 +19,7 @@ from deleatur.documents.place import (
     KeyedDigest,
     Name,
     Position,
+    Ranges,
     StepId,
 )
 
@@ -148,6 +149,7 @@ class Advanced(Event, frozen=True, tag="advanced"):
     position: Position
     done: Count
     outage: Count = 0  # milliseconds for which others had to wait on the way here, measured by the backend
+    failed: Ranges = ()  # of a device, on the way here: the medium took no writing there
 
 
 class Erased(Event, frozen=True, tag="erased"):
@@ -155,6 +157,13 @@ class Erased(Event, frozen=True, tag="erased"):
 
     step: StepId
     done: Count
+
+
+class Challenged(Event, frozen=True, tag="challenged"):
+    """A seed was drawn, after the erase, that fixes which places of a step are read back."""
+
+    step: StepId
+    seed: Digest  # 32 random bytes, hex
 
 
 class Compared(Event, frozen=True, tag="compared"):
@@ -168,6 +177,8 @@ class Compared(Event, frozen=True, tag="compared"):
     mismatches: Count
     unreadable: Count
     surfaces: tuple[SurfaceScan, ...]  # the residue scan of the files before they lose their names
+    differ: Ranges = ()  # of a device: what did not read back as the pattern; of many the first
+    unread: Ranges = ()  # of a device: what could not be read back, all of it
 
 
 class Filling(Event, frozen=True, tag="filling"):
@@ -243,6 +254,7 @@ AnyEvent = (
     | Erasing
     | Advanced
     | Erased
+    | Challenged
     | Compared
     | Filling
     | Filled

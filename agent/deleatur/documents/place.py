@@ -160,6 +160,9 @@ class Exchange(Frozen, frozen=True):
     milliseconds: Count
 
 
+Ranges = tuple[tuple[Count, Count], ...]  # first byte of each, and the byte after its last
+
+
 class Cursor(Frozen, frozen=True):
     """A durable point of an erase: everything up to `position` is gone and flushed."""
 
@@ -167,13 +170,20 @@ class Cursor(Frozen, frozen=True):
     done: Count  # bytes or rows of the step erased so far, for progress
     outage: Count = 0  # milliseconds, measured: for how long others had to wait on the way to this point
     exchanges: tuple[Exchange, ...] = ()  # commands that the device was sent on the way to this point
+    failed: Ranges = ()  # of a device, on the way to this point: the medium took no writing there
 
 
 class Pattern(Frozen, frozen=True):
-    """Bytes that anyone can compute again: the AES-256-CTR keystream of `key`."""
+    """Bytes that anyone can compute again: the AES-256-CTR keystream of `key`, or a few that repeat."""
 
-    kind: Literal["aes-256-ctr"]
-    key: Digest  # 32 bytes, hex
+    kind: Literal["aes-256-ctr", "bytes"]
+    key: KeyedDigest = ""  # of the keystream: 32 bytes, hex
+    cycle: Annotated[str, Meta(pattern=r"^([0-9a-f]{2}){0,16}\Z")] = ""  # hex of the bytes that repeat
+
+    def __post_init__(self) -> None:
+        """Refuse a keystream without a key, and bytes that are none."""
+        if bool(self.key) != (self.kind == "aes-256-ctr") or bool(self.cycle) != (self.kind == "bytes"):
+            raise ValueError("a keystream has a key and no bytes that repeat, the other kind the reverse")
 
 
 class Sampling(Frozen, frozen=True):
@@ -186,6 +196,11 @@ class Sampling(Frozen, frozen=True):
     max_bad_fraction: str = "0.01"
 
 
+# How the core judges the result of a step. keystream: each place of each unit reads back as the pattern;
+# pattern: the device does, from its first byte to its last, and stays; none: another pass follows.
+Compare = Literal["keystream", "pattern", "absence", "none"]
+
+
 class Step(Frozen, frozen=True):
     """One action on one target: what `Backend.erase` is asked to do."""
 
@@ -193,5 +208,15 @@ class Step(Frozen, frozen=True):
     target: Name
     technique: str
     action: str  # one of the technique's actions
-    compare: Literal["keystream", "absence"]  # how the core judges the result
+    compare: Compare
     pattern: Pattern | None = None
+
+    @property
+    def reads_back(self) -> bool:
+        """Whether what it left behind is compared with its pattern."""
+        return self.compare in ("keystream", "pattern")
+
+    @property
+    def stays(self) -> bool:
+        """Whether its target is still there afterwards, and holds its pattern."""
+        return self.compare == "pattern"

@@ -130,8 +130,8 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
             yield Fault("contradiction", f"{where}.id", f"step number {n + 1} must be called s{n + 1}")
         if techniques.get(step.target) != step.technique:
             yield Fault("contradiction", where, "no target of the plan has this id and this technique")
-        if step.compare == "keystream" and step.pattern is None:
-            yield Fault("missing-key", where, "a step that is compared with a keystream needs a pattern")
+        if step.reads_back and step.pattern is None:
+            yield Fault("missing-key", where, "a step that is compared with a pattern needs one")
     yield from twice((f.id for f in plan.free_space), "$.free_space", "id")
     for n, fill in enumerate(plan.free_space):
         if fill.id != fill.asked.id:

@@ -14,7 +14,7 @@ import msgspec
 
 from deleatur.backend import Backend
 from deleatur.documents.job import Verification, conditions_of
-from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
+from deleatur.documents.journal import Controlled, SurfaceScan, Verified
 from deleatur.documents.place import Inspection, Locator, Step, Surface
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.opening import Opener
@@ -22,12 +22,13 @@ from deleatur.engine.progress import Progress, told
 from deleatur.engine.spool import Spool
 from deleatur.errors import Failed, Refused
 from deleatur.judge.evidence import may_have_changed, verdict
-from deleatur.judge.sampling import positions
+from deleatur.sanitize.device import MEDIUM
 from deleatur.sanitize.digest import keyed_digest
-from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.marking import shows_what_is_written
 from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.patterns import Laid, laid
 from deleatur.sanitize.scan import Place, Scanner
+from deleatur.sanitize.techniques import technique
 
 EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file system splits
 
@@ -93,13 +94,18 @@ class Sample:
 
 
 def draw_sample(backend: Backend, planned: PlannedTarget, count: int) -> Iterator[tuple[Locator, bytes]]:
-    """Yield places and an excerpt of what stands there.
+    """Yield places and an excerpt of what stands there; a place that a bad medium does not show is left out.
 
     Raises:
         Refused: a place that was just named holds nothing, so the backend's word is no evidence.
     """
     for place in backend.sample(count, bytes.fromhex(planned.sampling.seed)):
-        content = backend.probe(place)
+        try:
+            content = backend.probe(place)
+        except OSError as error:
+            if technique(planned.technique).stays and error.errno in MEDIUM:
+                continue
+            raise
         if content is None:
             raise Refused(f"{planned.id}: a sampled place in {place.unit} cannot be read before the erase")
         yield place, content[:EXCERPT]
@@ -217,8 +223,13 @@ def control(
             raise Refused(f"{planned.id}: is gone before the erase began")
         check_units(planned, look)
         kept = keep_digest(backend, opener.key)
-        places = draw_sample(backend, planned, wanted.needles)
-        drawn = list(told(places, progress, "sample", planned.id, wanted.needles))
+        count = wanted.needles
+        if (
+            technique(planned.technique).stays and not wanted.device
+        ):  # nothing is searched, only looked at again
+            count = min(count, planned.sampling.count)
+        places = draw_sample(backend, planned, count)
+        drawn = list(told(places, progress, "sample", planned.id, count))
         check_literals(planned, drawn)
         spool.append(planned.id, drawn)
         spool.seal(planned.id)
@@ -240,51 +251,6 @@ def control(
     )
 
 
-def compare(
-    opener: Opener, planned: PlannedTarget, step: Step, wanted: Verification, spool: Spool, progress: Progress
-) -> tuple[Compared, Findings]:
-    """Read a keystream step back through a fresh handle, and scan what still has a name."""
-    if step.pattern is None:
-        raise Refused(f"{step.id}: has no pattern to compare with")
-    stream = Keystream(step.pattern.key)
-    full = planned.sampling.mode == "full"
-    missing = {u.name: u.size for u in planned.units}
-    read = size = mismatches = 0
-    with opener.fresh(planned) as (backend, look):
-        places = [] if look is None else list(backend.sample(None, bytes.fromhex(planned.sampling.seed)))
-        for place in places if full else chosen(places, planned):
-            content = backend.probe(place)
-            expected = stream.read(place.unit, place.offset, place.length)
-            mismatches += content != expected
-            read += 1
-            size += place.length
-            progress("compare", planned.id, size, planned.size)
-    for place in places:  # a unit that the backend does not list was not read
-        missing[place.unit] = missing.get(place.unit, 0) - place.length
-    mismatches += sum(left > 0 for left in missing.values())
-    found = Findings()
-    sample = recall(spool, planned)
-    if sample is not None:
-        found = scan_all(sample.needles, scanned_surfaces(planned, wanted), planned, progress)
-    compared = Compared(
-        step=step.id,
-        mode=planned.sampling.mode,
-        population=len(places),
-        read=read,
-        size=size,
-        mismatches=mismatches,
-        unreadable=0,
-        surfaces=found.scans,
-    )
-    return compared, found
-
-
-def chosen(places: list[Locator], planned: PlannedTarget) -> list[Locator]:
-    """Return the sample that the plan's seed fixes, with the first and the last place."""
-    picked = positions(bytes.fromhex(planned.sampling.seed), len(places), planned.sampling.count)
-    return [places[i] for i in sorted({*picked, 0, len(places) - 1})] if places else []
-
-
 def verify(
     opener: Opener,
     planned: PlannedTarget,
@@ -292,15 +258,19 @@ def verify(
     wanted: Verification,
     spool: Spool,
     progress: Progress,
+    left: Step | None,
 ) -> tuple[Verified, Findings]:
-    """Look at everything once more, through fresh handles, twice: before and after the scan."""
+    """Look at everything once more, through fresh handles, twice: before and after the scan.
+
+    `left` is the step whose pattern the target still holds; None: nothing of the target may be left.
+    """
     sample = recall(spool, planned)
     surfaces = scanned_surfaces(planned, wanted)
     memory = tuple(s for s in surfaces if s.in_memory)
     early = Findings()
     if memory and sample is not None:  # before the server is asked for a place: a question names it
         early = scan_all(_searched(opener, planned, controlled, sample), memory, planned, progress)
-    first = _read_through(opener, planned, sample, progress)
+    first = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, first)
     found = Findings()
     values = 0
@@ -309,7 +279,7 @@ def verify(
         values = needles.values
         rest = tuple(s for s in surfaces if not s.in_memory)
         found = early.and_those(scan_all(needles, rest, planned, progress))
-    second = _read_through(opener, planned, sample, progress)
+    second = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, second)
     present = max(first.present, second.present)
     remaining = max(first.remaining, second.remaining)
@@ -321,6 +291,7 @@ def verify(
         values=values,
         present=present,
         remaining=remaining,
+        stays=left is not None,
     )
     verified = Verified(
         target=planned.id,
@@ -373,13 +344,30 @@ def _check_kept(planned: PlannedTarget, controlled: Controlled, reading: Reading
 
 
 def _read_through(
-    opener: Opener, planned: PlannedTarget, sample: Sample | None, progress: Progress
+    opener: Opener, planned: PlannedTarget, sample: Sample | None, progress: Progress, left: Step | None
 ) -> Reading:
     places = sample.places if sample is not None else []
     with opener.fresh(planned) as (backend, look):
         if look is None:
+            if left is not None:
+                raise Refused(f"{planned.id}: is gone, and should hold what it was overwritten with")
             return Reading(absent=len(places), present=0, remaining=0, kept="")
         each = told(places, progress, "verify", planned.id, len(places))
+        kept = keep_digest(backend, opener.key)
+        if left is not None and left.pattern is not None:
+            seen = Counter(_holds(backend, place, laid(left.pattern)) for place in each)
+            return Reading(absent=seen[True], present=seen[False], remaining=0, kept=kept)
         present = sum(backend.probe(p) is not None for p in each)
-        left = len(look.units) + sum(1 for _ in backend.sample(1, b""))
-        return Reading(len(places) - present, present, left, keep_digest(backend, opener.key))
+        units = len(look.units) + sum(1 for _ in backend.sample(1, b""))
+        return Reading(len(places) - present, present, units, kept)
+
+
+def _holds(backend: Backend, place: Locator, pattern: Laid) -> bool | None:
+    """Say whether a place holds the pattern; None where a bad medium does not show it."""
+    try:
+        content = backend.probe(place)
+    except OSError as error:
+        if error.errno not in MEDIUM:
+            raise
+        return None
+    return content == pattern.read(place.unit, place.offset, place.length)

@@ -6,6 +6,7 @@ entry. Each effect's entry is on disk before the next effect begins.
 
 import hashlib
 import os
+import secrets
 import sys
 import traceback
 from functools import partial
@@ -25,6 +26,7 @@ from deleatur.engine import looking
 from deleatur.engine.archiving import Archives
 from deleatur.engine.certifying import issue_certificate, own_certificate
 from deleatur.engine.chronicle import Chronicle
+from deleatur.engine.comparing import compare
 from deleatur.engine.crew import Crew
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.filling import check_space, fill_space
@@ -174,6 +176,8 @@ class Walk:
                 )
             case f.Erase(step, after):
                 self._erase(step, after)
+            case f.Challenge(step):
+                self._note(j.Challenged(step=step.id, seed=secrets.token_hex(32)))
             case f.Compare(step):
                 self._compare(step)
             case f.Fill(fill, run):
@@ -230,7 +234,13 @@ class Walk:
             for cursor in backend.erase(step, after):
                 _check_cursor(cursor, target)
                 self._note(
-                    j.Advanced(step=step.id, position=cursor.position, done=cursor.done, outage=cursor.outage)
+                    j.Advanced(
+                        step=step.id,
+                        position=cursor.position,
+                        done=cursor.done,
+                        outage=cursor.outage,
+                        failed=cursor.failed,
+                    )
                 )
                 done = cursor.done
                 self._tell(step.action, target.id, done, target.size)
@@ -277,7 +287,8 @@ class Walk:
         wanted = self.plan.verification
         if self.plan.free_space:  # older copies may lie in free blocks until those are overwritten
             wanted = replace(wanted, device=False)
-        compared, found = looking.compare(self.crew.opener, target, step, wanted, self.spool, self._tell)
+        state = self.progress.step(step)
+        compared, found = compare(self.crew.opener, target, step, state, wanted, self.spool, self._tell)
         if found.places:
             self.found = found
         self._note(compared)
@@ -293,7 +304,10 @@ class Walk:
     def _verify(self, target: PlannedTarget) -> None:
         controlled = self.progress.controlled[target.id]
         wanted = self.plan.verification
-        verified, found = looking.verify(self.crew.opener, target, controlled, wanted, self.spool, self._tell)
+        left = next((s for s in self.plan.steps if s.target == target.id and s.stays), None)
+        verified, found = looking.verify(
+            self.crew.opener, target, controlled, wanted, self.spool, self._tell, left
+        )
         if found.places:
             self.found = found
         self._note(verified)

@@ -22,6 +22,7 @@ def verdict(
     values: int,
     present: int,
     remaining: int,
+    stays: bool = False,
 ) -> tuple[Verdict, str]:
     """Judge a target after its erase, and give the reason in words without data.
 
@@ -38,11 +39,15 @@ def verdict(
         values: how many values were searched for.
         present: sampled places that can still be read.
         remaining: units of the selection that a fresh inspection still finds.
+        stays: the target is a device that holds its pattern now: what shows that is the comparison with
+            the pattern, and a search for values only adds to it, where the job asks for one.
     """
     residue = list(_residue(scans, present, remaining))
     if residue:
         return "RESIDUE", "; ".join(residue)
-    doubts = list(_doubts(surfaces, controlled, scans, sampled, values))
+    if stays and controlled is not None and not (controlled.surfaces or scans):
+        return "CLEAN", ""
+    doubts = list(_doubts(() if stays else surfaces, controlled, scans, sampled, values))
     if doubts:
         return "INCONCLUSIVE", "; ".join(doubts)
     return "CLEAN", ""

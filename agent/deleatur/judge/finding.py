@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from deleatur.documents import certificate as c
 from deleatur.documents.gates import MapGate
 from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
-from deleatur.documents.place import Surface
+from deleatur.documents.place import Ranges, Surface
 from deleatur.documents.plan import Plan, PlannedTarget
+from deleatur.documents.ranges import in_both, merged, size_of
 from deleatur.errors import Refused
 from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exceptional
 from deleatur.judge.evidence import saw_enough
@@ -31,6 +32,7 @@ class Finding:
         self.planned = told.planned
         self.filled = filled
         self.told = told
+        self.stays = technique(told.planned.technique).stays
         self.wanted = plan.verification
         self.gates = [gate for gate in plan.gates if isinstance(gate, MapGate)]
         self.controlled: Controlled = told.controlled
@@ -53,9 +55,10 @@ class Finding:
                 yield limit_sentence(name)
         if self.verified.verdict != "CLEAN":
             yield limit_sentence("not-conclusive", reason=plain(self.verified.reason) or "no reason given")
-        if self.controlled.values and not self.verified.values:
+        yield from self._limits_of_medium()
+        if self._searches and self.controlled.values and not self.verified.values:
             yield limit_sentence("needles-lost")
-        if self.controlled.short:
+        if self._searches and self.controlled.short:
             yield limit_sentence("values-too-short", count=self.controlled.short)
         if self.controlled.shared:
             yield limit_sentence("values-shared", count=self.controlled.shared)
@@ -75,6 +78,21 @@ class Finding:
             yield limit_sentence("process-memory")
         yield limit_sentence("copies-elsewhere")
 
+    @property
+    def _searches(self) -> bool:
+        """Whether values were searched for: on a device only where the job asks for it."""
+        return not self.stays or self.wanted.device
+
+    def _limits_of_medium(self) -> Iterator[c.Sentence]:
+        """Yield what the medium did not let us write or read, to the byte."""
+        steps = self.told.steps.values()
+        unread = merged(r for s in steps if s.compared is not None for r in s.compared.unread)
+        if unread:
+            refused = merged(r for s in steps for r in s.failed)
+            yield limit_sentence(
+                "ranges-not-read", ranges=len(unread), count=size_of(unread), refused=in_both(unread, refused)
+            )
+
     def _limits_of_surfaces(self) -> Iterator[c.Sentence]:
         scans = {scan.name: scan for scan in self.verified.surfaces}
         for surface in self.planned.surfaces:
@@ -84,6 +102,8 @@ class Finding:
             elif surface.reach == "attested":
                 yield limit_sentence("surface-attested", name=name, reason=reason)
             elif surface.name not in scans:
+                if self.stays and not self.wanted.device:
+                    continue  # it was compared, which says more than a search
                 if surface.is_device and not self.wanted.device:
                     yield limit_sentence("device-not-scanned")
                 elif not surface.in_memory or self.wanted.memory:
@@ -101,14 +121,16 @@ class Finding:
         return saw_enough(_scan_of(surface, self.controlled.surfaces).seen, self.controlled.values)
 
     def _overwritten(self) -> Reach | None:
-        found = [s.compared for s in self.told.steps.values() if s.step.compare == "keystream"]
+        found = [s.compared for s in self.told.steps.values() if s.step.reads_back]
         if not found:
             return None
-        if any(f is None or not f.read for f in found):
+        if any(f is None or not f.size for f in found):
             return "none"
         return "complete" if all(f is not None and f.read >= f.population for f in found) else "sampled"
 
     def _absent(self) -> Reach:
+        if self.stays:  # what is not there any more is what the comparison found overwritten
+            return self._overwritten() or "none"
         if not self.verified.absent or self.verified.absent < self.controlled.places:
             return "none"
         return "complete" if self.planned.sampling.mode == "full" else "sampled"
@@ -120,7 +142,7 @@ class Finding:
 
     def _bound_of_search(self) -> c.Bound | None:
         """Return what the values searched say about those that were not sampled."""
-        if self._searched() != "sampled":
+        if self._searched() != "sampled" or not (self._searches and self.verified.values):
             return None
         confidence = self.planned.sampling.confidence
         shown = proven_of_many(self.verified.values, confidence)
@@ -161,7 +183,7 @@ class Finding:
 
     def _comparisons(self) -> Iterator[c.Comparison]:
         for told in self.told.steps.values():
-            if told.step.compare == "keystream" and told.compared is not None:
+            if told.step.reads_back and told.compared is not None:
                 yield _comparison(told, told.compared, self.planned)
 
     def _surface(self, surface: Surface) -> c.ScannedSurface:
@@ -223,20 +245,22 @@ class Finding:
         else:
             for found in self._comparisons():
                 yield _overwritten_claim(found)
-            yield claim(
-                "absent-complete" if self._absent() == "complete" else "absent-sampled",
-                at=at,
-                units=len(self.planned.units),
-                places=self.verified.absent,
-            )
-            yield claim(
-                "searched",
-                at=at,
-                values=self.verified.values,
-                size=sum(scan.size for scan in self._scans_after()),
-                surfaces=len(self.verified.surfaces),
-                seen=self.controlled.seen,
-            )
+            if not self.stays:
+                yield claim(
+                    "absent-complete" if self._absent() == "complete" else "absent-sampled",
+                    at=at,
+                    units=len(self.planned.units),
+                    places=self.verified.absent,
+                )
+            if self._searches and self.verified.values:
+                yield claim(
+                    "searched",
+                    at=at,
+                    values=self.verified.values,
+                    size=sum(scan.size for scan in self._scans_after()),
+                    surfaces=len(self.verified.surfaces),
+                    seen=self.controlled.seen,
+                )
             if (bound := self._bound_of_search()) is not None:
                 yield claim(
                     "searched-sampled", at=at, confidence=bound.confidence, fraction=bound.max_bad_fraction
@@ -256,7 +280,7 @@ def _scan_of(surface: Surface, scans: Sequence[SurfaceScan]) -> SurfaceScan:
 
 def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c.Comparison:
     bound = None
-    if found.read < found.population:
+    if found.read < found.population and not found.unreadable:
         random = min(found.read, planned.sampling.count)  # the first and the last place are no chance
         shown = proven(found.population, random, planned.sampling.confidence)
         bound = c.Bound(
@@ -264,19 +288,34 @@ def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c
         )
     return c.Comparison(
         step=told.step.id,
-        compare="keystream",
+        compare="pattern" if told.step.stays else "keystream",
         mode=found.mode,
         population=found.population,
         sampled=found.read,
         bytes_read=found.size,
         mismatches=found.mismatches,
         unreadable=found.unreadable,
+        seed=told.seed,
+        not_written=_listed(merged(told.failed)),
+        not_read=_listed(found.unread),
         bound=bound,
         at=told.compared_at,
     )
 
 
+def _listed(ranges: Ranges) -> tuple[c.Range, ...]:
+    return tuple(c.Range(start=start, end=end) for start, end in ranges)
+
+
 def _overwritten_claim(found: c.Comparison) -> c.Sentence:
+    if found.unreadable:
+        return claim(
+            "overwritten-readable",
+            at=found.at,
+            read=found.sampled,
+            size=found.bytes_read,
+            left=found.unreadable,
+        )
     if found.bound is None:
         return claim("overwritten-complete", at=found.at, read=found.sampled, size=found.bytes_read)
     return claim(

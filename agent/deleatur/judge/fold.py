@@ -11,7 +11,7 @@ from typing import TypeAlias
 from deleatur.documents import journal as j
 from deleatur.documents.gates import AnyGate
 from deleatur.documents.job import parts_of
-from deleatur.documents.place import Cursor, Step
+from deleatur.documents.place import Cursor, Ranges, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.sanitize.techniques import technique
 
@@ -23,6 +23,8 @@ class StepProgress:
     begun: bool = False
     cursor: Cursor | None = None
     erased: j.Erased | None = None
+    failed: Ranges = ()  # the medium took no writing there
+    seed: str = ""  # of the places to be read back, drawn after the erase
     compared: j.Compared | None = None
     outage: int = 0  # milliseconds: the longest stretch for which others had to wait
 
@@ -54,8 +56,12 @@ class Progress:
 
 
 def clean(compared: j.Compared) -> bool:
-    """Say whether a comparison found exactly what must be there, everywhere it looked."""
-    return not (compared.mismatches or compared.unreadable or any(s.hits for s in compared.surfaces))
+    """Say whether a comparison found exactly what must be there, wherever it could read.
+
+    What could not be read is no finding if it is named range by range: an exception at the best.
+    """
+    unknown = compared.unreadable and not compared.unread
+    return not (compared.mismatches or unknown or any(s.hits for s in compared.surfaces))
 
 
 def settled(verified: j.Verified) -> bool:
@@ -87,7 +93,7 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             progress.key_erased = False
         case j.Controlled():
             progress.controlled[event.target] = event
-        case j.Erasing() | j.Advanced() | j.Erased() | j.Compared():
+        case j.Erasing() | j.Advanced() | j.Erased() | j.Challenged() | j.Compared():
             _step(progress, event)
         case j.Filling() | j.Filled() | j.Reported():
             _fill(progress, event)
@@ -99,7 +105,7 @@ def advance(progress: Progress, event: j.AnyEvent) -> None:
             progress.certified = event
 
 
-def _step(progress: Progress, event: j.Erasing | j.Advanced | j.Erased | j.Compared) -> None:
+def _step(progress: Progress, event: j.Erasing | j.Advanced | j.Erased | j.Challenged | j.Compared) -> None:
     steps = progress.steps
     match event:
         case j.Erasing():
@@ -107,9 +113,12 @@ def _step(progress: Progress, event: j.Erasing | j.Advanced | j.Erased | j.Compa
             progress.filled.clear()  # what this step gives back lies in free blocks again
         case j.Advanced():
             steps[event.step].cursor = Cursor(position=event.position, done=event.done)
+            steps[event.step].failed += event.failed
             steps[event.step].outage = max(steps[event.step].outage, event.outage)
         case j.Erased():
             steps[event.step].erased = event
+        case j.Challenged():
+            steps[event.step].seed = event.seed
         case j.Compared():
             steps[event.step].compared = event
 
@@ -139,6 +148,8 @@ def _begin(progress: Progress) -> None:
     for step in progress.steps.values():
         if step.compared is not None and not clean(step.compared):
             step.compared = step.erased = step.cursor = None
+            step.failed = ()
+        step.seed = ""
     progress.verified.clear()
 
 
@@ -181,6 +192,13 @@ class Erase:
 
     step: Step
     after: Cursor | None
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """Draw which places of a step are read back: nobody can have known them while it was erased."""
+
+    step: Step
 
 
 @dataclass(frozen=True)
@@ -227,6 +245,7 @@ Action: TypeAlias = (
     | Archive
     | Control
     | Erase
+    | Challenge
     | Compare
     | Fill
     | Verify
@@ -235,7 +254,7 @@ Action: TypeAlias = (
     | Certify
 )
 
-OnDevice: TypeAlias = Erase | Compare | Verify  # what can be done on several devices at the same time
+OnDevice: TypeAlias = Erase | Challenge | Compare | Verify  # on several devices at the same time
 
 
 def next_action(plan: Plan, progress: Progress) -> Action | None:
@@ -255,7 +274,7 @@ def at_once(plan: Plan, progress: Progress, first: Action) -> tuple[OnDevice, ..
     """
     devices = [t for t in plan.targets if technique(t.technique).own_device]
     match first:
-        case Erase(step) | Compare(step) if technique(step.technique).own_device:
+        case Erase(step) | Challenge(step) | Compare(step) if technique(step.technique).own_device:
             found = (_next_of(target, plan, progress) for target in devices)
             several: list[OnDevice] = [action for action in found if action is not None]
         case Verify(target) if target in devices:
@@ -265,11 +284,11 @@ def at_once(plan: Plan, progress: Progress, first: Action) -> tuple[OnDevice, ..
     return tuple(several) if len(several) > 1 else ()
 
 
-def _next_of(target: PlannedTarget, plan: Plan, progress: Progress) -> Erase | Compare | None:
+def _next_of(target: PlannedTarget, plan: Plan, progress: Progress) -> Erase | Challenge | Compare | None:
     """Return what a device waits for; None when it waits for nothing, or for the report of what was found."""
-    own = (_of_step(s, progress.step(s)) for s in plan.steps if s.target == target.id)
+    own = (_of_step(plan, s, progress.step(s)) for s in plan.steps if s.target == target.id)
     action = next((action for action in own if action is not None), None)
-    return action if isinstance(action, Erase | Compare) else None
+    return action if isinstance(action, Erase | Challenge | Compare) else None
 
 
 def _before(plan: Plan, progress: Progress) -> Action | None:
@@ -299,16 +318,17 @@ def _closed(plan: Plan, progress: Progress, *, after_archive: bool) -> AnyGate |
 
 
 def _steps(plan: Plan, progress: Progress) -> Action | None:
-    actions = (_of_step(step, progress.step(step)) for step in plan.steps)
+    actions = (_of_step(plan, step, progress.step(step)) for step in plan.steps)
     return next((action for action in actions if action is not None), None)
 
 
-def _of_step(step: Step, state: StepProgress) -> Erase | Compare | Report | None:
+def _of_step(plan: Plan, step: Step, state: StepProgress) -> Erase | Challenge | Compare | Report | None:
     if state.erased is None:
         return Erase(step, state.cursor)
-    if step.compare == "keystream":
+    if step.reads_back:
         if state.compared is None:
-            return Compare(step)
+            sampled = any(t.id == step.target and t.sampling.mode == "sample" for t in plan.targets)
+            return Challenge(step) if sampled and not state.seed else Compare(step)
         if not clean(state.compared):
             return Report()
     return None

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from deleatur.documents import journal as j
 from deleatur.documents.gates import AnyGate, CustodyGate, HoldGate, StaffGate
 from deleatur.documents.job import parts_of, tables_of
-from deleatur.documents.place import ArchivePart, Step
+from deleatur.documents.place import ArchivePart, Ranges, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
+from deleatur.documents.ranges import size_of
 from deleatur.errors import Refused, Residue
 from deleatur.judge.custody import ended
 from deleatur.judge.evidence import may_have_changed, verdict
+from deleatur.judge.fold import clean
 from deleatur.judge.free_space import doubts
 from deleatur.judge.risk import holds
 from deleatur.judge.staff import digest_of, keys_of, operator_fault
+from deleatur.sanitize.techniques import technique
 
 
 @dataclass
@@ -30,6 +33,8 @@ class StepHistory:
     began_at: str = ""
     ended_at: str = ""
     done: int = 0
+    failed: Ranges = ()  # the medium took no writing there
+    seed: str = ""  # of the places read back, drawn after the last change
     compared: j.Compared | None = None
     compared_at: str = ""
 
@@ -95,7 +100,7 @@ class History:
                 self._before_erase(event)
             case j.Erasing() | j.Advanced() | j.Erased():
                 self._erase(event, entry.at)
-            case j.Compared():
+            case j.Challenged() | j.Compared():
                 self._compare(event, entry.at)
             case j.Filling() | j.Filled():
                 self._fill(event, entry.at)
@@ -181,6 +186,9 @@ class History:
         if closed := sorted(self.gates.keys() - self._open):
             self.reasons.append(f"{event.step}: ran past a closed gate: {', '.join(closed)}")
         target.verified = step.compared = None
+        step.seed = ""
+        if isinstance(event, j.Advanced):
+            step.failed += event.failed
         for told in self.fills.values():
             told.filled = None
         if not isinstance(event, j.Erasing) and not step.began_at:
@@ -202,12 +210,15 @@ class History:
             target.verified = None
         self.last_destructive = at
 
-    def _compare(self, event: j.Compared, at: str) -> None:
+    def _compare(self, event: j.Challenged | j.Compared, at: str) -> None:
         target, step = self._step(event.step)
         if target is None or step is None:
             return
+        if isinstance(event, j.Challenged):
+            step.seed = event.seed
+            return
         step.compared, step.compared_at = event, at
-        if event.mismatches or event.unreadable or any(scan.hits for scan in event.surfaces):
+        if not clean(event):
             target.earlier_finding = True
 
     def _verify(self, event: j.Verified, at: str) -> None:
@@ -277,7 +288,7 @@ def _require_clean(target: TargetHistory) -> None:
         found = step.compared
         if found is None:
             continue
-        if found.mismatches or found.unreadable or any(scan.hits for scan in found.surfaces):
+        if not clean(found):
             raise Residue(f"{name}: {step.step.id} did not read back as it was overwritten; resume the job")
     if target.verified is not None and _found(target.verified):
         raise Residue(f"{name}: something of what was to be erased can still be read; see residue.json")
@@ -300,7 +311,7 @@ def _missing(target: TargetHistory, plan: Plan) -> list[str]:
     for step in target.steps.values():
         if not step.ended_at:
             reasons.append(f"{name}: {step.step.id} did not come to its end")
-        if step.step.compare == "keystream":
+        if step.step.reads_back:
             reasons += [f"{name}: {step.step.id} {why}" for why in _uncompared(step, target.planned)]
     if target.planned.target.archive:
         reasons += [f"{name}: {why}" for why in _unarchived(target, plan)]
@@ -321,9 +332,15 @@ def _uncompared(step: StepHistory, planned: PlannedTarget) -> list[str]:
     wanted = found.population
     if planned.sampling.mode == "sample":
         wanted = min(wanted, planned.sampling.count)
-    elif found.size < sum(unit.size for unit in planned.units):
+        if not step.seed:
+            return ["was read back at places that were not drawn after the erase"]
+    elif found.size + size_of(found.unread) < sum(u.size for u in planned.units):
         return ["was read back in part only"]
-    return ["was read back at fewer places than planned"] if found.read < wanted else []
+    if found.read + found.unreadable < wanted:
+        return ["was read back at fewer places than planned"]
+    if found.unreadable and not (step.step.stays and found.unread):
+        return ["could not be read back everywhere, and the journal does not say where"]
+    return []
 
 
 def _unarchived(target: TargetHistory, plan: Plan) -> list[str]:
@@ -361,6 +378,7 @@ def _contradictions(planned: PlannedTarget, controlled: j.Controlled, verified: 
         values=verified.values,
         present=verified.present,
         remaining=verified.remaining,
+        stays=technique(planned.technique).stays,
     )
     if verified.verdict == "CLEAN" and ruling != "CLEAN":
         reasons.append(f"called clean, but {why}")

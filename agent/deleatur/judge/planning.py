@@ -4,7 +4,7 @@ All randomness comes in as `entropy`, once; what is drawn here is never drawn ag
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deleatur.documents.job import Job, Target
@@ -15,7 +15,8 @@ from deleatur.judge.approvers import unfilled
 from deleatur.judge.free_space import SeenSpace, planned_fill, reasons_against
 from deleatur.judge.sampling import sample_size
 from deleatur.judge.sentences import limit_sentence
-from deleatur.sanitize.techniques import technique
+from deleatur.sanitize.passes import COMPLEMENT, KEYSTREAM, RANDOM
+from deleatur.sanitize.techniques import Action, technique
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _target(job: Job, seen: Seen, entropy: bytes) -> PlannedTarget:
 
 
 def _steps(targets: Sequence[PlannedTarget], entropy: bytes) -> tuple[Step, ...]:
-    pairs = [(t, a) for t in targets for a in technique(t.technique).actions]
+    pairs = [(t, a) for t in targets for a in patterned(t.technique, t.id, entropy)]
     return tuple(
         Step(
             id=f"s{number}",
@@ -196,10 +197,32 @@ def _steps(targets: Sequence[PlannedTarget], entropy: bytes) -> tuple[Step, ...]
             technique=target.technique,
             action=action.name,
             compare=action.compare,
-            pattern=Pattern(kind="aes-256-ctr", key=_draw(entropy, f"pattern {target.id}")),
+            pattern=pattern,
         )
-        for number, (target, action) in enumerate(pairs, start=1)
+        for number, (target, (action, pattern)) in enumerate(pairs, start=1)
     )
+
+
+def patterned(name: str, target: str, entropy: bytes) -> Iterator[tuple[Action, Pattern]]:
+    """Yield each action of the technique called `name` with the pattern that it lays, or finds laid.
+
+    The actions of a store share one keystream: what removes must know what was overwritten. The passes
+    over a device have one each.
+    """
+    byte = 0
+    for action in technique(name).actions:
+        label = f"pattern {target}"
+        if action.compare in ("pattern", "none"):
+            label += f" {action.name}"
+        if action.lays == KEYSTREAM:
+            yield action, Pattern(kind="aes-256-ctr", key=_draw(entropy, label))
+            continue
+        if action.lays == RANDOM:
+            byte = int(_draw(entropy, label)[:2], 16)
+        elif action.lays == COMPLEMENT:
+            byte ^= 0xFF
+        drawn = action.lays in (RANDOM, COMPLEMENT)
+        yield action, Pattern(kind="bytes", cycle=f"{byte:02x}" if drawn else action.lays)
 
 
 def _draw(entropy: bytes, label: str) -> str:

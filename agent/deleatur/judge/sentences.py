@@ -46,6 +46,10 @@ CLAIMS = {
         "overwritten with: with confidence {confidence}, a fraction of less than {fraction} of all places "
         "did not."
     ),
+    "overwritten-readable": (
+        "At {at} places of the target were read back (places: {read}, bytes: {size}) and held exactly what "
+        "they were overwritten with; of others the medium did not show every byte (places: {left})."
+    ),
     "absent-complete": (
         "At {at} a fresh look found nothing of what was selected (units: {units}), and nothing could be read "
         "where places had been sampled before (places: {places})."
@@ -300,6 +304,12 @@ LIMITS = {
     ),
     "surface-not-read": Limit(
         "exception", "not-probed", "The surface {name} was not read raw, although it could have been."
+    ),
+    "ranges-not-read": Limit(
+        "exception",
+        "unreadable",
+        "The medium did not show every byte after the erase (ranges: {ranges}, bytes: {count}; of these it "
+        "took no writing at: {refused}). What they hold is not known; each range stands in the comparison.",
     ),
     "surface-unreadable": Limit(
         "cap",

@@ -13,6 +13,7 @@ from deleatur.documents import certificate as c
 from deleatur.documents.codec import encode_json
 from deleatur.documents.job import Custodian, RiskLimit, tables_of
 from deleatur.documents.journal import Entry, ReachedRisk
+from deleatur.documents.place import Step
 from deleatur.documents.plan import Plan, PlannedTarget, PublicKey
 from deleatur.errors import Refused
 from deleatur.judge.approvers import filled, unfilled
@@ -224,13 +225,20 @@ def _methods(told: TargetHistory) -> Iterator[c.Method]:
             category=way.category,
             scope=way.scope,
             action=step.step.action,
-            pattern="aes-256-ctr" if step.step.compare == "keystream" else "none",
+            pattern=_laid(step.step),
             source=way.source,
             plugin=plugin,
             done=step.done,
             started_at=step.began_at,
             ended_at=step.ended_at,
         )
+
+
+def _laid(step: Step) -> str:
+    """Say what the step wrote over the whole target; of one that only removes, nothing."""
+    if step.compare == "absence" or step.pattern is None:
+        return "none"
+    return "aes-256-ctr" if step.pattern.kind == "aes-256-ctr" else f"bytes-{step.pattern.cycle}"
 
 
 def _archive(plan: Plan, told: TargetHistory, key_erased_at: str) -> Iterator[c.ArchiveReference]:

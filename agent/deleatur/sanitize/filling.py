@@ -16,6 +16,7 @@ from itertools import accumulate
 from types import TracebackType
 from typing import Self
 
+from deleatur.documents.ranges import merged
 from deleatur.errors import Unsupported
 from deleatur.sanitize.filesystem import NOT_ADDRESSES, extents
 from deleatur.sanitize.free_blocks import (
@@ -32,7 +33,7 @@ from deleatur.sanitize.free_blocks import (
 )
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.overwrite import overwrite_in_place
-from deleatur.sanitize.reclaim import Run, merged, punch, reclaim
+from deleatur.sanitize.reclaim import Run, punch, reclaim
 
 PLACE = 1 << 20  # bytes of the largest piece that is read back at once
 _LEAST_PART = 1 << 30  # bytes taken at once; other programs see the file system full in the last part only

@@ -9,6 +9,7 @@ import hashlib
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
 _BLOCK = 16  # bytes, FIPS 197
+_ZEROS = memoryview(bytes(1 << 20))  # what is encrypted to get the bare stream; made once
 
 
 class Keystream:
@@ -26,7 +27,9 @@ class Keystream:
         """Put the unit's stream from `offset` (bytes) into `buffer`, without a copy."""
         encryptor, skip = self._at(unit, offset)
         encryptor.update(bytes(skip))
-        encryptor.update_into(bytes(len(buffer)), buffer)
+        for start in range(0, len(buffer), len(_ZEROS)):
+            part = buffer[start : start + len(_ZEROS)]
+            encryptor.update_into(_ZEROS[: len(part)], part)
 
     def _at(self, unit: str, offset: int) -> tuple[CipherContext, int]:
         """Return the cipher at the block that holds `offset`, and how far into it that is."""

@@ -12,19 +12,17 @@ import mmap
 import os
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 
 from deleatur.errors import Refused
 from deleatur.sanitize.digest import keyed_digest
 from deleatur.sanitize.filesystem import Extent, allocated, extents
 from deleatur.sanitize.keystream import Keystream
+from deleatur.sanitize.pipeline import in_order
 
 DURABLE = 64 << 20  # bytes between two flushes
 _CHUNK = 1 << 20  # bytes of one write; see benchmarks/overwrite.py
 _WRITERS = 4  # threads; the device's queue is empty while one of them makes keystream
-_GROUP = 64  # pieces that are written in any order before the next ones begin
 _ALIGN = 4096  # bytes; enough for direct I/O on every sector size in use
 _SECTOR = 512  # bytes; the smallest that direct I/O may allow
 _RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2  # linux/fs.h
@@ -219,35 +217,22 @@ def _pieces(fd: int, after: int) -> Iterator[tuple[int, int]]:
 def _written(
     fd: int, direct: int | None, keystream: Keystream, unit: str, pieces: tuple[tuple[int, int], ...]
 ) -> Iterator[tuple[int, int]]:
-    """Write every piece; yield (end, length) of groups, when all up to `end` is written, not flushed.
+    """Write every piece; yield its (end, length) when all up to `end` is written, not flushed.
 
-    The first piece is written alone: where it is not, nothing is. In a group several threads make
-    keystream and write at once, which keeps the device's queue filled.
+    The first piece is written alone: where it is not, nothing is. Then several threads make keystream
+    and write at once, which keeps the device's queue filled.
     """
     if not pieces:
         return
     room = max(length for _, length in pieces)
-    idle: SimpleQueue[memoryview] = SimpleQueue()
-    for _ in range(min(_WRITERS, len(pieces))):
-        idle.put(memoryview(mmap.mmap(-1, room)))  # page aligned, as direct I/O needs it
 
-    def write(piece: tuple[int, int]) -> int:
-        offset, length = piece
-        buffer = idle.get()
-        try:
-            keystream.fill(unit, offset, buffer[:length])
-            _write(fd, direct, buffer[:length], offset)
-        finally:
-            idle.put(buffer)
-        return length
+    def write(offset: int, buffer: memoryview) -> None:
+        keystream.fill(unit, offset, buffer)
+        _write(fd, direct, buffer, offset)
 
-    yield sum(pieces[0]), write(pieces[0])
-    if len(pieces) == 1:  # most files: no thread for one write
-        return
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        for first in range(1, len(pieces), _GROUP):
-            group = pieces[first : first + _GROUP]
-            yield sum(group[-1]), sum(writers.map(write, group))
+    for first in (pieces[:1], pieces[1:]):  # most files have one piece only: no four buffers for one write
+        for (offset, length), _ in in_order(first, write, threads=min(_WRITERS, len(first)), room=room):
+            yield offset + length, length
 
 
 def _write(cached: int, direct: int | None, view: memoryview, offset: int) -> None:

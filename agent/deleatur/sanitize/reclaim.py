@@ -8,8 +8,9 @@ again is harmless, so a list of blocks that was written down before is all that 
 
 import ctypes
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
+from deleatur.documents.ranges import merged
 from deleatur.errors import Unsupported
 from deleatur.sanitize.filesystem import NOT_ADDRESSES, Extent, extents
 from deleatur.sanitize.free_blocks import LARGEST, SLACK, nameless, reserve_lifted, settle, take
@@ -30,17 +31,6 @@ def blocks_of(fd: int) -> tuple[Run, ...]:
     if found is None or any(extent.is_(NOT_ADDRESSES) for extent in found):
         raise Unsupported("the file system does not say where the blocks of a file lie")
     return merged((extent.physical, extent.physical + extent.length) for extent in found)
-
-
-def merged(runs: Iterable[Run]) -> tuple[Run, ...]:
-    """Return the same blocks as runs in order, none touching another."""
-    whole: list[Run] = []
-    for start, end in sorted(runs):
-        if whole and start <= whole[-1][1]:
-            whole[-1] = whole[-1][0], max(whole[-1][1], end)
-        else:
-            whole.append((start, end))
-    return tuple(whole)
 
 
 def reclaim(folder: int, wanted: Sequence[Run], keystream: Keystream, unit: str) -> int:

@@ -5,15 +5,17 @@ Backends offer techniques by id; a technique that is not here cannot be planned,
 
 from typing import Literal
 
-from deleatur.documents.place import Frozen
+from deleatur.documents.place import Compare, Frozen
 from deleatur.errors import Unsupported
+from deleatur.sanitize.passes import STANDARDS, Standard
 
 
 class Action(Frozen, frozen=True):
     """One step of a technique and how the core judges it."""
 
     name: str
-    compare: Literal["keystream", "absence"]
+    compare: Compare
+    lays: str = "keystream"  # see `deleatur.sanitize.passes`
 
 
 class Technique(Frozen, frozen=True):
@@ -26,6 +28,11 @@ class Technique(Frozen, frozen=True):
     actions: tuple[Action, ...]
     source: str
     own_device: bool = False  # each target is a device of its own: several are worked on at the same time
+
+    @property
+    def stays(self) -> bool:
+        """Whether the target is still there afterwards, and holds the last pattern."""
+        return self.actions[-1].compare == "pattern"
 
 
 TECHNIQUES: dict[str, Technique] = {
@@ -127,6 +134,26 @@ TECHNIQUES: dict[str, Technique] = {
         ),
     )
 }
+
+
+def _of_device(standard: Standard) -> Technique:
+    """Return the technique that overwrites a whole device by a standard; its last pass is read back."""
+    last = len(standard.passes)
+    return Technique(
+        id=standard.id,
+        title=f"overwrite every addressable sector: {standard.title}",
+        category="clear",  # a host overwrite is Clear, never Purge: NIST SP 800-88r2 §3.1.1
+        scope="addressable",
+        actions=tuple(
+            Action(name=f"pass-{n}", compare="pattern" if n == last else "none", lays=lays)
+            for n, lays in enumerate(standard.passes, start=1)
+        ),
+        own_device=True,
+        source=f"{standard.issuer}, {standard.year} ({standard.status}); {standard.source}",
+    )
+
+
+TECHNIQUES |= {standard.id: _of_device(standard) for standard in STANDARDS}
 
 
 def technique(name: str) -> Technique:

@@ -242,10 +242,10 @@ class BackendContract:
             places = one.places()
             for step in one.steps(name):
                 one.run(step)
-            one.assert_gone(places)
+            one.assert_gone(name, places)
 
     def test_keystream_reads_back(self, trial: NewTrial) -> None:
-        """After an overwrite each place holds the keystream of the plan's key, to the byte."""
+        """After an overwrite each place holds the plan's pattern, to the byte."""
         overwrites = trial().overwrites()
         assert overwrites, "no technique overwrites: list test_keystream_reads_back in not_applicable"
         for overwrite in overwrites:
@@ -254,7 +254,7 @@ class BackendContract:
             for step in one.steps(overwrite.technique):
                 one.run(step)
                 if step == overwrite:
-                    one.assert_keystream(step, places)
+                    one.assert_reads_back(step, places)
                     break
 
     def test_a_missing_key_is_an_error(self, trial: NewTrial) -> None:

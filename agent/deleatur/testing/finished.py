@@ -385,7 +385,9 @@ def _steps(step: Step, target: PlannedTarget) -> list[j.AnyEvent]:
         j.Advanced(step=step.id, position="1", done=target.size),
         j.Erased(step=step.id, done=target.size),
     ]
-    if step.compare == "keystream":
+    if step.reads_back:
+        if target.sampling.mode == "sample":
+            events.append(j.Challenged(step=step.id, seed="5d" * 32))
         population = 2 if target.sampling.mode == "full" else 2000
         events.append(
             j.Compared(

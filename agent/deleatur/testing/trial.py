@@ -18,7 +18,6 @@ from deleatur.api import (
     Gone,
     Identity,
     Inspection,
-    Keystream,
     Locator,
     Pattern,
     Secrets,
@@ -27,6 +26,8 @@ from deleatur.api import (
     Target,
 )
 from deleatur.errors import DeleaturError
+from deleatur.judge.planning import patterned
+from deleatur.sanitize.patterns import laid
 from deleatur.sanitize.scan import pieces_of
 from deleatur.sanitize.surface import Piece
 from deleatur.sanitize.techniques import TECHNIQUES, technique
@@ -49,7 +50,7 @@ class Planted:
 
 
 def steps_of(name: str, target: str) -> tuple[Step, ...]:
-    """Return the steps that a plan has for the technique called `name`, with a fixed key."""
+    """Return the steps that a plan has for the technique called `name`, with fixed patterns."""
     return tuple(
         Step(
             id=f"s{n}",
@@ -57,9 +58,9 @@ def steps_of(name: str, target: str) -> tuple[Step, ...]:
             technique=name,
             action=action.name,
             compare=action.compare,
-            pattern=Pattern(kind="aes-256-ctr", key=KEY),  # as `deleatur.judge.planning`: one for all steps
+            pattern=pattern,
         )
-        for n, action in enumerate(technique(name).actions, start=1)
+        for n, (action, pattern) in enumerate(patterned(name, target, SEED), start=1)
     )
 
 
@@ -162,9 +163,9 @@ class Trial:
         return steps_of(name, self.planted.target.id)
 
     def overwrites(self) -> list[Step]:
-        """Return the steps, of all techniques, that leave a keystream behind."""
+        """Return the steps, of all techniques, that leave a pattern behind."""
         steps = [step for name in self.techniques() for step in self.steps(name)]
-        return [step for step in steps if step.compare == "keystream"]
+        return [step for step in steps if step.reads_back]
 
     def foreign_steps(self) -> list[Step]:
         """Return steps that the target does not offer: other techniques, and other actions."""
@@ -222,25 +223,28 @@ class Trial:
             last = msgspec.json.decode(lines[-1], type=Cursor) if lines else None
             with suppress(Gone):
                 self.run(step, last)
-            if step.compare == "keystream":
-                self.assert_keystream(step, places)
+            if step.reads_back:
+                self.assert_reads_back(step, places)
 
     # --- what must hold
 
-    def assert_keystream(self, step: Step, places: list[Locator]) -> None:
-        """Every place holds the keystream of the step's key, to the byte."""
+    def assert_reads_back(self, step: Step, places: list[Locator]) -> None:
+        """Every place holds the step's pattern, to the byte."""
         assert step.pattern is not None, "an overwrite needs a pattern"
-        keystream = Keystream(step.pattern.key)
+        pattern = laid(step.pattern)
         with self.opened() as backend:
             for place in places:
                 content = backend.probe(place)
                 assert content is not None, f"nothing can be read back at {place}"
                 assert len(content) == (place.length or len(content)), f"a short read at {place}"
-                expected = keystream.read(place.unit, place.offset, len(content))
-                assert content == expected, f"not the keystream of the plan at {place}"
+                expected = pattern.read(place.unit, place.offset, len(content))
+                assert content == expected, f"not the pattern of the plan at {place}"
 
-    def assert_gone(self, places: list[Locator]) -> None:
-        """No place can be read, no unit is left, nothing can be sampled."""
+    def assert_gone(self, name: str, places: list[Locator]) -> None:
+        """No place can be read, no unit is left, nothing can be sampled; what stays holds its pattern."""
+        if technique(name).stays:
+            self.assert_reads_back(self.steps(name)[-1], places)
+            return
         with suppress(Gone), self.opened() as backend:
             left = [place.unit for place in places if _readable(backend, place)]
             assert not left, f"can still be read: {len(left)} places, such as one of {left[0]}"
@@ -256,7 +260,7 @@ class Trial:
 
     def assert_ended_well(self, name: str, places: list[Locator], staying: tuple[bytes, ...]) -> None:
         """Everything is gone, as deep as the technique claims, and what must stay has stayed."""
-        self.assert_gone(places)
+        self.assert_gone(name, places)
         assert self.staying() == staying, "what must stay changed"
         if technique(name).category != "logical-delete":
             self.assert_clean_below()

@@ -1,0 +1,168 @@
+"""Read back what a step left behind, and compare it with the plan's pattern; judge nothing."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from deleatur.documents.job import Verification
+from deleatur.documents.journal import Compared
+from deleatur.documents.place import Inspection, Locator, Pattern, Ranges, Step
+from deleatur.documents.plan import PlannedTarget
+from deleatur.documents.ranges import merged, size_of
+from deleatur.engine.looking import Findings, recall, scan_all, scanned_surfaces
+from deleatur.engine.opening import Opener
+from deleatur.engine.progress import Progress
+from deleatur.engine.spool import Spool
+from deleatur.errors import Refused
+from deleatur.judge.fold import StepProgress
+from deleatur.judge.sampling import positions
+from deleatur.sanitize.device import PIECE, Medium, compare_device, medium_of
+from deleatur.sanitize.keystream import Keystream
+from deleatur.sanitize.patterns import laid
+from deleatur.sanitize.pipeline import Piece
+
+MOST_SHOWN = 1000  # ranges that differ: more of them say no more, and a journal line is short
+
+
+def compare(
+    opener: Opener,
+    planned: PlannedTarget,
+    step: Step,
+    state: StepProgress,
+    wanted: Verification,
+    spool: Spool,
+    progress: Progress,
+) -> tuple[Compared, Findings]:
+    """Read a step back through a fresh handle, and scan what still has a name."""
+    if step.pattern is None:
+        raise Refused(f"{step.id}: has no pattern to compare with")
+    looked = _device if step.stays else _units
+    compared = looked(opener, planned, step, step.pattern, state, progress)
+    found = Findings()
+    sample = recall(spool, planned)
+    if sample is not None:
+        found = scan_all(sample.needles, scanned_surfaces(planned, wanted), planned, progress)
+    return msgspec.structs.replace(compared, surfaces=found.scans), found
+
+
+def _units(
+    opener: Opener,
+    planned: PlannedTarget,
+    step: Step,
+    pattern: Pattern,
+    state: StepProgress,
+    progress: Progress,
+) -> Compared:
+    """Compare the places that the backend names, one after the other."""
+    stream = Keystream(pattern.key)
+    full = planned.sampling.mode == "full"
+    missing = {u.name: u.size for u in planned.units}
+    read = size = mismatches = 0
+    with opener.fresh(planned) as (backend, look):
+        places = [] if look is None else list(backend.sample(None, bytes.fromhex(planned.sampling.seed)))
+        for place in places if full else _chosen(places, planned, state.seed):
+            content = backend.probe(place)
+            expected = stream.read(place.unit, place.offset, place.length)
+            mismatches += content != expected
+            read += 1
+            size += place.length
+            progress("compare", planned.id, size, planned.size)
+    for place in places:  # a unit that the backend does not list was not read
+        missing[place.unit] = missing.get(place.unit, 0) - place.length
+    mismatches += sum(left > 0 for left in missing.values())
+    return _compared(step, planned, len(places), read, size, mismatches)
+
+
+def _device(
+    opener: Opener,
+    planned: PlannedTarget,
+    step: Step,
+    pattern: Pattern,
+    state: StepProgress,
+    progress: Progress,
+) -> Compared:
+    """Compare the whole device, or a sample of it, without the backend: the core reads it itself."""
+    unit = planned.units[0]
+    places = Places(unit.size)
+    chosen: Iterable[int] = range(len(places))
+    if planned.sampling.mode == "sample":
+        picked = positions(bytes.fromhex(state.seed), len(places), planned.sampling.count)
+        chosen = sorted({*picked, 0, len(places) - 1, *places.touched(state.failed)})
+    read = size = mismatches = 0
+    differ: list[tuple[int, int]] = []
+    unread: Ranges = ()
+    with opener.fresh(planned) as (_, look):
+        if look is None:
+            raise Refused(f"{planned.id}: is gone, and should hold what it was overwritten with")
+        with _opened(planned, look) as medium:
+            pieces = (places[n] for n in chosen)
+            for found in compare_device(medium, laid(pattern), unit.name, pieces):
+                read += not found.unread
+                size += found.length - size_of(found.unread)
+                mismatches += bool(found.differ)
+                differ += found.differ[: MOST_SHOWN - len(differ)]
+                unread = merged((*unread, *found.unread))
+                progress("compare", planned.id, size, planned.size)
+    compared = _compared(step, planned, len(places), read, size, mismatches)
+    unreadable = len(set(places.touched(unread)))
+    return msgspec.structs.replace(compared, unreadable=unreadable, differ=tuple(differ), unread=unread)
+
+
+@contextmanager
+def _opened(planned: PlannedTarget, look: Inspection) -> Iterator[Medium]:
+    """Open the device that was just found to be the planned one, below its buffers.
+
+    Raises:
+        Refused: it is no block device of the planned size.
+    """
+    paths = [path for surface in look.surfaces if surface.is_device for path in surface.paths]
+    fd = os.open(paths[0] if paths else os.devnull, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISBLK(os.fstat(fd).st_mode) or medium_of(fd).size != planned.size:
+            raise Refused(f"{planned.id}: is no block device of {planned.size} bytes, as planned; plan again")
+        yield medium_of(fd)
+    finally:
+        os.close(fd)
+
+
+class Places:
+    """The places of a device, in order: computed, so that a large one takes no more memory than a small."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __len__(self) -> int:
+        return (self._size + PIECE - 1) // PIECE
+
+    def __getitem__(self, number: int) -> Piece:
+        start = number * PIECE
+        return start, min(PIECE, self._size - start)
+
+    def touched(self, ranges: Ranges) -> Iterator[int]:
+        """Yield the number of each place that has a part in one of the ranges."""
+        for start, end in ranges:
+            yield from range(start // PIECE, -(-end // PIECE))
+
+
+def _chosen(places: list[Locator], planned: PlannedTarget, seed: str) -> list[Locator]:
+    """Return the sample that the seed fixes, with the first and the last place."""
+    picked = positions(bytes.fromhex(seed), len(places), planned.sampling.count)
+    return [places[i] for i in sorted({*picked, 0, len(places) - 1})] if places else []
+
+
+def _compared(
+    step: Step, planned: PlannedTarget, population: int, read: int, size: int, mismatches: int
+) -> Compared:
+    return Compared(
+        step=step.id,
+        mode=planned.sampling.mode,
+        population=population,
+        read=read,
+        size=size,
+        mismatches=mismatches,
+        unreadable=0,
+        surfaces=(),
+    )

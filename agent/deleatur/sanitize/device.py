@@ -1,0 +1,244 @@
+"""Overwrite a whole block device, and read it back: directly, several pieces at once, past bad sectors.
+
+Rules kept: a position is yielded only when everything before it is on stable storage, but for the
+ranges that are named with it; a range that could not be written or read is named, to the sector, and
+never passed over in silence; a device that went away ends the run. No randomness.
+"""
+
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deleatur.documents.place import Ranges
+from deleatur.documents.ranges import merged
+from deleatur.errors import Failed, Transient
+from deleatur.sanitize.patterns import ROOM, Laid, same
+from deleatur.sanitize.pipeline import Piece, in_order
+
+PIECE = ROOM
+MOST_RANGES = 1024  # bad ranges of one run; a medium with more is to be destroyed
+_THREADS = 4  # benchmarks/overwrite.py
+_DURABLE = 64 << 20  # bytes between two flushes at least,
+_OFTEN = 2.0  # and seconds: a flush stops a fast device for as long as it writes some megabytes
+_ATTEMPTS = 3  # at one sector before it counts as bad
+_PATIENCE = 60.0  # seconds for one piece; then what still fails of it is named without being divided further
+# What the kernel says of a sector, not of the device (linux/blk-core.c, blk_errors).
+MEDIUM = frozenset({errno.EIO, errno.ENODATA, errno.EILSEQ, errno.EREMOTEIO, errno.ETIMEDOUT})
+_BLKGETSIZE64 = 0x80081272  # linux/fs.h
+_BLKSSZGET = 0x1268
+_SPREAD = 8  # sectors over the whole device that are read to see whether it answers at all
+_ALIVE = frozenset({"running", "live"})  # SCSI and NVMe; another state takes no I/O
+
+
+@dataclass(frozen=True)
+class Medium:
+    """An open block device."""
+
+    fd: int  # opened with O_DIRECT
+    size: int  # bytes
+    sector: int  # bytes, logical
+
+
+@dataclass(frozen=True)
+class Written:
+    """Everything up to `position` is durable, but for the `failed` ranges since the position before."""
+
+    position: int  # bytes
+    failed: Ranges
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one piece showed."""
+
+    offset: int
+    length: int
+    differ: Ranges  # hold something else
+    unread: Ranges  # could not be read
+
+
+def medium_of(fd: int) -> Medium:
+    """Return the size and the sector of an open block device. Raises OSError."""
+    size = struct.unpack("Q", fcntl.ioctl(fd, _BLKGETSIZE64, bytes(8)))[0]
+    sector = struct.unpack("i", fcntl.ioctl(fd, _BLKSSZGET, bytes(4)))[0]
+    return Medium(fd, size, sector)
+
+
+def pieces_of(size: int, after: int = 0) -> Iterator[Piece]:
+    """Yield offset and length of every piece from the one that holds `after` on."""
+    return ((at, min(PIECE, size - at)) for at in range(after - after % PIECE, size, PIECE))
+
+
+def overwrite_device(medium: Medium, pattern: Laid, unit: str, after: int = 0) -> Iterator[Written]:
+    """Overwrite the device with `unit`'s pattern from byte `after` on; yield what is durable, at last all.
+
+    Raises:
+        Transient: the device went away. Failed: too many of its sectors are bad. OSError.
+    """
+    failed: Ranges = ()
+    count = unflushed = 0
+    flushed_at = time.monotonic()
+
+    def write(offset: int, room: memoryview) -> Ranges:
+        view = pattern.lay(unit, offset, room)
+        return _bad(medium, offset, len(view), lambda low, high: _write(medium.fd, view, offset, low, high))
+
+    for (offset, length), bad in in_order(pieces_of(medium.size, after), write, threads=_THREADS, room=PIECE):
+        end, failed, count = offset + length, merged((*failed, *bad)), count + len(bad)
+        unflushed += length
+        _refuse_many(count)
+        if end < medium.size and unflushed >= _DURABLE and time.monotonic() - flushed_at >= _OFTEN:
+            _flush(medium)
+            yield Written(end, failed)
+            failed, unflushed, flushed_at = (), 0, time.monotonic()
+    _flush(medium)
+    yield Written(medium.size, failed)
+
+
+def compare_device(medium: Medium, pattern: Laid, unit: str, places: Iterable[Piece]) -> Iterator[Compared]:
+    """Read each place and compare it with what `unit` must hold there; what failed is narrowed to sectors.
+
+    Raises:
+        Transient: the device went away. Failed: too many of its sectors are bad. OSError.
+    """
+    count = 0
+
+    def compare(offset: int, room: memoryview) -> Compared:
+        view, other = room[: len(room) // 2], room[len(room) // 2 :]
+        unread = _bad(medium, offset, len(view), lambda low, high: _read(medium.fd, view, offset, low, high))
+        expected = pattern.lay(unit, offset, other)
+        differ = (
+            () if not unread and same(view, expected) else _differing(medium, offset, view, expected, unread)
+        )
+        return Compared(offset, len(view), differ, unread)
+
+    doubled = ((offset, 2 * length) for offset, length in places)  # room for both sides
+    for _, found in in_order(doubled, compare, threads=_THREADS, room=2 * PIECE):
+        count += len(found.unread)
+        _refuse_many(count)
+        yield found
+
+
+def _differing(medium: Medium, offset: int, view: memoryview, expected: memoryview, unread: Ranges) -> Ranges:
+    """Return the sectors that could be read and hold something else."""
+    step = medium.sector
+    found = []
+    for at in range(0, len(view), step):
+        skipped = any(low < offset + at + step and offset + at < high for low, high in unread)
+        if not skipped and not same(view[at : at + step], expected[at : at + step]):
+            found.append((offset + at, offset + min(at + step, len(view))))
+    return merged(found)
+
+
+def _bad(medium: Medium, offset: int, length: int, act: Callable[[int, int], None]) -> Ranges:
+    """Do `act(low, high)` for the whole range; where it fails, for its halves, down to the sector.
+
+    Returns the ranges for which it failed in the end.
+    """
+    pending, bad, ends = [(offset, offset + length)], [], 0.0
+    while pending:
+        low, high = pending.pop()
+        smallest = high - low <= medium.sector
+        error = _tried(act, low, high, _ATTEMPTS if smallest else 1)
+        if error is None:
+            continue
+        _require_there(medium, low)
+        ends = ends or time.monotonic() + _PATIENCE
+        if smallest or time.monotonic() > ends:
+            bad.append((low, high))
+            continue
+        middle = low + max((high - low) // 2 // medium.sector, 1) * medium.sector
+        pending += [(middle, high), (low, middle)]
+    return merged(bad)
+
+
+def _tried(act: Callable[[int, int], None], low: int, high: int, attempts: int) -> OSError | None:
+    """Act, again after an error of the medium; return that of the last attempt, None when one went well.
+
+    Raises OSError for everything that says nothing about the sectors, Transient for a device that is gone.
+    """
+    last: OSError | None = None
+    for _ in range(attempts):
+        try:
+            act(low, high)
+        except OSError as error:
+            if error.errno in (errno.ENODEV, errno.ENXIO):
+                raise _gone(low) from None
+            if error.errno not in MEDIUM:
+                raise
+            last = error
+        else:
+            return None
+    return last
+
+
+def _write(fd: int, view: memoryview, base: int, low: int, high: int) -> None:
+    while low < high:
+        written = os.pwrite(fd, view[low - base : high - base], low)
+        if written == 0:
+            raise OSError(errno.EIO, "the device wrote nothing and gave no reason")
+        low += written
+
+
+def _read(fd: int, view: memoryview, base: int, low: int, high: int) -> None:
+    while low < high:
+        count = os.preadv(fd, [view[low - base : high - base]], low)
+        if count == 0:
+            raise OSError(errno.EIO, "the device ended before its size")
+        low += count
+
+
+def _flush(medium: Medium) -> None:
+    try:
+        os.fdatasync(medium.fd)
+    except OSError as error:
+        _require_there(medium, medium.size)
+        raise Failed(
+            f"the device did not confirm that it wrote: {error.strerror}; look at it, then resume"
+        ) from None
+
+
+def _refuse_many(ranges: int) -> None:
+    if ranges > MOST_RANGES:
+        raise Failed(f"the device has more than {MOST_RANGES} ranges that fail: destroy the medium")
+
+
+def _require_there(medium: Medium, at: int) -> None:
+    """Tell bad sectors from a device that is gone: of that one every sector fails.
+
+    Raises:
+        Transient: it went away.
+    """
+    status = os.fstat(medium.fd)
+    if not stat.S_ISBLK(status.st_mode):
+        return
+    seen = Path(f"/sys/dev/block/{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}")
+    try:
+        state = (seen / "device" / "state").read_text().strip()
+    except OSError:
+        state = "running"  # a device without a state, such as a partition
+    if not seen.exists() or state not in _ALIVE or medium_of(medium.fd).size != medium.size:
+        raise _gone(at)
+    if not any(_answers(medium, medium.size * part // _SPREAD) for part in range(_SPREAD)):
+        raise _gone(at)
+
+
+def _answers(medium: Medium, at: int) -> bool:
+    """Say whether one sector can be read: of a device that hangs or was pulled, none can."""
+    try:
+        return bool(os.preadv(medium.fd, [mmap.mmap(-1, medium.sector)], at - at % medium.sector))
+    except OSError as error:
+        if error.errno not in MEDIUM:
+            raise
+        return False
+
+
+def _gone(at: int) -> Transient:
+    return Transient(f"the device went away near byte {at}; attach it again and resume")

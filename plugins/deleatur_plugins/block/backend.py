@@ -1,0 +1,186 @@
+"""Erase a whole block device, as one unit; every open looks again whether it is the device, and free.
+
+Rules kept: nothing is written while any interlock stands, and no option takes one away; the device is
+opened for this process alone; each technique is a module of its own, and no other one is ever tried.
+"""
+
+import mmap
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar, Self
+from urllib.parse import unquote, urlsplit
+
+from deleatur.api import (
+    Backend,
+    Cursor,
+    Denial,
+    Device,
+    DeviceTable,
+    Inspection,
+    Locator,
+    Offer,
+    Refused,
+    Secrets,
+    Step,
+    Surface,
+    Target,
+    Unit,
+    Unsupported,
+    device_at,
+    identity_of,
+    interlocks,
+    keyed_digest,
+    offers_for,
+    positions,
+    read_table,
+    technique,
+)
+from deleatur_plugins.block import overwriting
+
+UNIT = "device"
+_PLACE = 4096  # bytes of one sampled place; a multiple of every sector in use
+_GLANCES = 10  # looks
+_GLANCE = 0.2  # seconds between two of them
+Way = Callable[[Device, str, Step, Cursor | None], Iterator[Cursor]]
+
+
+class BlockBackend(Backend):
+    """One block device of this host, named by a `block:` URL."""
+
+    ways: ClassVar[Mapping[str, Way]] = dict.fromkeys(overwriting.TECHNIQUES, overwriting.overwrite)
+
+    def __init__(self, path: str, key: bytes) -> None:
+        self._path = path
+        self._key = key
+        self._fd: int | None = None
+
+    @classmethod
+    def open(cls, target: Target, secrets: Secrets) -> Self:
+        """Take the path; it is looked up anew at every look."""
+        if target.select or target.hold or target.archive:
+            raise Unsupported(
+                f"{target.id}: a device has no rows to select, hold or archive; name a database's own URL"
+            )
+        return cls(_path_of(target.url), secrets["digest-key"])
+
+    def close(self) -> None:
+        """Close the device, if anything was read."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def inspect(self) -> Inspection:
+        """Look at the device, at everything made of it, and at every use of either."""
+        table, device = self._look()
+        identity = identity_of(table, device)
+        offers, denials = self._allowed(device)
+        return Inspection(
+            identity=identity,
+            size=device.size,
+            units=(
+                Unit(
+                    name=UNIT,
+                    size=device.size,
+                    digest=keyed_digest(self._key, b"device", identity.text().encode()),
+                ),
+            ),
+            offers=offers,
+            denials=denials,
+            surfaces=_surfaces(device),
+            blockers=interlocks(table, device),
+        )
+
+    def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
+        """Name places of 4 KiB: a device always holds something at each of them."""
+        _, device = self._look()
+        population = -(-device.size // _PLACE)
+        numbers = range(population) if count is None else positions(seed, population, count)
+        for number in numbers:
+            start = number * _PLACE
+            yield Locator(unit=UNIT, offset=start, length=min(_PLACE, device.size - start))
+
+    def probe(self, place: Locator) -> bytes | None:
+        """Read a place below the page cache. Raises OSError where the medium does not show it."""
+        if place.unit != UNIT or place.item or not place.length:
+            raise Refused("a device has one unit, and places with a length")
+        if self._fd is None:
+            _, device = self._look()
+            self._fd = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC | os.O_NOFOLLOW)
+        room = mmap.mmap(-1, place.length)
+        count = os.preadv(self._fd, [room], place.offset)
+        if count != place.length:
+            raise OSError(5, "the device ended before its size")
+        return room[:]
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        """Do one step of a technique, after a last look at every interlock.
+
+        Raises:
+            Unsupported: this device does not allow it. Refused: the device must not be written now.
+        """
+        actions = {action.name for action in technique(step.technique).actions}
+        way = self.ways.get(step.technique)
+        if way is None or step.action not in actions:
+            raise Unsupported(f"a device does not know {step.technique} with {step.action}")
+        table, device = self._look()
+        if blockers := interlocks(table, device):
+            raise Refused("; ".join(blockers))
+        if step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
+            raise Unsupported(f"{device.name} does not allow {step.technique} any more; plan again")
+        yield from way(device, UNIT, step, after)
+
+    def _look(self) -> tuple[DeviceTable, Device]:
+        """Read the table of all devices anew, and find ours in it.
+
+        Whoever looks at all devices of a host, as we do, has each of them open for a moment: that
+        alone is waited for, a little while, before it counts.
+        """
+        for waited in range(_GLANCES):
+            if waited:
+                time.sleep(_GLANCE)
+            table = read_table(self._path)
+            device = device_at(table, self._path)
+            if not any(use.kind == "opened" and use.number == device.number for use in table.uses):
+                break
+        return table, device
+
+    def _allowed(self, device: Device) -> tuple[tuple[Offer, ...], tuple[Denial, ...]]:
+        """Return what the device allows and this backend can do; the overwrites by every standard."""
+        offers, denials = offers_for(device)
+        known: list[Offer] = []
+        for offer in offers:
+            names = (
+                overwriting.TECHNIQUES if offer.technique in overwriting.TECHNIQUES else (offer.technique,)
+            )
+            known += [Offer(technique=name, limits=offer.limits) for name in names if name in self.ways]
+        return tuple(known), denials
+
+
+def _surfaces(device: Device) -> tuple[Surface, ...]:
+    addressed = Surface(name="block device", reach="scannable", paths=(device.path,))
+    if device.kind in ("loop", "memory", "mapping", "array"):
+        return (addressed,)
+    return (
+        addressed,
+        Surface(
+            name="sectors that the drive put aside",
+            reach="out-of-reach",
+            reason="the host cannot address them; only the drive's own commands reach them",
+        ),
+    )
+
+
+def _path_of(url: str) -> str:
+    """Return the path of the device node, or of a link to it, that a `block:` URL names.
+
+    Raises:
+        Refused: another host, a query, or a path outside of /dev.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        raise Refused("a block URL names a device of this host: write block:///dev/disk/by-id/NAME")
+    if not path.startswith("/dev/") or os.path.normpath(path) != path or not path.isprintable():
+        raise Refused("a block URL names a path below /dev: write block:///dev/disk/by-id/NAME")
+    return path
