@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,13 +13,14 @@ SECRET = "王小明 Müller-Lüdenscheid"
 SCRIPT = """
 import json, os, sys
 from pathlib import Path
+import pyarrow.compute, pyarrow.csv, pyarrow.dataset, pyarrow.parquet, pyrage, rjieba  # once for all children
 from deleatur.archive import new_identity, write_archive
 from deleatur.documents.codec import decode_json
 from deleatur.testing.keepers import keepers
 from deleatur.documents.plan import PlannedTarget
 
-folder, stop = Path(sys.argv[1]), int(sys.argv[2])
-opened, calls, KEYS = [], 0, {"key": bytes(range(32)), "challenge": bytes(32)}
+root, stops = Path(sys.argv[1]), json.loads(sys.argv[2])
+opened, calls, stop, KEYS = [], 0, 0, {"key": bytes(range(32)), "challenge": bytes(32)}
 
 def audit(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes)):
@@ -38,15 +41,29 @@ def counted(real):
         return result
     return call
 
-sys.addaudithook(audit)
-for name in ("write", "fsync", "rename", "mkdir"):
-    setattr(os, name, counted(getattr(os, name)))
 planned = decode_json(Path(sys.argv[3]).read_bytes(), PlannedTarget)
 rows = [{"id": n, "name": f"{sys.argv[4]} {n}"} for n in range(2000)]
-custody = keepers(new_identity()[1])
-records = {"t": lambda: iter(rows)}
-archived = write_archive(folder, planned, records, custody, job="j", plan_digest="0", **KEYS)
-print(json.dumps({"calls": calls, "opened": opened, "file": archived.file, "sha256": archived.sha256}))
+
+def archive():
+    sys.addaudithook(audit)
+    for name in ("write", "fsync", "rename", "mkdir"):
+        setattr(os, name, counted(getattr(os, name)))
+    records = {"t": lambda: iter(rows)}
+    custody = keepers(new_identity()[1])
+    folder = root / str(stop) / "archive"
+    return write_archive(folder, planned, records, custody, job="j", plan_digest="0", **KEYS)
+
+codes = {}
+for stop in stops:
+    child = os.fork()
+    if not child:
+        archive()
+        os._exit(0)
+    codes[stop] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+stop = 0
+archived = archive() if not stops else None
+file, digest = (archived.file, archived.sha256) if archived else ("", "")
+print(json.dumps({"calls": calls, "opened": opened, "file": file, "sha256": digest, "codes": codes}))
 """
 
 PLANNED = {
@@ -68,37 +85,35 @@ PLANNED = {
 }
 
 
-def run(folder: Path, stop: int) -> subprocess.CompletedProcess[str]:
-    planned = folder.parent / "planned.json"
+def run(root: Path, stops: Sequence[int] = ()) -> dict[str, Any]:
+    """Archive into a folder of `root` for each call to stop at, in a child each; or to the end, into 0."""
+    planned = root / "planned.json"
     planned.write_text(json.dumps(PLANNED))
-    command = [sys.executable, "-c", SCRIPT, str(folder), str(stop), str(planned), SECRET]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    done = run(tmp_path_factory.mktemp("whole") / "archive", 0)
+    for stop in stops or [0]:
+        (root / str(stop)).mkdir(exist_ok=True)
+    command = [sys.executable, "-c", SCRIPT, str(root), json.dumps(list(stops)), str(planned), SECRET]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
-    answer: dict[str, object] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
-def test_the_partial_file_is_the_only_one_opened_for_writing(whole: dict[str, object]) -> None:
-    opened = whole["opened"]
-    assert isinstance(opened, list)
-    assert [Path(path).name for path in opened] == [".j-crm.tar.age.partial"]
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run(tmp_path_factory.mktemp("whole"))
 
 
-def test_killed_before_and_after_every_write_flush_and_rename(
-    whole: dict[str, object], tmp_path: Path
-) -> None:
+def test_the_partial_file_is_the_only_one_opened_for_writing(whole: dict[str, Any]) -> None:
+    assert [Path(path).name for path in whole["opened"]] == [".j-crm.tar.age.partial"]
+
+
+def test_killed_before_and_after_every_write_flush_and_rename(whole: dict[str, Any], tmp_path: Path) -> None:
     calls = whole["calls"]
-    assert isinstance(calls, int)
     assert calls >= 12  # mkdir, one write or more, three flushes, rename: before and after each
-    for stop in range(1, calls + 1):
-        folder = tmp_path / f"{stop}" / "archive"
-        folder.parent.mkdir()
-        assert run(folder, stop).returncode == 9
+    stops = range(1, calls + 1)
+    assert run(tmp_path, stops)["codes"] == {str(stop): 9 for stop in stops}
+    for stop in stops:
+        folder = tmp_path / str(stop) / "archive"
         left = {path.name: path.read_bytes() for path in folder.glob("*")}
         left |= {path.name: path.read_bytes() for path in folder.glob(".*")}
         assert left.keys() <= {".j-crm.tar.age.partial", "j-crm.tar.age"}
@@ -106,7 +121,8 @@ def test_killed_before_and_after_every_write_flush_and_rename(
             assert b"age-encryption.org/v1".startswith(content[:21])
             assert SECRET.encode() not in content
             assert b"PAR1" not in content[:64]
-        if stop in {1, calls // 2, calls}:  # the states in between differ by bytes of the partial file only
-            again = run(folder, 0)
-            assert again.returncode == 0, again.stderr
-            assert [path.name for path in folder.iterdir()] == ["j-crm.tar.age"]
+    for stop in (1, calls // 2, calls):  # the states in between differ by bytes of the partial file only
+        (tmp_path / str(stop)).rename(tmp_path / "0")
+        run(tmp_path)
+        assert [path.name for path in (tmp_path / "0" / "archive").iterdir()] == ["j-crm.tar.age"]
+        (tmp_path / "0").rename(tmp_path / f"{stop} again")
