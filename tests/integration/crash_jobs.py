@@ -15,6 +15,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import distribution
 from pathlib import Path
 
 import duckdb
@@ -25,8 +26,9 @@ from deleatur.archive.age import new_identity
 from deleatur.archive.package import open_archive
 from deleatur.documents.decode import decode_plan
 from deleatur.documents.plan import Plan
-from deleatur.engine import key_ring
+from deleatur.engine import jobs, key_ring
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.registry import record_digest
 from deleatur.errors import DeleaturError, Refused, Transient
 from deleatur.judge.fingerprint import key_id
 from deleatur.sanitize.usage import Usage
@@ -493,9 +495,19 @@ class Trials:
             raise AssertionError(f"{self.kind}, {what}: {wrong}; the resume: {error}") from wrong
 
 
+@cache
+def digest_of_the_agent() -> str:
+    """Return the digest of all installed files of the agent, which no trial changes."""
+    return record_digest(distribution("deleatur"), "deleatur")
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has a file open is not asked here, 20 times a trial: that takes longer than all the rest."""
+    """Who has a file open is not asked here, 20 times a trial: that takes longer than all the rest.
+
+    What is installed is digested once, and not for each plan.
+    """
+    monkeypatch.setattr(jobs, "record_digest", lambda *_: digest_of_the_agent())
     nobody = Usage(users={}, unseen=0)
     for module in (file_survey, sqlite_backend, sqlite_files, sqlite_rewriting):
         monkeypatch.setattr(module, "usage", lambda: nobody)

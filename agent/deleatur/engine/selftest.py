@@ -118,7 +118,7 @@ def _decoders_see() -> bool:
         "postgresql": b"\x92\0\0\0\x58\0\0\0" + literal + b"\x0f\x16\x30",
         "redis": b"\xc3\x1a\x40\x58\x15Anna Berg lives here. \xe0\x39\x15",
         "bzip2": bz2.compress(text),
-        "xz": lzma.compress(text),
+        "xz": lzma.compress(text, preset=0),  # others take 90 MiB
         "zlib": zlib.compress(text),
         "zstd": bytes.fromhex("28b52ffd2058ed0000b0") + text[:22] + bytes.fromhex("01009ed26c02"),
     }
