@@ -98,3 +98,13 @@ def descriptors_are_closed() -> Iterator[None]:
 def data_folder() -> Path:
     """The folder with the sample databases; tests that use it are marked `data`."""
     return DATA
+
+
+@pytest.fixture
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a file open is not asked here, 20 times a trial: that takes longer than all the rest."""
+    from deleatur.sanitize.usage import Usage
+
+    for module in ("file.survey", "sqlite.backend", "sqlite.files", "sqlite.rewriting"):
+        monkeypatch.setattr(f"deleatur_plugins.{module}.usage", lambda: Usage(users={}, unseen=0))
+    monkeypatch.setattr("deleatur_plugins.duckdb.ground.users_of", lambda _: ())

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from deleatur.api import Target
-from deleatur.testing.contract import BackendContract, MakeTarget, Planted, Raw
+from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Planted, Raw
 from deleatur_plugins.file import FileBackend
 
 from ..nobody import as_nobody
@@ -43,6 +43,14 @@ class TestFileTree(BackendContract):
         """Be a user who may enter nothing here: the folder of the disk is for its owner."""
         with as_nobody():
             yield
+
+    @pytest.mark.usefixtures("nobody_else")
+    def test_a_kill_at_any_call_is_survived(self, trial: NewTrial) -> None:
+        super().test_a_kill_at_any_call_is_survived(trial)
+
+    @pytest.mark.usefixtures("nobody_else")
+    def test_an_io_error_is_not_swallowed(self, trial: NewTrial) -> None:
+        super().test_an_io_error_is_not_swallowed(trial)
 
     @pytest.fixture
     def make_target(self, disk: tuple[Path, Path]) -> Iterator[MakeTarget]:

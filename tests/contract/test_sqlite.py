@@ -15,7 +15,7 @@ import pytest
 
 from deleatur.api import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.job import ArchivedTable, Rule
-from deleatur.testing.contract import BackendContract, MakeTarget, Planted, Raw
+from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Planted, Raw
 from deleatur_plugins.sqlite import SqliteBackend
 
 from ..nobody import as_nobody
@@ -165,6 +165,14 @@ class SqliteContract(BackendContract):
         folder.chmod(0o700)
         with as_nobody():
             yield
+
+    @pytest.mark.usefixtures("nobody_else")
+    def test_a_kill_at_any_call_is_survived(self, trial: NewTrial) -> None:
+        super().test_a_kill_at_any_call_is_survived(trial)
+
+    @pytest.mark.usefixtures("nobody_else")
+    def test_an_io_error_is_not_swallowed(self, trial: NewTrial) -> None:
+        super().test_an_io_error_is_not_swallowed(trial)
 
     @pytest.fixture
     def make_target(self, disk: tuple[Path, Path, int], tmp_path: Path) -> Iterator[MakeTarget]:

@@ -31,7 +31,6 @@ from deleatur.engine.directory import JobDirectory
 from deleatur.engine.registry import record_digest
 from deleatur.errors import DeleaturError, Refused, Transient
 from deleatur.judge.fingerprint import key_id
-from deleatur.sanitize.usage import Usage
 from deleatur.testing.faults import list_calls
 from deleatur.testing.keepers import keepers_text
 from deleatur.testing.memory import Store, memory_url
@@ -39,13 +38,8 @@ from deleatur.testing.workbench import Workbench
 from deleatur.trust.approval import approvers_in
 from deleatur.trust.verification import verify
 from deleatur_plugins.duckdb import DuckdbBackend
-from deleatur_plugins.duckdb import ground as duckdb_ground
 from deleatur_plugins.file import FileBackend
-from deleatur_plugins.file import survey as file_survey
 from deleatur_plugins.sqlite import SqliteBackend
-from deleatur_plugins.sqlite import backend as sqlite_backend
-from deleatur_plugins.sqlite import files as sqlite_files
-from deleatur_plugins.sqlite import rewriting as sqlite_rewriting
 
 HEAD = """
 schema = "deleatur/job/v1"
@@ -502,16 +496,9 @@ def digest_of_the_agent() -> str:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has a file open is not asked here, 20 times a trial: that takes longer than all the rest.
-
-    What is installed is digested once, and not for each plan.
-    """
+def quick(monkeypatch: pytest.MonkeyPatch, nobody_else: None) -> None:
+    """Digest what is installed once, and not for each plan."""
     monkeypatch.setattr(jobs, "record_digest", lambda *_: digest_of_the_agent())
-    nobody = Usage(users={}, unseen=0)
-    for module in (file_survey, sqlite_backend, sqlite_files, sqlite_rewriting):
-        monkeypatch.setattr(module, "usage", lambda: nobody)
-    monkeypatch.setattr(duckdb_ground, "users_of", lambda _: ())
 
 
 @pytest.fixture
