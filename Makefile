@@ -43,7 +43,7 @@ test: setup peers  ## run all tests but the long campaign
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m "not campaign and not lab"
 
 lab: setup peers  ## run the tests that need a virtual machine, with drives of its own
-	@$(PYTEST) -q -m "lab and not campaign" tests/lab
+	@$(PYTEST) -q -n $(WORKERS) --dist loadfile -m "lab and not campaign" tests/lab
 
 campaign: setup peers  ## run the full matrices; PART=2/8 runs one eighth
 	@$(PYTEST) -q -n $(WORKERS) --dist worksteal -m campaign --part $(PART) || \

@@ -57,7 +57,7 @@ class Machine:
         assert "\n" not in command
         self.start(command)
         code = self._expect("exit ", timeout)
-        return Ended(int(code), (self.share / "output").read_text("utf-8", "replace"))
+        return Ended(int(code), self._printed())
 
     def start(self, command: str) -> None:
         """Start a line of bash in the guest; whoever does not wait for it cuts the power."""
@@ -89,6 +89,10 @@ class Machine:
         """Release the port."""
         self._port.close()
 
+    def _printed(self) -> str:
+        path = self.share / "output"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
     def _connected(self, path: Path) -> socket.socket:
         ends = time.monotonic() + BOOT
         while time.monotonic() < ends and self._process.poll() is None:
@@ -113,7 +117,8 @@ class Machine:
                 line += piece
         except TimeoutError:
             raise Silent(
-                f"no answer after {timeout:.0f} s; the console ended with: {self.console()[-2000:]}"
+                f"no answer after {timeout:.0f} s; the command printed {self._printed()[-2000:]!r}"
+                f" and the console ended with {self.console()[-2000:]!r}"
             ) from None
         assert line.startswith(word.encode()), line
         return line.decode().removeprefix(word).strip()

@@ -1,0 +1,102 @@
+"""Attach a played drive in the guest, as a device of the kernel, and take it away again."""
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .drives import by_serial
+
+PATIENCE = 60  # seconds for a drive to appear
+TARGET = Path("/sys/kernel/config/target")
+_numbers = itertools.count(1)
+
+
+@contextmanager
+def nvme_drive(mode: str, seconds: float = 2.0) -> Iterator[Path]:
+    """Yield /dev/nvmeN (its namespace is nvmeNn1) of a drive whose sanitize takes so many seconds."""
+    port = str(4420 + next(_numbers))
+    _run("modprobe", "nvme-tcp")
+    with _played("nvme_target.py", mode, port, str(seconds)):
+        _run("nvme", "connect", "--transport=tcp", "--traddr=127.0.0.1", f"--trsvcid={port}",
+             "--nqn=nqn.2026-11.lab:played", "--nr-io-queues=1")  # fmt: skip
+        drive = _appeared(lambda: _controller(port), f"no controller at port {port}")
+        try:
+            _appeared(lambda: next(Path("/sys/block").glob(f"{drive.name}n1")), f"{drive} has no namespace")
+            yield drive
+        finally:
+            _run("nvme", "disconnect", f"--device={drive.name}")
+
+
+@contextmanager
+def scsi_drive(kind: str, mode: str, seconds: float = 2.0) -> Iterator[Path]:
+    """Yield /dev/sdX of a played drive, `scsi` or `ata`, whose sanitize takes so many seconds."""
+    number = next(_numbers)
+    serial = f"PLAYED{number:02d}"
+    _run("modprobe", "--all", "configfs", "target_core_user", "tcm_loop", "sd_mod", "sg")
+    if not TARGET.parent.exists() or not TARGET.exists():
+        _run("mount", "-t", "configfs", "configfs", str(TARGET.parent))
+    store = TARGET / "core" / f"user_{number}" / "drive"
+    port = TARGET / "loopback" / f"naa.50014050{number:08x}" / "tpgt_1"
+    store.mkdir(parents=True)
+    for line in (f"dev_config=lab/{number}", "dev_size=16777216", "nl_reply_supported=-1"):
+        (store / "control").write_text(line)
+    (store / "enable").write_text("1")
+    with _played("tcmu.py", f"/dev/{_uio(number)}", kind, mode, str(seconds), serial):
+        unit = port / "lun" / "lun_0"
+        port.mkdir(parents=True)
+        (port / "nexus").write_text(f"naa.50014051{number:08x}")
+        unit.mkdir()
+        (unit / "drive").symlink_to(store)
+        try:
+            yield _appeared(lambda: by_serial(serial), f"no disk {serial}")
+        finally:
+            (unit / "drive").unlink()
+            for folder in (unit, port, port.parent):
+                folder.rmdir()
+    store.rmdir()
+    store.parent.rmdir()
+
+
+def _controller(port: str) -> Path:
+    for address in Path("/sys/class/nvme").glob("nvme*/address"):
+        if f"trsvcid={port}" in address.read_text():
+            return Path("/dev") / address.parent.name
+    raise LookupError(port)
+
+
+def _uio(number: int) -> str:
+    for name in Path("/sys/class/uio").glob("uio*/name"):
+        if name.read_text().strip().endswith(f"/lab/{number}"):
+            return name.parent.name
+    raise LookupError(number)
+
+
+@contextmanager
+def _played(program: str, *words: str) -> Iterator[None]:
+    """Run one of the programs beside this file, once it says that it is there."""
+    command = [sys.executable, "-S", Path(__file__).with_name(program), *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline(), f"{program} did not start"
+            yield
+        finally:
+            process.kill()
+
+
+def _appeared(find: Callable[[], Path], otherwise: str) -> Path:
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        try:
+            return find()
+        except (LookupError, StopIteration):
+            time.sleep(0.1)
+    raise AssertionError(otherwise)
+
+
+def _run(*words: str) -> str:
+    return subprocess.run(words, check=True, timeout=PATIENCE, stdout=subprocess.PIPE, text=True).stdout
