@@ -102,6 +102,7 @@ def front_door() -> str:
     """List what a plugin may import, with what each says of itself."""
     mute = {  # values that carry no docstring of their own
         "Holding": "What a store shows of itself: a `HeldTable`, a `HeldFile` or something `NotRead`.",
+        "COMMANDS": "The techniques by which a device erases itself; `erase_by_command` runs one.",
         "STANDARDS": "The named ways to overwrite a device, as data.",
         "MEMORY_OF": "Before a folder, in place of a path: the memory of the processes that work there.",
         "Secrets": "What `open` is given beside the target: a mapping of names to bytes.",

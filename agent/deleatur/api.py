@@ -4,6 +4,7 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 """
 
 from deleatur.backend import Backend, Secrets
+from deleatur.devices.commanding import COMMANDS, erase_by_command
 from deleatur.devices.inventory import device_at, read_table
 from deleatur.devices.opening import open_exclusive, require_same
 from deleatur.documents.destruction import Exhibit, Item, Missing, Treatment
@@ -34,6 +35,7 @@ from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_col
 from deleatur.judge.clauses import Clauses
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order
 from deleatur.judge.interlocks import identity_of, interlocks
+from deleatur.judge.markers import marker_places
 from deleatur.judge.sampling import drawn, positions
 from deleatur.judge.selecting import (
     inner_of,
@@ -81,6 +83,7 @@ from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
+    "COMMANDS",
     "MEMORY_OF",
     "STANDARDS",
     "Backend",
@@ -145,6 +148,7 @@ __all__ = [
     "digest_key",
     "drawn",
     "encrypted_below",
+    "erase_by_command",
     "exchange",
     "extents",
     "filesystem_of",
@@ -165,6 +169,7 @@ __all__ = [
     "limits_of_files",
     "listed_values",
     "lock_bytes",
+    "marker_places",
     "medium_of",
     "memory_is_readable",
     "merged",

@@ -4,7 +4,7 @@ import fcntl
 
 import pytest
 
-from deleatur.devices import nvme, sending
+from deleatur.devices import ata, nvme, sending
 from deleatur.devices.commanding import COMMANDS, erase_by_command
 from deleatur.devices.erase_ata import PASSWORD
 from deleatur.documents.place import Cursor
@@ -220,6 +220,13 @@ def test_no_evidence_holds_a_password(attach):
 def test_good_needs_every_status_field(status, host, driver, outcome):
     reply = sending.ScsiReply(status=status, host=host, driver=driver, sense=b"", content=b"", seconds=0)
     assert reply.outcome == outcome
+
+
+def test_a_drive_that_says_it_needs_weeks_is_given_what_the_kernel_can_count(attach):
+    drive = attach(AtaDrive())
+    command = ata.security_erase(PASSWORD, enhanced=False, timeout=1e9).wrapped()
+    assert sending.send_scsi(3, command).outcome == "failed"
+    assert not drive.sent
 
 
 def test_a_kernel_that_does_not_pass_it_on_is_an_error(tmp_path):

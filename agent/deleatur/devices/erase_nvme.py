@@ -111,6 +111,8 @@ def _controller(fd: int) -> nvme.IdentifyController:
 
 def _refuse_others(fd: int, controller: nvme.IdentifyController, why: str) -> None:
     """Raise if the controller has more than one namespace, seen by this host or not."""
+    if controller.shared and not controller.can_manage_namespaces:
+        raise Refused(f"{why}, and this one cannot say which other controllers of its subsystem have")
     asked = nvme.allocated_namespaces() if controller.can_manage_namespaces else nvme.active_namespaces()
     found = nvme.namespaces_of(_answered(send_nvme(fd, asked), "the list of namespaces"))
     if len(found) != 1:

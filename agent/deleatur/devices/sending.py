@@ -98,6 +98,11 @@ class ScsiReply(Frozen, frozen=True):
         return f"{self.status:02x} {self.host:02x} {self.driver:02x} {self.sense.hex()}".rstrip()
 
 
+def _milliseconds(seconds: float) -> int:
+    """Return a time as the kernel takes it: 32 bits, whatever time a drive says that it needs."""
+    return min(round(seconds * 1000), 0xFFFFFFFF)
+
+
 def send_nvme(fd: int, command: AdminCommand) -> NvmeReply:
     """Send an admin command and wait for its completion.
 
@@ -123,7 +128,7 @@ def send_nvme(fd: int, command: AdminCommand) -> NvmeReply:
             0,
             0,
             0,
-            round(command.timeout * 1000),
+            _milliseconds(command.timeout),
             0,
         )
     )
@@ -159,7 +164,7 @@ def send_scsi(fd: int, command: ScsiCommand) -> ScsiReply:
             ctypes.addressof(room),
             ctypes.addressof(block),
             ctypes.addressof(sense),
-            round(command.timeout * 1000),
+            _milliseconds(command.timeout),
             0,
             0,
             0,

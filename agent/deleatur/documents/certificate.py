@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from deleatur.documents.place import ArchivePart, Count, Frozen, Name, Role
+from deleatur.documents.place import ArchivePart, Count, Exchange, Frozen, Name, Role
 from deleatur.documents.place import Digest as Hex
 
 STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
@@ -116,6 +116,7 @@ class Method(Part, frozen=True):
     pattern: Annotated[str, Meta(pattern=r"^(aes-256-ctr|bytes-[0-9a-f]{2,32}|none)\Z")]
     source: str
     plugin: Plugin
+    commands: tuple[Exchange, ...]  # that the device was sent, in order, and its raw answers
     done: Count
     started_at: Time
     ended_at: Time
@@ -151,7 +152,7 @@ class Comparison(Part, frozen=True):
     """Places read back through a fresh handle and compared with what was written."""
 
     step: str
-    compare: Literal["keystream", "pattern"]
+    compare: Literal["keystream", "pattern", "marked", "changed"]
     mode: Literal["full", "sample"]
     population: Count
     sampled: Count

@@ -14,6 +14,7 @@ from deleatur.documents.place import (
     ArchivePart,
     Count,
     Digest,
+    Exchange,
     Frozen,
     Instant,
     KeyedDigest,
@@ -150,6 +151,7 @@ class Advanced(Event, frozen=True, tag="advanced"):
     done: Count
     outage: Count = 0  # milliseconds for which others had to wait on the way here, measured by the backend
     failed: Ranges = ()  # of a device, on the way here: the medium took no writing there
+    exchanges: tuple[Exchange, ...] = ()  # commands that the device was sent on the way here
 
 
 class Erased(Event, frozen=True, tag="erased"):

@@ -152,6 +152,9 @@ class Locator(Frozen, frozen=True):
     length: Count = 0  # bytes; 0: the whole item
 
 
+Ranges = tuple[tuple[Count, Count], ...]  # first byte of each, and the byte after its last
+
+
 class Exchange(Frozen, frozen=True):
     """A command that a device was sent, and the raw status that it answered: hex, no content."""
 
@@ -160,17 +163,14 @@ class Exchange(Frozen, frozen=True):
     milliseconds: Count
 
 
-Ranges = tuple[tuple[Count, Count], ...]  # first byte of each, and the byte after its last
-
-
 class Cursor(Frozen, frozen=True):
     """A durable point of an erase: everything up to `position` is gone and flushed."""
 
     position: Position
     done: Count  # bytes or rows of the step erased so far, for progress
     outage: Count = 0  # milliseconds, measured: for how long others had to wait on the way to this point
-    exchanges: tuple[Exchange, ...] = ()  # commands that the device was sent on the way to this point
     failed: Ranges = ()  # of a device, on the way to this point: the medium took no writing there
+    exchanges: tuple[Exchange, ...] = ()  # commands that the device was sent on the way to this point
 
 
 class Pattern(Frozen, frozen=True):
@@ -198,7 +198,8 @@ class Sampling(Frozen, frozen=True):
 
 # How the core judges the result of a step. keystream: each place of each unit reads back as the pattern;
 # pattern: the device does, from its first byte to its last, and stays; none: another pass follows.
-Compare = Literal["keystream", "pattern", "absence", "none"]
+# marked: the markers on a device read back as the pattern; changed: none of them does any more.
+Compare = Literal["keystream", "pattern", "absence", "none", "marked", "changed"]
 
 
 class Step(Frozen, frozen=True):
@@ -214,9 +215,14 @@ class Step(Frozen, frozen=True):
     @property
     def reads_back(self) -> bool:
         """Whether what it left behind is compared with its pattern."""
-        return self.compare in ("keystream", "pattern")
+        return self.compare in ("keystream", "pattern", "marked", "changed")
 
     @property
     def stays(self) -> bool:
-        """Whether its target is still there afterwards, and holds its pattern."""
-        return self.compare == "pattern"
+        """Whether its target is still there afterwards, and is read back as a whole device."""
+        return self.compare in ("pattern", "changed")
+
+    @property
+    def at_markers(self) -> bool:
+        """Whether it is read back at the markers, and nowhere else."""
+        return self.compare in ("marked", "changed")

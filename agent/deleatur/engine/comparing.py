@@ -18,6 +18,7 @@ from deleatur.engine.progress import Progress
 from deleatur.engine.spool import Spool
 from deleatur.errors import Refused
 from deleatur.judge.fold import StepProgress
+from deleatur.judge.markers import marker_places
 from deleatur.judge.sampling import positions
 from deleatur.sanitize.device import PIECE, Medium, compare_device, medium_of
 from deleatur.sanitize.keystream import Keystream
@@ -39,7 +40,7 @@ def compare(
     """Read a step back through a fresh handle, and scan what still has a name."""
     if step.pattern is None:
         raise Refused(f"{step.id}: has no pattern to compare with")
-    looked = _device if step.stays else _units
+    looked = _markers if step.at_markers else _device if step.stays else _units
     compared = looked(opener, planned, step, step.pattern, state, progress)
     found = Findings()
     sample = recall(spool, planned)
@@ -109,6 +110,40 @@ def _device(
     compared = _compared(step, planned, len(places), read, size, mismatches)
     unreadable = len(set(places.touched(unread)))
     return msgspec.structs.replace(compared, unreadable=unreadable, differ=tuple(differ), unread=unread)
+
+
+def _markers(
+    opener: Opener,
+    planned: PlannedTarget,
+    step: Step,
+    pattern: Pattern,
+    _state: StepProgress,
+    progress: Progress,
+) -> Compared:
+    """Read every marker: before the command each must hold its pattern, after it no sector of any may."""
+    unit = planned.units[0]
+    places = marker_places(unit.size, pattern.key)
+    read = size = mismatches = 0
+    differ: list[tuple[int, int]] = []
+    unread: Ranges = ()
+    with opener.fresh(planned) as (_, look):
+        if look is None:
+            raise Refused(f"{planned.id}: is gone, and should be there to be read back")
+        with _opened(planned, look) as medium:
+            for found in compare_device(medium, laid(pattern), unit.name, places):
+                held = (
+                    found.length - size_of(found.differ) - size_of(found.unread)
+                )  # bytes as they were written
+                read += not found.unread
+                size += found.length - size_of(found.unread)
+                mismatches += bool(found.differ) if step.compare == "marked" else bool(held)
+                differ += found.differ[: MOST_SHOWN - len(differ)] if step.compare == "marked" else ()
+                unread = merged((*unread, *found.unread))
+                progress("compare", planned.id, size, planned.size)
+    compared = _compared(step, planned, len(places), read, size, mismatches)
+    return msgspec.structs.replace(
+        compared, mode="full", unreadable=len(places) - read, differ=tuple(differ), unread=unread
+    )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 What is found goes into events; the verdicts are pure functions of `deleatur.judge.evidence`.
 """
 
+import hashlib
 import os
 import stat
 from collections import Counter
@@ -91,6 +92,7 @@ class Sample:
 
     places: list[Locator]
     needles: NeedleSet
+    digests: list[bytes]  # of what stood at each place; b"": one byte only, again and again
 
 
 def draw_sample(backend: Backend, planned: PlannedTarget, count: int) -> Iterator[tuple[Locator, bytes]]:
@@ -116,7 +118,12 @@ def recall(spool: Spool, planned: PlannedTarget) -> Sample | None:
     if not spool.sealed(planned.id):
         return None
     pairs = list(spool.read(planned.id))
-    return Sample([p for p, _ in pairs], NeedleSet.of(v for _, v in pairs))
+    needles = NeedleSet.of(v for _, v in pairs)
+    return Sample([p for p, _ in pairs], needles, [_digest(v) for _, v in pairs])
+
+
+def _digest(value: bytes) -> bytes:
+    return hashlib.sha256(value).digest() if len({*value}) > 1 else b""
 
 
 def unshared(sample: Sample, backend: Backend, planned: PlannedTarget) -> tuple[NeedleSet, int]:
@@ -354,6 +361,10 @@ def _read_through(
             return Reading(absent=len(places), present=0, remaining=0, kept="")
         each = told(places, progress, "verify", planned.id, len(places))
         kept = keep_digest(backend, opener.key)
+        if left is not None and left.at_markers:
+            before = sample.digests if sample is not None else []
+            seen = Counter(_changed(backend, place, was) for place, was in zip(each, before, strict=True))
+            return Reading(absent=seen[True], present=seen[False], remaining=0, kept=kept)
         if left is not None and left.pattern is not None:
             seen = Counter(_holds(backend, place, laid(left.pattern)) for place in each)
             return Reading(absent=seen[True], present=seen[False], remaining=0, kept=kept)
@@ -364,10 +375,24 @@ def _read_through(
 
 def _holds(backend: Backend, place: Locator, pattern: Laid) -> bool | None:
     """Say whether a place holds the pattern; None where a bad medium does not show it."""
+    content = _shown(backend, place)
+    return None if content is None else content == pattern.read(place.unit, place.offset, place.length)
+
+
+def _changed(backend: Backend, place: Locator, before: bytes) -> bool | None:
+    """Say whether a place holds something else than before; None where that cannot be told.
+
+    A place that held one byte only, as an empty one does, may hold the same after any erase.
+    """
+    content = _shown(backend, place)
+    return None if content is None or not before else _digest(content[:EXCERPT]) != before
+
+
+def _shown(backend: Backend, place: Locator) -> bytes | None:
+    """Return what a place holds; None where a bad medium does not show it."""
     try:
-        content = backend.probe(place)
+        return backend.probe(place)
     except OSError as error:
         if error.errno not in MEDIUM:
             raise
         return None
-    return content == pattern.read(place.unit, place.offset, place.length)

@@ -240,6 +240,7 @@ class Walk:
                         done=cursor.done,
                         outage=cursor.outage,
                         failed=cursor.failed,
+                        exchanges=cursor.exchanges,
                     )
                 )
                 done = cursor.done

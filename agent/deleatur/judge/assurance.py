@@ -1,7 +1,8 @@
 """The assurance of a target by rule: a letter from what was read, never from what was wished.
 
-A0 executed, A2 sampled, A3 complete (docs/explanation/what-a-certificate-means.md). A1 needs a
-device's own status, A4 an independent verifier, A5 a destroyed medium: this form collects none.
+A0 executed, A1 attested by the device and changed at every marker, A2 sampled, A3 complete
+(docs/explanation/what-a-certificate-means.md). A4 needs an independent verifier, A5 a destroyed
+medium: this form collects none.
 Taking evidence away or adding a limit never raises the letter.
 """
 
@@ -12,7 +13,7 @@ from typing import Literal
 from deleatur.judge.sentences import limit
 
 Reach = Literal["complete", "sampled", "none"]
-Level = Literal["A0", "A2", "A3"]
+Level = Literal["A0", "A1", "A2", "A3"]
 _LEVEL: dict[Reach, Level] = {"none": "A0", "sampled": "A2", "complete": "A3"}
 
 
@@ -25,6 +26,7 @@ class Facts:
     searched: Reach | None  # values searched in raw bytes; None: what was overwritten is compared anyway
     verdict: Literal["CLEAN", "INCONCLUSIVE"]  # of the residue search, which has a positive control
     limits: Sequence[str]  # ids of vetted sentences
+    attested: bool = False  # the device did it by itself; what was read are markers, few and ours
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ def assess(facts: Facts) -> Assessment:
     """
     reaches = (facts.overwritten, facts.absent, facts.searched)
     letters = [_LEVEL[reach] for reach in reaches if reach is not None]
+    if facts.attested:
+        letters.append("A1")
     if facts.verdict != "CLEAN":
         letters.append("A0")
     caps = tuple(name for name in dict.fromkeys(facts.limits) if limit(name).effect == "cap")

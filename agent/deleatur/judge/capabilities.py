@@ -156,7 +156,7 @@ def offers_for(device: Device) -> tuple[tuple[Offer, ...], tuple[Denial, ...]]:
         if refusal:
             denials.append(Denial(technique=capability.technique, reason=refusal))
         else:
-            offers.append(Offer(technique=capability.technique, limits=_limits(device)))
+            offers.append(Offer(technique=capability.technique, limits=_limits(device, capability.technique)))
     return tuple(offers), tuple(denials)
 
 
@@ -230,10 +230,11 @@ def _said(offered: bool) -> str:
     return "" if offered else "the drive says that it does not offer it"
 
 
-def _limits(device: Device) -> tuple[str, ...]:
-    """Return the ids of the sentences that lower a claim about this device."""
+def _limits(device: Device, technique: str) -> tuple[str, ...]:
+    """Return the ids of the sentences that lower a claim about this device, erased so."""
+    by_host = technique == "overwrite-device"  # a command of the drive's own reaches what the host does not
     found = {
-        "flash": device.medium == "flash" or device.rotational is False,
+        "flash": by_host and (device.medium == "flash" or device.rotational is False),
         "layered-device": device.kind in ("mapping", "array", "loop") or device.bus in ("virtio", "network"),
     }
     return tuple(name for name, applies in found.items() if applies)

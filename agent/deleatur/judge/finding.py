@@ -5,11 +5,12 @@ Pure. What is said of a target comes from its history; what may be said, from th
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from deleatur.documents import certificate as c
 from deleatur.documents.gates import MapGate
 from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
-from deleatur.documents.place import Ranges, Surface
+from deleatur.documents.place import Ranges, Step, Surface
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.documents.ranges import in_both, merged, size_of
 from deleatur.errors import Refused
@@ -45,6 +46,7 @@ class Finding:
                 searched=None if self._overwritten() is not None else self._searched(),
                 verdict="CLEAN" if self.verified.verdict == "CLEAN" else "INCONCLUSIVE",
                 limits=[sentence.id for sentence in self.limits],
+                attested=technique(told.planned.technique).attested,
             )
         )
 
@@ -55,6 +57,8 @@ class Finding:
                 yield limit_sentence(name)
         if self.verified.verdict != "CLEAN":
             yield limit_sentence("not-conclusive", reason=plain(self.verified.reason) or "no reason given")
+        if technique(self.planned.technique).attested:
+            yield limit_sentence("device-word")
         yield from self._limits_of_medium()
         if self._searches and self.controlled.values and not self.verified.values:
             yield limit_sentence("needles-lost")
@@ -126,6 +130,8 @@ class Finding:
             return None
         if any(f is None or not f.size for f in found):
             return "none"
+        if technique(self.planned.technique).attested and any(f is not None and f.unreadable for f in found):
+            return "none"  # a marker that cannot be read has not been seen to change
         return "complete" if all(f is not None and f.read >= f.population for f in found) else "sampled"
 
     def _absent(self) -> Reach:
@@ -243,6 +249,8 @@ class Finding:
         if self.assessment.level == "A0":
             yield claim("executed", at=max(step.ended_at for step in self.told.steps.values()))
         else:
+            if technique(self.planned.technique).attested:
+                yield claim("device-reported", at=max(step.ended_at for step in self.told.steps.values()))
             for found in self._comparisons():
                 yield _overwritten_claim(found)
             if not self.stays:
@@ -288,7 +296,7 @@ def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c
         )
     return c.Comparison(
         step=told.step.id,
-        compare="pattern" if told.step.stays else "keystream",
+        compare=_compared_with(told.step),
         mode=found.mode,
         population=found.population,
         sampled=found.read,
@@ -303,11 +311,21 @@ def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c
     )
 
 
+def _compared_with(step: Step) -> Literal["keystream", "pattern", "marked", "changed"]:
+    match step.compare:
+        case "pattern" | "marked" | "changed":
+            return step.compare
+    return "keystream"
+
+
 def _listed(ranges: Ranges) -> tuple[c.Range, ...]:
     return tuple(c.Range(start=start, end=end) for start, end in ranges)
 
 
 def _overwritten_claim(found: c.Comparison) -> c.Sentence:
+    if found.compare in ("marked", "changed"):
+        name = "markers-written" if found.compare == "marked" else "markers-changed"
+        return claim(name, at=found.at, read=found.sampled, size=found.bytes_read)
     if found.unreadable:
         return claim(
             "overwritten-readable",

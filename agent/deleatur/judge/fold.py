@@ -328,7 +328,8 @@ def _of_step(plan: Plan, step: Step, state: StepProgress) -> Erase | Challenge |
     if step.reads_back:
         if state.compared is None:
             sampled = any(t.id == step.target and t.sampling.mode == "sample" for t in plan.targets)
-            return Challenge(step) if sampled and not state.seed else Compare(step)
+            drawn = state.seed or step.at_markers  # the plan names the markers: there is nothing to draw
+            return Challenge(step) if sampled and not drawn else Compare(step)
         if not clean(state.compared):
             return Report()
     return None

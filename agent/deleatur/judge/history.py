@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from deleatur.documents import journal as j
 from deleatur.documents.gates import AnyGate, CustodyGate, HoldGate, StaffGate
 from deleatur.documents.job import parts_of, tables_of
-from deleatur.documents.place import ArchivePart, Ranges, Step
+from deleatur.documents.place import ArchivePart, Exchange, Ranges, Step
 from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget
 from deleatur.documents.ranges import size_of
 from deleatur.errors import Refused, Residue
@@ -20,6 +20,7 @@ from deleatur.judge.custody import ended
 from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.fold import clean
 from deleatur.judge.free_space import doubts
+from deleatur.judge.markers import unmarked
 from deleatur.judge.risk import holds
 from deleatur.judge.staff import digest_of, keys_of, operator_fault
 from deleatur.sanitize.techniques import technique
@@ -34,6 +35,7 @@ class StepHistory:
     ended_at: str = ""
     done: int = 0
     failed: Ranges = ()  # the medium took no writing there
+    exchanges: tuple[Exchange, ...] = ()  # commands that the device was sent
     seed: str = ""  # of the places read back, drawn after the last change
     compared: j.Compared | None = None
     compared_at: str = ""
@@ -189,6 +191,7 @@ class History:
         step.seed = ""
         if isinstance(event, j.Advanced):
             step.failed += event.failed
+            step.exchanges += event.exchanges
         for told in self.fills.values():
             told.filled = None
         if not isinstance(event, j.Erasing) and not step.began_at:
@@ -329,6 +332,8 @@ def _uncompared(step: StepHistory, planned: PlannedTarget) -> list[str]:
     found = step.compared
     if found is None:
         return ["was not read back after its last change"]
+    if step.step.at_markers:
+        return list(unmarked(step.step, found, step.exchanges, planned.units[0].size))
     wanted = found.population
     if planned.sampling.mode == "sample":
         wanted = min(wanted, planned.sampling.count)

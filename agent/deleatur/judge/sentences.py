@@ -46,6 +46,18 @@ CLAIMS = {
         "overwritten with: with confidence {confidence}, a fraction of less than {fraction} of all places "
         "did not."
     ),
+    "device-reported": (
+        "By {at} the device had taken a command to erase itself and had reported that it was done; commands "
+        "and answers stand with the method."
+    ),
+    "markers-written": (
+        "At {at}, before the command, markers were read back at every place where they had been written "
+        "(places: {read}, bytes: {size})."
+    ),
+    "markers-changed": (
+        "At {at}, after the command, every marker was read again and no sector of any held what it had held "
+        "(places: {read}, bytes: {size})."
+    ),
     "overwritten-readable": (
         "At {at} places of the target were read back (places: {read}, bytes: {size}) and held exactly what "
         "they were overwritten with; of others the medium did not show every byte (places: {left})."
@@ -304,6 +316,12 @@ LIMITS = {
     ),
     "surface-not-read": Limit(
         "exception", "not-probed", "The surface {name} was not read raw, although it could have been."
+    ),
+    "device-word": Limit(
+        "boundary",
+        "device",
+        "That the device erased all that it holds, also where no address leads, is its own word: read were "
+        "markers, at places that the plan names.",
     ),
     "ranges-not-read": Limit(
         "exception",

@@ -228,6 +228,7 @@ def _methods(told: TargetHistory) -> Iterator[c.Method]:
             pattern=_laid(step.step),
             source=way.source,
             plugin=plugin,
+            commands=step.exchanges,
             done=step.done,
             started_at=step.began_at,
             ended_at=step.ended_at,
@@ -235,8 +236,8 @@ def _methods(told: TargetHistory) -> Iterator[c.Method]:
 
 
 def _laid(step: Step) -> str:
-    """Say what the step wrote over the whole target; of one that only removes, nothing."""
-    if step.compare == "absence" or step.pattern is None:
+    """Say what the step wrote; of one that only removes, or only sends commands, nothing."""
+    if step.compare in ("absence", "changed") or step.pattern is None:
         return "none"
     return "aes-256-ctr" if step.pattern.kind == "aes-256-ctr" else f"bytes-{step.pattern.cycle}"
 

@@ -32,7 +32,12 @@ class Technique(Frozen, frozen=True):
     @property
     def stays(self) -> bool:
         """Whether the target is still there afterwards, and holds the last pattern."""
-        return self.actions[-1].compare == "pattern"
+        return self.actions[-1].compare in ("pattern", "changed")
+
+    @property
+    def attested(self) -> bool:
+        """Whether the device does it by itself, and says that it did."""
+        return self.actions[-1].compare == "changed"
 
 
 TECHNIQUES: dict[str, Technique] = {
@@ -154,6 +159,71 @@ def _of_device(standard: Standard) -> Technique:
 
 
 TECHNIQUES |= {standard.id: _of_device(standard) for standard in STANDARDS}
+
+
+def _by_command(id_: str, title: str, category: Literal["clear", "purge"], source: str) -> Technique:
+    """Return a technique that a device carries out itself; markers written before must have changed."""
+    actions = (Action(name="mark", compare="marked"), Action(name="command", compare="changed"))
+    return Technique(
+        id=id_,
+        title=f"write markers, {title}, read that every marker has changed",
+        category=category,
+        scope="device-all",
+        actions=actions,
+        own_device=True,
+        source=source,
+    )
+
+
+# Categories of IEEE 2883-2022 by interface; where its maker must have meant a Purge, Clear is claimed.
+TECHNIQUES |= {
+    each.id: each
+    for each in (
+        *(
+            _by_command(f"{bus}-sanitize-{kind}", f"have the {what} {title}", "purge", source)
+            for bus, what, source in (
+                ("nvme", "controller", "NVM Express Base Specification 2.0 §5.24; IEEE 2883-2022, Purge"),
+                ("scsi", "device", "SBC-4 §5.30 SANITIZE; IEEE 2883-2022, Purge"),
+                ("ata", "drive", "ACS-3 §7.36 SANITIZE; IEEE 2883-2022, Purge"),
+            )
+            for kind, title in (
+                ("crypto", "change the key of all its data (Sanitize)"),
+                ("block", "erase all its blocks (Sanitize)"),
+                ("overwrite", "overwrite all its blocks with zeros (Sanitize)"),
+            )
+        ),
+        _by_command(
+            "nvme-format-crypto",
+            "have the controller format with a change of key (SES 2)",
+            "clear",
+            "NVM Express Base Specification 2.0 §5.14; IEEE 2883-2022: Clear, possibly Purge",
+        ),
+        _by_command(
+            "nvme-format",
+            "have the controller format with an erase of user data (SES 1)",
+            "clear",
+            "NVM Express Base Specification 2.0 §5.14; IEEE 2883-2022, Clear",
+        ),
+        _by_command(
+            "ata-security-erase-enhanced",
+            "have the drive do an enhanced security erase",
+            "clear",
+            "ACS-3 §7.43 SECURITY ERASE UNIT; IEEE 2883-2022: Clear, possibly Purge",
+        ),
+        _by_command(
+            "ata-security-erase",
+            "have the drive do a security erase",
+            "clear",
+            "ACS-3 §7.43 SECURITY ERASE UNIT; IEEE 2883-2022, Clear",
+        ),
+        _by_command(
+            "scsi-format",
+            "have the device format itself",
+            "clear",
+            "SBC-4 §5.4 FORMAT UNIT; IEEE 2883-2022, Clear",
+        ),
+    )
+}
 
 
 def technique(name: str) -> Technique:

@@ -36,7 +36,7 @@ from deleatur.api import (
     read_table,
     technique,
 )
-from deleatur_plugins.block import overwriting
+from deleatur_plugins.block import commanding, overwriting
 
 UNIT = "device"
 _PLACE = 4096  # bytes of one sampled place; a multiple of every sector in use
@@ -48,7 +48,10 @@ Way = Callable[[Device, str, Step, Cursor | None], Iterator[Cursor]]
 class BlockBackend(Backend):
     """One block device of this host, named by a `block:` URL."""
 
-    ways: ClassVar[Mapping[str, Way]] = dict.fromkeys(overwriting.TECHNIQUES, overwriting.overwrite)
+    ways: ClassVar[Mapping[str, Way]] = {
+        **dict.fromkeys(commanding.TECHNIQUES, commanding.command),
+        **dict.fromkeys(overwriting.TECHNIQUES, overwriting.overwrite),
+    }
 
     def __init__(self, path: str, key: bytes) -> None:
         self._path = path
