@@ -18,6 +18,7 @@ from policy_tables import policy_packs, record_classes
 from deleatur import api, errors
 from deleatur.cli.group import deleatur as command_line
 from deleatur.desensitize.detectors import TYPES
+from deleatur.judge.capabilities import CAPABILITIES
 from deleatur.judge.sentences import LIMITS
 from deleatur.sanitize.techniques import TECHNIQUES
 from deleatur.testing.contract import BackendContract
@@ -52,6 +53,15 @@ def techniques() -> str:
     """Make the table of techniques."""
     rows = ["| id | what is done | category | scope | source |", "|---|---|---|---|---|"]
     rows += [f"| `{t.id}` | {t.title} | {t.category} | {t.scope} | {t.source} |" for t in TECHNIQUES.values()]
+    return "\n".join(rows)
+
+
+def capabilities() -> str:
+    """Make the table of media and techniques of devices."""
+    rows = ["| technique | magnetic | flash | source |", "|---|---|---|---|"]
+    rows += [
+        f"| `{c.technique}` | {c.magnetic or '–'} | {c.flash or '–'} | {c.source} |" for c in CAPABILITIES
+    ]
     return "\n".join(rows)
 
 
@@ -183,6 +193,7 @@ def requirement_states() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
+    "capabilities": capabilities,
     "commands": commands,
     "detectors": detectors,
     "exit-codes": exit_codes,
