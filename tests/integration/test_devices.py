@@ -135,6 +135,30 @@ def test_a_loop_over_a_device_refuses_the_device_below(node):
         assert any(f"{Path(above).name} is made of" in reason for reason in reasons(node))
 
 
+@pytest.mark.parametrize("system", ["btrfs", "xfs"])
+def test_a_second_device_of_a_mounted_file_system_is_refused(tmp_path, system):
+    """btrfs names one device of several in the table of mounts, XFS its log in an option."""
+    images = [tmp_path / "one.img", tmp_path / "two.img"]
+    for image in images:
+        with image.open("wb") as file:
+            file.truncate(400 * MIB)
+    (tmp_path / "at").mkdir()
+    with attached(images[0]) as first, attached(images[1]) as second:
+        if system == "btrfs":
+            run("mkfs.btrfs", "-q", "-f", "-d", "raid0", "-m", "raid1", first, second)
+            options = f"device={second}"
+        else:
+            run("mkfs.xfs", "-q", "-f", "-l", f"logdev={second},size=64m", first)
+            options = f"logdev={second}"
+        run("mount", "-o", options, first, str(tmp_path / "at"))
+        try:
+            assert any("mounted" in reason for reason in reasons(first))
+            assert any("mounted" in reason for reason in reasons(second))
+        finally:
+            run("umount", str(tmp_path / "at"))
+        assert reasons(second) == ()
+
+
 def test_another_file_at_the_same_node_is_another_device(image, tmp_path):
     with attached(image) as node:
         table = read_table(node)

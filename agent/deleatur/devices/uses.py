@@ -3,6 +3,7 @@
 Rule kept: what may not be looked at is named, so that nothing is taken for unused by mistake.
 """
 
+import errno
 import os
 import re
 import stat
@@ -45,7 +46,7 @@ class Looking:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             except OSError as error:
-                if error.errno != 22:  # EINVAL: a process that has ended and has no namespace any more
+                if error.errno != errno.EINVAL:  # a process that has ended and has no namespace any more
                     self.unseen.append(f"the mounts of process {process}")
                 continue
             where = "" if namespace in (first, own) else f" in the mount namespace of process {process}"
