@@ -91,6 +91,7 @@ NAMED_BY_BACKENDS = (
     "small-numbers-not-searched",
     "packed-numbers-not-searched",
     "engine-check-not-run",
+    "index-parts-not-searched",
 )
 
 

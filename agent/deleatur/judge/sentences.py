@@ -373,6 +373,12 @@ LIMITS = {
         "decimals of MariaDB and floating-point numbers of MariaDB and SQLite that have as many digits. "
         "Others were looked for as rows only.",
     ),
+    "index-parts-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "Indexes of the database keep parts of values without their beginnings. Only whole values were "
+        "searched: a part that an index kept would not have been seen. These indexes were written anew.",
+    ),
     "packed-numbers-not-searched": Limit(
         "boundary",
         "not-probed",

@@ -76,7 +76,7 @@ class DuckdbBackend(Backend):
                 identity=Identity(kind="rows", fields=identity),
                 size=sum(unit.size for unit in units),
                 units=units,
-                offers=(Offer(technique=_REWRITE, limits=limits_of(self._path)),),
+                offers=(Offer(technique=_REWRITE, limits=limits_of(self._path, session)),),
                 surfaces=surfaces_of(self._path),
                 blockers=blockers_of(self._path, session, content),
                 held=content.held(),

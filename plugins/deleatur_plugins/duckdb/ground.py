@@ -15,7 +15,7 @@ from deleatur.api import (
 from deleatur_plugins.duckdb.connecting import OLD, Session
 from deleatur_plugins.duckdb.content import Content
 from deleatur_plugins.duckdb.rewriting import half_checkpoint, journal_of, log_of
-from deleatur_plugins.duckdb.schema import comments
+from deleatur_plugins.duckdb.schema import comments, has_indexes
 
 _COMPRESSED = ("duckdb", "zstd")  # decoders: FSST, alone and in dictionaries; very long texts
 _ROOM = 2  # the new file is at most about as large as the old one; the second part is for the file system
@@ -59,11 +59,12 @@ def blockers_of(path: Path, session: Session, content: Content) -> tuple[str, ..
     return tuple(found)
 
 
-def limits_of(path: Path) -> tuple[str, ...]:
+def limits_of(path: Path, session: Session) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
     found = limits_of_files(filesystem_of(path), opened_in_turn(files_of(path)))
+    parts = ("index-parts-not-searched",) if has_indexes(session, OLD) else ()
     numbers = ("small-numbers-not-searched", "packed-numbers-not-searched")
-    return (*found, "earlier-free-blocks", *numbers, "engine-check-not-run")
+    return (*found, "earlier-free-blocks", *numbers, *parts, "engine-check-not-run")
 
 
 def surfaces_of(path: Path) -> tuple[Surface, ...]:

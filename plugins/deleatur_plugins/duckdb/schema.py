@@ -145,3 +145,14 @@ def comments(session: Session, database: str) -> int:
         int(session.value(f"SELECT count(comment) FROM duckdb_{kind}() WHERE database_name = '{database}'"))
         for kind in _COMMENTED
     )
+
+
+def has_indexes(session: Session, database: str) -> bool:
+    """Say whether the attached `database` has an index, which keeps each key without what it shares."""
+    return bool(
+        session.value(
+            f"SELECT (SELECT count(*) FROM duckdb_indexes() WHERE database_name = '{database}') + (SELECT "
+            f"count(*) FROM duckdb_constraints() WHERE database_name = '{database}' "
+            "AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY'))"
+        )
+    )

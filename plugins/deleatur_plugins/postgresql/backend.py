@@ -41,7 +41,7 @@ from deleatur_plugins.postgresql.connecting import Connector, translated
 from deleatur_plugins.postgresql.content import TABLE, Content, read_value, row_names, selected_tables
 from deleatur_plugins.postgresql.cycling import room_for_log
 from deleatur_plugins.postgresql.deleting import delete
-from deleatur_plugins.postgresql.ground import limits_of, surfaces_of
+from deleatur_plugins.postgresql.ground import keeps_parts, limits_of, surfaces_of
 from deleatur_plugins.postgresql.holdings import contents_of
 from deleatur_plugins.postgresql.integrity import NOT_CHECKED, has_checks
 from deleatur_plugins.postgresql.objects import UNIT, named_objects, pages_of, read_page
@@ -174,7 +174,8 @@ class PostgresqlBackend(Backend):
         outage = planned_outage(size)
         reached = server if isinstance(server, Server) and self._technique() != DELETE else None
         unchecked = () if reached is None or has_checks(connection) else (NOT_CHECKED,)
-        limits = (*limits_of(reached), *unchecked)
+        parts = ("index-parts-not-searched",) if reached is not None and keeps_parts(connection) else ()
+        limits = (*limits_of(reached), *unchecked, *parts)
         return (Offer(technique=self._technique(), limits=limits, outage=outage),)
 
     def _identity(self, connection: "psycopg.Connection[Any]", tables: list[Table] | None) -> Identity:

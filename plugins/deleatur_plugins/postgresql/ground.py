@@ -6,9 +6,13 @@ Rule kept: what this user cannot see lowers the claim.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from deleatur.api import FileSystem, Surface, filesystem_of, surfaces_below
 from deleatur_plugins.postgresql.server import Server
+
+if TYPE_CHECKING:
+    import psycopg
 
 _NAMED = 20  # files, in the plan and in the certificate
 COMPRESSED = ("postgresql",)  # decoders: pglz and LZ4, in rows and in TOAST chunks
@@ -34,6 +38,14 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
         "freed-blocks": any(s.type == "xfs" for s in systems),
     }
     return (*(name for name, applies in found.items() if applies), *always, "small-numbers-not-searched")
+
+
+def keeps_parts(connection: "psycopg.Connection[Any]") -> bool:
+    """Say whether an index of the database keeps texts without their beginnings, as SP-GiST does."""
+    ((found,),) = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_am a ON a.oid = c.relam WHERE a.amname = 'spgist')"
+    ).fetchall()
+    return bool(found)
 
 
 def surfaces_of(server: Server | None, left: Sequence[str] = ()) -> tuple[Surface, ...]:

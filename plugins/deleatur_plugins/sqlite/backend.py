@@ -79,9 +79,10 @@ class SqliteBackend(Backend):
                 content.check_archive()
                 identity = self._identity_of_rows(content, system.uuid)
                 units, held, rows = content.units(), content.held, content.rows
+                parts = ("index-parts-not-searched",) if content.schema.has_full_text else ()
             now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads
             copies = copies_beside(files, (selection.table for selection in self._target.select))
-            offer = Offer(technique=ROWS, limits=limits_of(files, system, now, whole=False))
+            offer = Offer(technique=ROWS, limits=(*limits_of(files, system, now, whole=False), *parts))
             return Inspection(
                 identity=identity,
                 size=rows,

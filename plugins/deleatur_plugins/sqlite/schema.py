@@ -58,6 +58,11 @@ class Schema:
     statements: tuple[bytes, ...]  # every object: type, name, table, SQL
     triggers: dict[str, tuple[str, ...]]  # table: names
 
+    @property
+    def has_full_text(self) -> bool:
+        """Say whether an index of words is among them, which keeps each word without what it shares."""
+        return any(table.kind == "full-text" for table in self.tables.values())
+
     def digest(self) -> str:
         """Return the SHA-256 (hex) of the declarations: it changes when the schema changes."""
         return hashlib.sha256(b"\x1e".join(self.statements)).hexdigest()
