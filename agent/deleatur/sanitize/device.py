@@ -24,7 +24,7 @@ from deleatur.sanitize.pipeline import Piece, in_order
 
 PIECE = ROOM
 MOST_RANGES = 1024  # bad ranges of one run; a medium with more is to be destroyed
-_THREADS = 4  # benchmarks/overwrite.py
+_THREADS = 4  # benchmarks/devices.py
 _DURABLE = 64 << 20  # bytes between two flushes at least,
 _OFTEN = 2.0  # and seconds: a flush stops a fast device for as long as it writes some megabytes
 _ATTEMPTS = 3  # at one sector before it counts as bad

@@ -74,8 +74,14 @@ class BlockBackend(Backend):
             self._fd = None
 
     def inspect(self) -> Inspection:
-        """Look at the device, at everything made of it, and at every use of either."""
+        """Look at the device, at everything made of it, and at every use of either.
+
+        Raises:
+            Refused: it may not be read, or does not answer: nothing is known of it then.
+        """
         table, device = self._look()
+        if device.signatures is None:
+            raise Refused(f"{device.name} could not be read; run as root, and see whether it answers")
         identity = identity_of(table, device)
         offers, denials = self._allowed(device)
         return Inspection(
