@@ -41,9 +41,10 @@ def certificate() -> Made:
 def _statements(body: bytes) -> Made:
     p = "$.predicate"
     id_ = b'"certificateId":"certificate-0001"'
+    inside = body.index(b'"inventory"')
     for name, kind, where, comment, changed in (
         ("bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + body),
-        ("not-json", "syntax", "character 4716", "cut in the middle", body[:4716]),
+        ("not-json", "syntax", f"character {inside}", "cut in the middle", body[: inside + 4]),
         (
             "key-twice",
             "duplicate-key",
