@@ -42,10 +42,10 @@ class AtaCommand(Frozen, frozen=True):
     timeout: float = 20.0  # seconds
 
     def wrapped(self) -> ScsiCommand:
-        """Return the command as ATA PASS-THROUGH (16) (SAT-3 §12.2.2), which always asks for registers."""
-        flags = _CK_COND
-        if self.direction != "none":
-            flags |= _BLOCKS | _IN_COUNT | (_FROM_DEVICE if self.direction == "in" else 0)
+        """Return the command as ATA PASS-THROUGH (16) (SAT-3 §12.2.2); without data it asks for registers."""
+        flags = _BLOCKS | _IN_COUNT | (_FROM_DEVICE if self.direction == "in" else 0)
+        if self.direction == "none":  # with data, Linux reads the registers while DRQ is set: no good end
+            flags = _CK_COND
         low, high = (self.lba & 0xFFFFFF).to_bytes(3, "little"), (self.lba >> 24).to_bytes(3, "little")
         block = bytes(
             (
