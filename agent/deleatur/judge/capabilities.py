@@ -105,12 +105,6 @@ CAPABILITIES: tuple[Capability, ...] = (
         source="ACS-4: SECURITY ERASE UNIT, enhanced; makers' tools say Purge, the standards do not",
     ),
     Capability(
-        technique="opal-revert",
-        magnetic="purge-if-vendor",
-        flash="purge-if-vendor",
-        source="TCG Storage Opal: Revert; IEEE 2883-2022: possible Purge, with a Clear after it",
-    ),
-    Capability(
         technique="nvme-format",
         magnetic=None,
         flash="clear",
@@ -220,12 +214,6 @@ def _of_security(device: Device, *, enhanced: bool) -> str:
     return "its count of wrong passwords is used up until the next power-up" if state.expired else ""
 
 
-def _of_opal(device: Device, _technique: str) -> str | None:
-    if device.kind != "disk" or device.opal is None or not device.opal.supported:
-        return None
-    return ""
-
-
 def _said(offered: bool) -> str:
     return "" if offered else "the drive says that it does not offer it"
 
@@ -244,5 +232,4 @@ _FAMILIES: dict[str, Callable[[Device, str], str | None]] = {
     "nvme-": _of_nvme,
     "scsi-": _of_scsi,
     "ata-": _of_ata,
-    "opal-": _of_opal,
 }
