@@ -209,6 +209,8 @@ def dies(name: str, moment: str) -> Iterator[None]:
     real = getattr(reloading, name)
 
     def killed(*arguments: object) -> object:
+        if any("-trial-" in str(argument) for argument in arguments):
+            return real(*arguments)
         if moment == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         done = real(*arguments)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from deleatur.api import (
     Cursor,
@@ -184,18 +183,19 @@ class Reloading:
 
     def _try_the_change(self) -> None:
         """Learn from two empty folders whether the file system can do it, before anything is deleted."""
-        with ExitStack() as tried:
-            one, other = (
-                Path(tried.enter_context(TemporaryDirectory(prefix=".deleatur-", dir=self._data.parent)))
-                for _ in range(2)
-            )
-            try:
-                exchange(one, other)
-            except OSError as error:
-                raise Refused(
-                    f"the file system lets no two directories change places ({error.strerror}); use {REBUILD}"
-                ) from None
-        _flush(self._data.parent)
+        folders = [self._links.with_name(f"{self._links.name}-trial-{n}") for n in range(2)]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)  # left by a run that was killed just here
+        try:
+            exchange(*folders)
+        except OSError as error:
+            raise Refused(
+                f"the file system lets no two directories change places ({error.strerror}); use {REBUILD}"
+            ) from None
+        finally:
+            for folder in folders:
+                folder.rmdir()
+            _flush(self._data.parent)
 
     def _delete(self) -> int:
         self._session.run("SET SESSION sql_log_bin=OFF")
