@@ -7,7 +7,8 @@ known places; every way gets the same ones (but for those that a file of pattern
 feed, and, for ripgrep, not UTF-8) and must count the same. Building and trying are inside each way's time.
 
 Prints one line for each way, with its ratios to grep and ripgrep in processor time and by the clock (both
-engines together search in two threads, every other way in one), and
+engines together search in two threads, every other way in one; ours read the disk each time, and ahead of the
+search, while the others read the cache of files), and
 `RESULT scan FIGURE of-the-quicker ok|short`: how fast both engines together were, by the clock and as a ratio
 to the quicker of grep and ripgrep, the lowest from 100 values on. Short means: that ratio is below 1, or a
 count is wrong, or we needed 512 MB or more. The clock means something only where two processors are free.
