@@ -19,7 +19,7 @@ from deleatur import api, errors
 from deleatur.cli.group import deleatur as command_line
 from deleatur.desensitize.detectors import TYPES
 from deleatur.judge.capabilities import CAPABILITIES
-from deleatur.judge.sentences import LIMITS
+from deleatur.judge.limits import LIMITS
 from deleatur.sanitize.techniques import TECHNIQUES
 from deleatur.testing.contract import BackendContract
 from deleatur.testing.rogues import BREAKS

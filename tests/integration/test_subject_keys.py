@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from deleatur.api import Cursor, Keystream, Locator, Step
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Refused, Residue
-from deleatur.judge.sentences import LIMITS
+from deleatur.judge.limits import LIMITS
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.subject_keys import KeyNotFound, KeyStore, SubjectKeysBackend

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from deleatur.errors import Refused
 from deleatur.judge.assurance import Facts, assess, exceptional
-from deleatur.judge.sentences import CLAIMS, FORBIDDEN, LIMITS, claim, limit, limit_sentence
+from deleatur.judge.limits import LIMITS
+from deleatur.judge.sentences import CLAIMS, FORBIDDEN, claim, limit, limit_sentence
 from deleatur.judge.statement import NOT_RECORDED
 
 reaches = st.sampled_from(["complete", "sampled", "none"])

@@ -20,6 +20,7 @@ from deleatur.documents.codec import decode_canonical, decode_json, decode_toml,
 from deleatur.documents.decode import decode_job, decode_plan
 from deleatur.documents.job import Job
 from deleatur.documents.journal import Advanced, AnyEvent, Entry, digest_of_line, line_of, read_chain
+from deleatur.documents.place import Pattern
 from deleatur.documents.plan import Plan
 from deleatur.errors import Malformed
 from deleatur.testing.vectors import Vector, read_vectors
@@ -85,10 +86,19 @@ def _values_of(info: Any, known: dict[type, st.SearchStrategy[Any]], fewest: int
             )
         case inspect.StructType():
             if info.cls not in known:
-                known[info.cls] = st.deferred(lambda: st.builds(info.cls, **fields))
+                known[info.cls] = st.deferred(lambda: _built(info.cls, fields))
                 fields = {f.name: _values_of(f.type, known, fewest) for f in info.fields}
             return known[info.cls]
     raise TypeError(f"no strategy for {info}")
+
+
+def _built(kind: type, fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    """Build structures of a kind; a pattern has either a key or bytes that repeat."""
+    if kind is not Pattern:
+        return st.builds(kind, **fields)
+    keys, cycles = fields["key"].filter(bool), fields["cycle"].filter(bool)
+    streams = st.builds(Pattern, kind=st.just("aes-256-ctr"), key=keys)
+    return st.one_of(streams, st.builds(Pattern, kind=st.just("bytes"), cycle=cycles))
 
 
 def toml_of(document: Any) -> str:

@@ -20,7 +20,7 @@ from deleatur.documents.gates import (
 )
 from deleatur.documents.job import ArchivedTable, Condition, HeldRows, RiskLimit, Selection
 from deleatur.documents.plan import PlannedFill
-from deleatur.judge.sentences import LIMITS
+from deleatur.judge.limits import LIMITS
 
 ASSUMED_RATE = 100_000_000  # bytes a second, for the time that a plan announces; a hard disk's
 

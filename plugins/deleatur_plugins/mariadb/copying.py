@@ -161,7 +161,7 @@ def _poured(source: "subprocess.Popen[bytes]", sink: "subprocess.Popen[bytes] | 
             if sink is not None and sink.stdin is not None:
                 sink.stdin.close()
         except BrokenPipeError:
-            pass
+            source.kill()  # who took the text has ended, and says why by its code: nothing more is read
         codes = [program.wait(max(end - time.monotonic(), 0) + _STARTING) for program in programs]
     if time.monotonic() >= end:
         raise Transient("the copy took longer than the plan says; try again when the machine is less busy")
