@@ -31,7 +31,8 @@ PLACEHOLDERS = (
     (r", [0-9.]+ [kMGT]?B/s(, \d+ s left)?", ""),
     (r" +│$", " │"),
     (r"─{3,}", "───"),
-    (r"(│   · [^\n]*│\n)+", "│   · <limits> │\n"),  # they depend on the file system and on who runs it
+    # they depend on the file system and on who runs it; a long one goes on in the next line
+    (r"(│   · [^\n]*│\n(│ [^ │\n][^\n]*│\n)*)+", "│   · <limits> │\n"),
     (r"(^\w+ [\w-]+: (\d+ (rows|values|letters)\b|[^\n]*B)[^\n]*\n)+", "<progress>\n"),
 )
 
