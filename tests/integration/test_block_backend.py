@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deleatur.documents.journal import Advanced, Challenged, Compared, decode_entry
-from deleatur.documents.place import Pattern
+from deleatur.documents.place import Cursor, Pattern, Step
 from deleatur.engine.certifying import own_certificate
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import DeleaturError, Refused, Residue
@@ -21,6 +21,7 @@ from deleatur.sanitize import device as whole
 from deleatur.sanitize.passes import STANDARDS
 from deleatur.sanitize.patterns import laid
 from deleatur.testing.workbench import Workbench
+from deleatur_plugins.block.backend import BlockBackend
 
 from ..lab.faulty_device import SPLIT, faulty_device
 from ..lab.faulty_file import Faults
@@ -280,6 +281,49 @@ def test_another_device_at_the_same_path_is_refused(bench: Workbench, loop: Loop
     with pytest.raises(Refused, match="not the target of the plan"):
         bench.run(directory)
     assert other.read_bytes() == content
+
+
+class Swapped(BlockBackend):
+    """Another device comes to the path after the core has compared the one that was there."""
+
+    link = Path("/dev")
+    other = ""
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        """Lead the path to the other device, then go on."""
+        self.link.unlink()
+        self.link.symlink_to(self.other)
+        yield from super().erase(step, after)
+
+
+def test_a_device_that_comes_to_the_path_at_the_last_moment_is_not_written(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(9 * MIB + 3 * SECTOR)
+    other = Loop(tmp_path / "other", content)
+    link = Path(f"/dev/deleatur-{os.getpid()}-{tmp_path.name[-12:]}")
+    link.symlink_to(loop.path)
+    monkeypatch.setattr(Swapped, "link", link)
+    monkeypatch.setattr(Swapped, "other", other.path)
+    bench = Workbench(tmp_path / "jobs", {"block": Swapped})
+    try:
+        with pytest.raises(Refused, match="not the device of the plan"):
+            bench.whole(job(link))
+        assert other.file.read_bytes() == content
+    finally:
+        link.unlink()
+        other.detach()
+
+
+def test_a_device_that_is_named_twice_is_refused(bench: Workbench, loop: Loop) -> None:
+    link = Path(f"/dev/deleatur-{os.getpid()}-twice")
+    link.symlink_to(loop.path)
+    try:
+        twice = job(loop.path) + f'[[target]]\nid = "again"\nurl = "block://{link}"\n'
+        with pytest.raises(Refused, match="same device"):
+            bench.plan(bench.job(twice))
+    finally:
+        link.unlink()
 
 
 @pytest.mark.parametrize("moment", range(4))

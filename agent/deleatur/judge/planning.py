@@ -141,6 +141,23 @@ def _overlaps(seen: Sequence[Seen]) -> list[str]:
         for n, (outer, above) in enumerate(places)
         for m, (inner, below) in enumerate(places)
         if above and (below.startswith(above.rstrip("/") + "/") or (below == above and n < m))
+    ] + _overlaps_of_devices(seen)
+
+
+def _overlaps_of_devices(seen: Sequence[Seen]) -> list[str]:
+    """Refuse a device that stands in the job twice, or beside a partition of it, which is named by it."""
+    devices = [
+        (s.target.id, s.inspection.identity)
+        for s in seen
+        if s.inspection.identity.kind in ("block-device", "block-partition")
+    ]
+    return [
+        f"{inner} and {outer} are the same device, or a part of it; name the larger one alone"
+        for n, (outer, above) in enumerate(devices)
+        for m, (inner, below) in enumerate(devices)
+        if n != m
+        and below.fields[: len(above.fields)] == above.fields
+        and (above.kind != below.kind or (above == below and n < m))
     ]
 
 

@@ -4,6 +4,7 @@ Rules kept: nothing is written while any interlock stands, and no option takes o
 opened for this process alone; each technique is a module of its own, and no other one is ever tried.
 """
 
+import json
 import mmap
 import os
 import time
@@ -34,6 +35,7 @@ from deleatur.api import (
     offers_for,
     positions,
     read_table,
+    require_same,
     technique,
 )
 from deleatur_plugins.block import commanding, overwriting
@@ -53,9 +55,10 @@ class BlockBackend(Backend):
         **dict.fromkeys(overwriting.TECHNIQUES, overwriting.overwrite),
     }
 
-    def __init__(self, path: str, key: bytes) -> None:
+    def __init__(self, path: str, key: bytes, approved: frozenset[str] | None) -> None:
         self._path = path
         self._key = key
+        self._approved = approved  # digests of the unit's identity; None before there is a plan
         self._fd: int | None = None
 
     @classmethod
@@ -65,7 +68,11 @@ class BlockBackend(Backend):
             raise Unsupported(
                 f"{target.id}: a device has no rows to select, hold or archive; name a database's own URL"
             )
-        return cls(_path_of(target.url), secrets["digest-key"])
+        approved = None
+        if "approved-units" in secrets:
+            units = json.loads(secrets["approved-units"])["units"]
+            approved = frozenset(unit["digest"] for unit in units)
+        return cls(_path_of(target.url), secrets["digest-key"], approved)
 
     def close(self) -> None:
         """Close the device, if anything was read."""
@@ -82,18 +89,11 @@ class BlockBackend(Backend):
         table, device = self._look()
         if device.signatures is None:
             raise Refused(f"{device.name} could not be read; run as root, and see whether it answers")
-        identity = identity_of(table, device)
         offers, denials = self._allowed(device)
         return Inspection(
-            identity=identity,
+            identity=identity_of(table, device),
             size=device.size,
-            units=(
-                Unit(
-                    name=UNIT,
-                    size=device.size,
-                    digest=keyed_digest(self._key, b"device", identity.text().encode()),
-                ),
-            ),
+            units=(Unit(name=UNIT, size=device.size, digest=self._digest(table, device)),),
             offers=offers,
             denials=denials,
             surfaces=_surfaces(device),
@@ -102,7 +102,7 @@ class BlockBackend(Backend):
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
         """Name places of 4 KiB: a device always holds something at each of them."""
-        _, device = self._look()
+        _, device = self._look_at_the_approved()
         population = -(-device.size // _PLACE)
         numbers = range(population) if count is None else positions(seed, population, count)
         for number in numbers:
@@ -114,8 +114,9 @@ class BlockBackend(Backend):
         if place.unit != UNIT or place.item or not place.length:
             raise Refused("a device has one unit, and places with a length")
         if self._fd is None:
-            _, device = self._look()
+            _, device = self._look_at_the_approved()
             self._fd = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC | os.O_NOFOLLOW)
+            require_same(self._fd, device)
         room = mmap.mmap(-1, place.length)
         count = os.preadv(self._fd, [room], place.offset)
         if count != place.length:
@@ -132,12 +133,28 @@ class BlockBackend(Backend):
         way = self.ways.get(step.technique)
         if way is None or step.action not in actions:
             raise Unsupported(f"a device does not know {step.technique} with {step.action}")
-        table, device = self._look()
+        table, device = self._look_at_the_approved()
         if blockers := interlocks(table, device):
             raise Refused("; ".join(blockers))
         if step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
             raise Unsupported(f"{device.name} does not allow {step.technique} any more; plan again")
         yield from way(device, UNIT, step, after)
+
+    def _digest(self, table: DeviceTable, device: Device) -> str:
+        return keyed_digest(self._key, b"device", identity_of(table, device).text().encode())
+
+    def _look_at_the_approved(self) -> tuple[DeviceTable, Device]:
+        """Look, and refuse what came to the path since the core compared it with the plan.
+
+        Raises:
+            Refused: it is another device than the approved one.
+        """
+        table, device = self._look()
+        if self._approved is not None and self._digest(table, device) not in self._approved:
+            raise Refused(
+                f"{device.name} is not the device of the plan, though it lies at its path; look again"
+            )
+        return table, device
 
     def _look(self) -> tuple[DeviceTable, Device]:
         """Read the table of all devices anew, and find ours in it.
