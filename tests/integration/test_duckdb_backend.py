@@ -330,6 +330,8 @@ def test_rows_that_came_after_the_swap_are_not_erased_unapproved(path: Path) -> 
     ):
         list(backend.erase(REWRITE, last))
     assert names(path) == [b"came later"]
+    for left in path.parent.glob(".deleatur-held-*"):  # other tests of this disk count them
+        left.unlink()
 
 
 def test_what_a_killed_run_had_written_anew_is_overwritten_too(disk: tuple[Path, Path], path: Path) -> None:
