@@ -1,6 +1,5 @@
 """A whole device is overwritten, read back and certified; drives that fail or lie are told, or caught."""
 
-import base64
 import json
 import os
 import signal
@@ -8,12 +7,11 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from deleatur.documents.journal import Advanced, Challenged, Compared, decode_entry
-from deleatur.documents.place import Cursor, Pattern, Step
+from deleatur.documents.journal import Advanced, Challenged, Compared
+from deleatur.documents.place import Cursor, Step
 from deleatur.engine.certifying import own_certificate
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import DeleaturError, Refused, Residue
@@ -25,28 +23,12 @@ from deleatur_plugins.block.backend import BlockBackend
 
 from ..lab.faulty_device import SPLIT, faulty_device
 from ..lab.faulty_file import Faults
+from ..lab.jobs import events, job, pattern_of, predicate
 
 pytestmark = pytest.mark.root
 MIB = 1 << 20
 SECTOR = 512
 PATIENCE = 60
-
-
-def job(path: Path | str, technique: str = "overwrite-device", mode: str = "full", more: str = "") -> str:
-    return f"""
-schema = "deleatur/job/v1"
-name = "disk"
-reason = "other"
-authority = "a test"
-requested_by = "tester"
-[verification]
-mode = "{mode}"
-{more}
-[[target]]
-id = "disk"
-url = "block://{path}"
-technique = "{technique}"
-"""
 
 
 @pytest.fixture
@@ -77,22 +59,6 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
         yield made
     finally:
         made.detach()
-
-
-def predicate(directory: JobDirectory) -> dict[str, Any]:
-    envelope = json.loads((directory.certificate / "certificate.dsse.json").read_bytes())
-    certificate: dict[str, Any] = json.loads(base64.b64decode(envelope["payload"]))["predicate"]
-    return certificate
-
-
-def events(directory: JobDirectory) -> list[Any]:
-    return [decode_entry(line + b"\n").event for line in directory.journal.read_bytes().splitlines()]
-
-
-def pattern_of(directory: JobDirectory, action: str = "pass-1") -> Pattern:
-    steps = json.loads((directory.path / "plan.json").read_bytes())["steps"]
-    found = next(s["pattern"] for s in steps if s["action"] == action)
-    return Pattern(**found)
 
 
 def test_a_device_is_overwritten_and_every_byte_is_read_back(bench: Workbench, loop: Loop) -> None:

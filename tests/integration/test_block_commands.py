@@ -20,7 +20,8 @@ from deleatur.sanitize.patterns import laid
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.block import BlockBackend
 
-from .test_block_backend import MIB, Loop, job, pattern_of, predicate
+from ..lab.jobs import job, pattern_of, predicate
+from .test_block_backend import MIB, Loop
 
 pytestmark = pytest.mark.root
 SIZE = 44 * MIB  # more than the markers cover

@@ -167,7 +167,8 @@ def _fill(share: Path, kernel: Kernel, modules: Sequence[str]) -> None:
 
 def _command_line(share: Path, kernel: Kernel, drives: Sequence[str], memory: int) -> list[str]:
     return [
-        "qemu-system-x86_64", "-machine", "q35", "-accel", ACCELERATOR, "-smp", "1", "-m", str(memory),
+        "qemu-system-x86_64", "-machine", "q35", "-accel", ACCELERATOR, "-cpu", "max", "-smp", "1",
+        "-m", str(memory),
         "-nodefaults", "-no-reboot", "-display", "none",
         "-serial", f"file:{share}/console", "-qmp", f"unix:{share}/monitor,server=on,wait=off",
         "-kernel", str(kernel.image), "-initrd", str(share / "initramfs"), "-append", COMMAND_LINE,
