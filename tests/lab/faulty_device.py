@@ -35,7 +35,7 @@ class FaultyDevice:
         self._tell(json.dumps(dataclasses.asdict(faults)))
 
     def counts(self) -> dict[str, int]:
-        """Return the requests seen so far: read, written, discarded, flushed, and the bytes written."""
+        """Return the requests seen so far, by kind, and the bytes written and lost."""
         return self._tell("")
 
     def _tell(self, line: str) -> dict[str, int]:

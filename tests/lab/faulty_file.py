@@ -14,7 +14,9 @@ import enum
 import errno
 import json
 import os
+import random
 import select
+import signal
 import stat
 import struct
 import sys
@@ -38,6 +40,11 @@ class Faults:
     healing: bool = False  # a sector that was written becomes readable, as one that the drive replaces
     slow: float = 0.0  # seconds a request
     gone_after: int | None = None  # writes served before every request fails, as of a pulled drive
+    volatile: bool = False  # what is written lies in a cache without power of its own, until it is flushed
+    off: bool = False  # the power is off: of what was not flushed a part is lost, and every request fails
+    off_after: int | None = None  # writes and flushes after which it goes off, in the midst of the next one
+    killed: int = 0  # the process that ends in that instant, as on a host that loses its power
+    chance: int = 0  # what part is lost: this seeds it
 
     @classmethod
     def bad(cls, *ranges: tuple[int, int]) -> "Faults":
@@ -63,25 +70,52 @@ class FaultyFile:
         self.truth = truth
         self.size = os.fstat(truth).st_size
         self.faults = Faults()
-        self.counts = Counter({"read": 0, "written": 0, "discarded": 0, "flushed": 0, "bytes_written": 0})
+        kinds = ("read", "written", "discarded", "flushed", "bytes_written", "bytes_lost")
+        self.counts = Counter(dict.fromkeys(kinds, 0))
         self._failed: Counter[tuple[str, int]] = Counter()
         self._healed: set[int] = set()
         self._written = 0
+        self._cached: list[tuple[int, bytes]] = []  # what lay at a place before a write that is not flushed
+        self._changed = 0  # writes and flushes
 
     def set_faults(self, faults: Faults) -> None:
         """Change what goes wrong, from the next request on."""
         self.faults = faults
         self._failed.clear()
         self._healed.clear()
-        self._written = 0
+        self._written = self._changed = 0
+        if faults.off:
+            self._lose()
+        if not faults.volatile:
+            self._cached.clear()
 
     def _begin(self, kind: str) -> None:
         self.counts[kind] += 1
         time.sleep(self.faults.slow)
         limit = self.faults.gone_after
-        if limit is not None and self._written >= limit:
+        if self.faults.off or (limit is not None and self._written >= limit):
             raise Broken(errno.EIO)
         self._written += kind == "written"
+
+    def _lose_power_in_time(self) -> None:
+        """Go off if this write, which is in the cache, or this flush, which is not done, is the one."""
+        self._changed += 1
+        limit = self.faults.off_after
+        if limit is None or self._changed <= limit:
+            return
+        if self.faults.killed:
+            os.kill(self.faults.killed, signal.SIGKILL)
+        self._lose()
+        self.faults = dataclasses.replace(self.faults, off=True)
+        raise Broken(errno.EIO)
+
+    def _lose(self) -> None:
+        """Take back of each write that was not flushed all, the end, or nothing, in no order."""
+        chance = random.Random(self.faults.chance)
+        while self._cached:
+            offset, before = self._cached.pop()
+            kept = chance.choice((0, chance.randrange(len(before)) // SECTOR * SECTOR, len(before)))
+            self.counts["bytes_lost"] += os.pwrite(self.truth, before[kept:], offset + kept)
 
     def _failing(self, kind: str, ranges: Ranges, offset: int, size: int) -> int | None:
         """Return the first sector of a request that fails this time."""
@@ -111,6 +145,7 @@ class FaultyFile:
         ends = [sector * SECTOR - offset for sector in (failing, *short[:1]) if sector is not None]
         taken = max(min([len(content), *ends]), 0)
         self._keep(offset, content[:taken])
+        self._lose_power_in_time()
         if failing is not None:
             raise Broken(errno.EIO)
         return taken
@@ -119,6 +154,7 @@ class FaultyFile:
         """Make a range zero, as a discard or a request to write zeros does, or raise `Broken`."""
         self._begin("discarded")
         self._keep(offset, bytes(size))
+        self._lose_power_in_time()
 
     def _keep(self, offset: int, content: bytes) -> None:
         self.counts["bytes_written"] += len(content)
@@ -128,6 +164,8 @@ class FaultyFile:
             start = max(sector * SECTOR - offset, 0)
             end = min((sector + 1) * SECTOR - offset, len(content))
             kept[start:end] = os.pread(self.truth, end - start, offset + start)
+        if self.faults.volatile:
+            self._cached.append((offset, os.pread(self.truth, len(kept), offset)))
         os.pwrite(self.truth, kept, offset)
         if self.faults.healing:
             self._healed.update(first_in(self.faults.unreadable, offset, len(content)))
@@ -135,6 +173,8 @@ class FaultyFile:
     def flush(self) -> None:
         """Answer a flush, or raise `Broken`."""
         self._begin("flushed")
+        self._lose_power_in_time()
+        self._cached.clear()
 
 
 class Asked(enum.IntEnum):

@@ -136,6 +136,33 @@ def test_a_slow_drive_is_slow(device: FaultyDevice) -> None:
     assert time.monotonic() - began >= 0.1
 
 
+def test_what_was_not_flushed_may_be_lost_when_the_power_goes(device: FaultyDevice) -> None:
+    device.set_faults(Faults(volatile=True))
+    for number in range(64):
+        write(device.path, number, b"\x77" * SECTOR)
+    with device.path.open("rb") as opened:
+        os.fsync(opened.fileno())
+    for number in range(64, 128):
+        write(device.path, number, b"\x88" * SECTOR)
+    assert read(device.path, 64, 64) == b"\x88" * 64 * SECTOR
+    device.set_faults(Faults(volatile=True, off=True))
+    assert failing(device.path, [0, 200], writing=False) == [0, 200]
+    assert truth(device, 0, 64) == b"\x77" * 64 * SECTOR
+    assert 0 < truth(device, 64, 64).count(b"\x88" * SECTOR) < 64
+    device.set_faults(Faults(volatile=True))
+    assert read(device.path, 64, 64) == truth(device, 64, 64)
+
+
+def test_the_power_may_go_in_the_midst_of_a_flush(device: FaultyDevice) -> None:
+    device.set_faults(Faults(volatile=True, off_after=64))
+    for number in range(64):
+        write(device.path, number, os.urandom(SECTOR))
+    with device.path.open("rb") as opened, pytest.raises(OSError):
+        os.fsync(opened.fileno())
+    assert device.counts()["bytes_lost"]
+    assert failing(device.path, [0], writing=True) == [0]
+
+
 def test_a_split_request_is_written_in_part() -> None:
     """The loop driver reports it as done (Linux 6.18); read-back alone can see it."""
     with faulty_device(SIZE, Faults(unwritable=((600, 1),)), piece=SPLIT) as device:
