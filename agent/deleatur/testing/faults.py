@@ -18,6 +18,7 @@ verbs of a backend, instead of the calls below them: `deleatur.testing.faulty`.
 import _pyio  # type: ignore[import-not-found]  # Python's own file objects; typeshed leaves them out
 import builtins
 import io
+import itertools
 import os
 import signal
 import stat
@@ -59,6 +60,7 @@ CALLS: Final = (*_BY_DESCRIPTOR, *_BY_PATH, "open")  # open: only with a flag th
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 Moment = Literal["before", "after", "torn"]
+Counts = Callable[[str, tuple[Any, ...]], bool]
 Intercept = Callable[[str, tuple[Any, ...], dict[str, Any], Callable[..., Any]], Any]
 
 
@@ -154,16 +156,26 @@ def recording() -> Iterator[list[str]]:
 
 
 @contextmanager
-def failing_at(n: int, code: int) -> Iterator[list[str]]:
-    """Let the `n`-th call (from 1), and only that one, fail with errno `code` and do nothing."""
-    with _failing(lambda count: count == n, code) as calls:
+def failing_at(n: int, code: int, counts: Counts | None = None) -> Iterator[list[str]]:
+    """Let the `n`-th call (from 1), and only that one, fail with errno `code` and do nothing.
+
+    With `counts` only the calls count of which it is true: so a fault meets the same work in each run,
+    where a server decides how many other calls there are.
+    """
+    numbers = itertools.count(1)
+
+    def fails(name: str, args: tuple[Any, ...]) -> bool:
+        return (counts is None or counts(name, args)) and next(numbers) == n
+
+    with _failing(fails, code) as calls:
         yield calls
 
 
 @contextmanager
 def failing_from(n: int, code: int) -> Iterator[list[str]]:
     """Let the `n`-th call (from 1) and all that follow fail: a disk that is full, or dead."""
-    with _failing(lambda count: count >= n, code) as calls:
+    numbers = itertools.count(1)
+    with _failing(lambda _name, _args: next(numbers) >= n, code) as calls:
         yield calls
 
 
@@ -245,12 +257,12 @@ def _changes_storage(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 
 
 @contextmanager
-def _failing(fails: Callable[[int], bool], code: int) -> Iterator[list[str]]:
+def _failing(fails: Counts, code: int) -> Iterator[list[str]]:
     calls: list[str] = []
 
     def around(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], call: Callable[..., Any]) -> Any:
         calls.append(name)
-        if fails(len(calls)):
+        if fails(name, args):
             raise OSError(code, f"{os.strerror(code)} (injected at {name}, call {len(calls)})")
         return call(*args, **kwargs)
 
