@@ -18,23 +18,12 @@ from deleatur.trust.verification import verify
 from deleatur_plugins.duckdb import DuckdbBackend
 from deleatur_plugins.duckdb.rewriting import Rewriting
 
+from ..job_of_leavers import job_of_leavers
+
 ROWS = 60
 DRAWN = random.Random(7)
 ACCOUNTS = [(1 << 61) + DRAWN.getrandbits(60) for _ in range(ROWS)]
 REFERENCES = [uuid.UUID(int=DRAWN.getrandbits(128)) for _ in range(ROWS)]
-JOB = """
-schema = "deleatur/job/v1"
-name = "accounts"
-reason = "other"
-authority = "a test"
-requested_by = "tester"
-[[target]]
-id = "accounts"
-url = "duckdb:{path}"
-[[target.select]]
-table = "account"
-where = [{{ column = "leaves", operator = "=", value = 1 }}]
-"""
 
 
 def stored(n: int) -> list[bytes]:
@@ -78,7 +67,7 @@ def test_what_is_not_packed_is_shown_and_stands_in_the_files(path: Path) -> None
 
 def test_numbers_are_seen_before_and_gone_after(path: Path, tmp_path: Path) -> None:
     bench = Workbench(tmp_path)
-    job = bench.whole(JOB.format(path=path))
+    job = bench.whole(job_of_leavers(f"duckdb:{path}"))
     certificate = verify(job.certificate, [bench.agent.public], 1, None).certificate
     (verification,) = certificate.verification
     assert verification.needles is not None
@@ -102,4 +91,4 @@ def test_a_delete_that_leaves_numbers_in_blocks_is_found_out(
 
     monkeypatch.setattr(Rewriting, "run", plain_delete)
     with pytest.raises(Residue):
-        Workbench(tmp_path).whole(JOB.format(path=path))
+        Workbench(tmp_path).whole(job_of_leavers(f"duckdb:{path}"))

@@ -24,6 +24,7 @@ from deleatur_plugins.mariadb import MariadbBackend
 from deleatur_plugins.mariadb.deleting import delete_rows
 from deleatur_plugins.mariadb.rebuilding import Rebuilding
 
+from ..job_of_leavers import job_of_leavers
 from ..mariadb_server import Server, server_on_a_disk
 
 ROWS = 30
@@ -32,21 +33,6 @@ COLUMNS = (
     "seen TIMESTAMP(3) NULL, ref UUID"
 )
 SAME = "'2026-01-01 10:00:00.123456'"
-JOB = """
-schema = "deleatur/job/v1"
-name = "accounts"
-reason = "other"
-authority = "a test"
-requested_by = "tester"
-[verification]
-device = false
-[[target]]
-id = "accounts"
-url = "{url}"
-[[target.select]]
-table = "account"
-where = [{{ column = "leaves", operator = "=", value = 1 }}]
-"""
 
 pytestmark = pytest.mark.root
 
@@ -144,7 +130,7 @@ def test_what_the_backend_shows_of_a_number_is_found_in_the_file(server: Server,
 
 def test_numbers_are_seen_before_and_gone_after(server: Server, database: str, tmp_path: Path) -> None:
     bench = Workbench(tmp_path)
-    job = bench.whole(JOB.format(url=server.url(database)))
+    job = bench.whole(job_of_leavers(server.url(database)))
     certificate = verify(job.certificate, [bench.agent.public], 1, None).certificate
     (verification,) = certificate.verification
     assert verification.needles is not None
@@ -165,7 +151,7 @@ def test_a_delete_that_leaves_numbers_in_free_space_is_found_out(
 
     monkeypatch.setattr(Rebuilding, "run", plain_delete)
     with pytest.raises(Residue):
-        Workbench(tmp_path).whole(JOB.format(url=server.url(database)))
+        Workbench(tmp_path).whole(job_of_leavers(server.url(database)))
 
 
 ANY = st.tuples(

@@ -19,24 +19,11 @@ from deleatur.trust.verification import verify
 from deleatur_plugins.redis import RedisBackend
 from deleatur_plugins.redis.resaving import Resaving
 
+from ..job_of_leavers import job_of_leavers
 from ..redis_server import Server, server_on_a_disk
 
 KINDS = ("string", "hash", "list", "set", "field")
 ROWS = 20
-JOB = """
-schema = "deleatur/job/v1"
-name = "accounts"
-reason = "other"
-authority = "a test"
-requested_by = "tester"
-[verification]
-device = false
-[[target]]
-id = "accounts"
-url = "{url}"
-[[target.select]]
-table = "going:*"
-"""
 
 pytestmark = pytest.mark.root
 
@@ -99,7 +86,7 @@ def test_numbers_are_seen_before_and_gone_after(server: Server, tmp_path: Path) 
     assert {str(value).encode() for value in going()} < shown
     assert not shown & {b"4711", str(1 << 33).encode()}
     bench = Workbench(tmp_path)
-    job = bench.whole(JOB.format(url=server.url()))
+    job = bench.whole(job_of_leavers(server.url(), 'table = "going:*"'))
     certificate = verify(job.certificate, [bench.agent.public], 1, None).certificate
     (verification,) = certificate.verification
     assert verification.needles is not None
@@ -129,7 +116,7 @@ def test_numbers_that_are_left_in_eight_bytes_are_found_out(
     monkeypatch.setattr(Resaving, "run", forgetful)
     try:
         with pytest.raises(Residue):
-            Workbench(tmp_path).whole(JOB.format(url=server.url()))
+            Workbench(tmp_path).whole(job_of_leavers(server.url(), 'table = "going:*"'))
     finally:
         (server.data / "temp-7.rdb").unlink(missing_ok=True)
 

@@ -21,21 +21,11 @@ from deleatur_plugins.sqlite import SqliteBackend
 from deleatur_plugins.sqlite.joined import varint
 from deleatur_plugins.sqlite.rewriting import Rewriting
 
+from ..job_of_leavers import job_of_leavers
+
+JOB = job_of_leavers("sqlite:../bank.sqlite")
 ROWS = 40
 SHARED = 1_234_567_890_123
-JOB = """
-schema = "deleatur/job/v1"
-name = "accounts"
-reason = "other"
-authority = "a test"
-requested_by = "tester"
-[[target]]
-id = "accounts"
-url = "sqlite:../bank.sqlite"
-[[target.select]]
-table = "account"
-where = [{ column = "leaves", operator = "=", value = 1 }]
-"""
 
 
 def row(n: int) -> tuple[int, int, int, float]:
