@@ -292,7 +292,7 @@ def test_a_device_that_is_named_twice_is_refused(bench: Workbench, loop: Loop) -
         link.unlink()
 
 
-@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("moment", [0, *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 2, 3))])
 def test_a_killed_overwrite_goes_on_and_ends_verified(
     bench: Workbench, moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

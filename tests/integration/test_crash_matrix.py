@@ -39,13 +39,11 @@ Point = TypeVar("Point")
 
 
 def parts(*normal: str, **numbers: int) -> list[object]:
-    """Name the shares of each scenario's matrix; those not in a normal run are marked."""
+    """Name the shares of each scenario's matrix; a normal run has the scenarios or shares that are named."""
+    shares = [(kind, k, n, f"{kind}-{k}of{n}") for kind, n in numbers.items() for k in range(1, n + 1)]
     return [
-        pytest.param(
-            kind, (k, n), id=f"{kind}-{k}of{n}", marks=[] if kind in normal else pytest.mark.campaign
-        )
-        for kind, n in numbers.items()
-        for k in range(1, n + 1)
+        pytest.param(kind, (k, n), id=name, marks=[] if {kind, name} & {*normal} else pytest.mark.campaign)
+        for kind, k, n, name in shares
     ]
 
 
@@ -99,7 +97,7 @@ def check_named(outcome: Outcome) -> None:
 @pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
 @pytest.mark.parametrize(
     ("kind", "part"),
-    parts("memory", "file", "sqlite", memory=1, file=2, sqlite=4, whole=2, shop=6, duckdb=24),
+    parts("memory", "file-1of2", "sqlite-1of4", memory=1, file=2, sqlite=4, whole=2, shop=6, duckdb=24),
 )
 def test_a_failing_call_anywhere_is_survived(trials: Trials, part: tuple[int, int], code: int) -> None:
     calls = trials.calls()
