@@ -18,7 +18,7 @@ from deleatur.devices.places import Places
 from deleatur.devices.protected import never_erase
 from deleatur.devices.signatures import recognized
 from deleatur.documents.device import Device
-from deleatur.errors import Malformed, Refused
+from deleatur.errors import Malformed, Refused, Transient
 from deleatur.judge.interlocks import identity_of, interlocks
 
 pytestmark = pytest.mark.root
@@ -187,7 +187,7 @@ def test_what_was_opened_is_compared_and_a_plain_file_is_never_made(node, tmp_pa
     finally:
         os.close(fd)
     missing = msgspec.structs.replace(found, path=str(tmp_path / "missing"))
-    with pytest.raises(Refused, match="not there any more"):
+    with pytest.raises(Transient, match="went away"):
         open_exclusive(missing)
     assert not (tmp_path / "missing").exists()
 

@@ -4,14 +4,19 @@ Rule kept: what is not answered, or not in a way that can be read, stays None.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from deleatur.devices import ata, nvme, scsi
+from deleatur.devices.opening import opened_to_look
+from deleatur.devices.places import attribute
 from deleatur.devices.sending import ScsiReply, send_nvme, send_scsi
 from deleatur.documents.device import (
     AtaCommands,
@@ -24,10 +29,11 @@ from deleatur.documents.device import (
     ScsiCommands,
     Security,
 )
-from deleatur.errors import Malformed
+from deleatur.errors import Malformed, Refused
 
 _OPAL_STATUS = 0x800870EC  # linux/sed-opal.h: IOC_OPAL_GET_STATUS, since 6.1
 _OPAL_SUPPORTED, _OPAL_ENABLED, _OPAL_LOCKED = 0x1, 0x4, 0x8  # same place, OPAL_FL_…
+_CONTROLLERS = Path("/sys/class/nvme")
 _SANITIZE, _FORMAT_UNIT = 0x48, 0x04  # SBC-4
 
 
@@ -38,7 +44,7 @@ def asked(device: Device) -> Device:
     with contextlib.suppress(OSError, Malformed):
         if device.bus == "nvme" and device.controller:
             device = _nvme(device)
-    with contextlib.suppress(OSError), _opened(device.path) as fd:
+    with contextlib.suppress(OSError, Refused), opened_to_look(device) as fd:
         device = _opal(device, fd)
         if device.bus in ("ata", "scsi", "sas", "fibre", "iscsi", "usb"):
             device = _scsi(device, fd)
@@ -47,16 +53,21 @@ def asked(device: Device) -> Device:
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
+def _opened_controller(path: str) -> Iterator[int]:
+    """Open the character device of a controller. Raises OSError: what lies at its path is another one."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
+        status = os.fstat(fd)
+        number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+        if not stat.S_ISCHR(status.st_mode) or number != attribute(_CONTROLLERS / Path(path).name / "dev"):
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
         yield fd
     finally:
         os.close(fd)
 
 
 def _nvme(device: Device) -> Device:
-    with _opened(device.controller) as fd:
+    with _opened_controller(device.controller) as fd:
         reply = send_nvme(fd, nvme.identify_controller())
         health = send_nvme(fd, nvme.health_log())
     if not reply.good:
@@ -150,7 +161,7 @@ def _ata(device: Device, fd: int) -> Device:
         sanitize_block=found.sanitize_block,
         sanitize_overwrite=found.sanitize_overwrite,
         antifreeze=found.antifreeze,
-        sanitize_frozen=_sanitize_is_frozen(fd) if found.sanitize else False,
+        sanitize_frozen=_sanitize_is_frozen(fd) if found.sanitize else None,
     )
     security = Security(
         supported=found.security,
@@ -178,9 +189,12 @@ def _ata(device: Device, fd: int) -> Device:
     )
 
 
-def _sanitize_is_frozen(fd: int) -> bool:
+def _sanitize_is_frozen(fd: int) -> bool | None:
+    """Ask whether a sanitize could begin; None: the drive did not say."""
     registers = _registers(send_scsi(fd, ata.sanitize_status().wrapped()))
-    return registers is not None and bool((registers[0] or 0) & 0x2000)
+    if registers is None or registers[0] is None:
+        return None
+    return bool(registers[0] & 0x2000)
 
 
 def _hidden(fd: int, found: ata.AtaIdentity) -> HiddenAreas:

@@ -9,13 +9,14 @@ import msgspec
 
 from deleatur.devices.asking import asked
 from deleatur.devices.layers import Layers
+from deleatur.devices.loops import attached_to
 from deleatur.devices.places import Places, attribute, names_in
 from deleatur.devices.protected import never_erase
 from deleatur.devices.signatures import signatures_on
 from deleatur.devices.sysfs import block_names, read_device
 from deleatur.devices.uses import Looking
 from deleatur.documents.device import Device, DeviceTable, Number
-from deleatur.errors import Refused
+from deleatur.errors import Gone
 
 _AT_ONCE = 32  # drives that are asked at the same time
 
@@ -29,14 +30,15 @@ def read_table(of: str | None = None, *, places: Places = Places()) -> DeviceTab
     signatures are None.
 
     Raises:
-        Refused: there is no device `of`.
+        Gone: there is no device `of`.
         Malformed: the list of devices that are never erased cannot be understood.
         OSError: sysfs or procfs may not be read.
     """
     devices: list[Device] = []
     for name in block_names(places):
         with contextlib.suppress(FileNotFoundError):  # taken off since it was listed
-            devices.append(read_device(places, name))
+            one = read_device(places, name)
+            devices.append(attached_to(one) if places.live else one)
     nodes = {one.path: one.number for one in devices}
     links = _links(places, nodes)
     looking = Looking(places, {**nodes, **{link: number for number, all_ in links.items() for link in all_}})
@@ -44,13 +46,16 @@ def read_table(of: str | None = None, *, places: Places = Places()) -> DeviceTab
         boot=attribute(places.proc / "sys/kernel/random/boot_id"),
         devices=tuple(
             msgspec.structs.replace(
-                one, aliases=links.get(one.number, ()), backing_number=nodes.get(one.backing)
+                one,
+                aliases=links.get(one.number, ()),
+                backing_number=one.backing_number or nodes.get(one.backing),
             )
             for one in devices
         ),
         uses=looking.uses(),
         never=never_erase(places),
         unseen=tuple(dict.fromkeys(looking.unseen)),
+        closed=tuple(dict.fromkeys(looking.closed)),
     )
     return _looked_into(table, of) if places.live else table
 
@@ -76,13 +81,13 @@ def device_at(table: DeviceTable, path: str) -> Device:
     """Return the device whose node, link or kernel's name is `path`; links are followed.
 
     Raises:
-        Refused: there is none.
+        Gone: there is none.
     """
     real = os.path.realpath(path) if path.startswith("/") else path
     for one in table.devices:
         if path in (one.name, one.path, *one.aliases) or real == one.path:
             return one
-    raise Refused(f"no block device is called {path[:200]!r}; `deleatur devices` lists them")
+    raise Gone(f"no block device is called {path[:200]!r}; `deleatur devices` lists them")
 
 
 def _links(places: Places, nodes: dict[str, Number]) -> dict[Number, tuple[str, ...]]:

@@ -60,7 +60,7 @@ class Layers:
                 continue
             one_path = device.wwid and other.wwid == device.wwid
             one_drive = whole and device.subsystem and other.subsystem == device.subsystem
-            if one_path or one_drive:
+            if one_path or one_drive or _one_file(device, other):
                 yield other
 
     def _same_partition(self, device: Device) -> Iterator[Device]:
@@ -85,6 +85,14 @@ class Layers:
         """Return the device of this number, and other paths to the same bytes."""
         one = self.by_number.get(number or "")
         return () if one is None else (one, *self._siblings(one, whole=False))
+
+
+def _one_file(device: Device, other: Device) -> bool:
+    """Say whether two loop devices share bytes of one file."""
+    if not device.backing_inode or other.backing_inode != device.backing_inode:
+        return False
+    start, begins = device.backing_offset, other.backing_offset
+    return start < begins + other.size and begins < start + device.size
 
 
 def _bases(device: Device) -> tuple[Number, ...]:

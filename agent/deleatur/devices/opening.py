@@ -11,13 +11,20 @@ import os
 import stat
 import struct
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+from deleatur.devices.places import number_in
 from deleatur.documents.device import Device
-from deleatur.errors import Refused
+from deleatur.errors import Refused, Transient
 
 _BLKGETDISKSEQ = 0x80081280  # linux/fs.h, since 5.15
 _BLKGETSIZE64 = 0x80081272  # linux/fs.h
 _EXCLUSIVE = os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+_SECTOR = 512  # bytes in which sysfs counts, whatever the device's own
+# What the kernel answers at the node of a device that was pulled.
+GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOMEDIUM})
 
 
 def open_exclusive(device: Device, *, flags: int = os.O_RDWR | os.O_DIRECT) -> int:
@@ -27,13 +34,14 @@ def open_exclusive(device: Device, *, flags: int = os.O_RDWR | os.O_DIRECT) -> i
 
     Raises:
         Refused: it is in use, or what is attached at its path is another device now.
+        Transient: it went away.
         OSError: it cannot be opened.
     """
     try:
         fd = os.open(device.path, flags | _EXCLUSIVE)
-    except FileNotFoundError:
-        raise Refused(f"{device.path} is not there any more; look again with `deleatur devices`") from None
     except OSError as error:
+        if error.errno in GONE:
+            raise Transient(f"{device.path} went away; attach it again and resume") from None
         if error.errno != errno.EBUSY:  # claimed in the kernel (open(2))
             raise
         what = f"`deleatur devices {device.name}` shows by what"
@@ -43,6 +51,21 @@ def open_exclusive(device: Device, *, flags: int = os.O_RDWR | os.O_DIRECT) -> i
         require_same(fd, device)
         on_failure.pop_all()
     return fd
+
+
+@contextlib.contextmanager
+def opened_to_look(device: Device) -> Iterator[int]:
+    """Open `device` for reading, beside whoever uses it.
+
+    Raises:
+        Refused: what lies at its path is another device now. OSError: it cannot be opened.
+    """
+    fd = os.open(device.path, _LOOK)
+    try:
+        require_same(fd, device)
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def require_same(fd: int, device: Device) -> None:
@@ -62,6 +85,12 @@ def require_same(fd: int, device: Device) -> None:
         raise Refused(f"{device.path} is attachment {found} now, and {device.diskseq} was meant: look again")
     if (size := _asked(fd, _BLKGETSIZE64)) != device.size:
         raise Refused(f"{device.path} has {size} bytes now, and {device.size} were seen: look again")
+    if device.partition is not None:  # of the same size, it may begin elsewhere by now
+        start = (number_in(Path("/sys/dev/block") / number / "start") or 0) * _SECTOR
+        if start != device.partition.start:
+            raise Refused(
+                f"{device.path} begins at byte {start} now, and {device.partition.start} was seen: look again"
+            )
 
 
 def _asked(fd: int, request: int) -> int:

@@ -8,7 +8,9 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 
+from deleatur.devices.opening import opened_to_look
 from deleatur.documents.device import Device, Signature, SignatureRole
+from deleatur.errors import Refused
 
 Read = Callable[[int, int], bytes]  # offset and length in bytes; shorter at the end of the device
 _KIB, _MIB = 1 << 10, 1 << 20
@@ -54,12 +56,9 @@ def signatures_on(device: Device) -> tuple[Signature, ...] | None:
     if device.size == 0:
         return ()
     try:
-        fd = os.open(device.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
+        with opened_to_look(device) as fd:
             return recognized(lambda offset, length: os.pread(fd, length, offset), device.size)
-        finally:
-            os.close(fd)
-    except OSError:
+    except (OSError, Refused):  # another device came to its path: that one was not asked for
         return None
 
 

@@ -79,6 +79,7 @@ def read_device(places: Places, name: str) -> Device:
         slaves=numbers_in(places, path / "slaves"),
         holders=numbers_in(places, path / "holders"),
         backing=backing,
+        backing_offset=number_in(path / "loop/offset") or 0,
         mapping=attribute(path / "dm/uuid") or attribute(path / "md/uuid"),
         subsystem=attribute(drive / "subsysnqn"),
         controller=_controller(disk) if bus == "nvme" else "",

@@ -26,6 +26,7 @@ class Looking:
         self._places = places
         self._nodes = nodes
         self.unseen: list[str] = []
+        self.closed: list[str] = []  # processes whose open files are listed, and not shown
 
     def uses(self) -> tuple[Use, ...]:
         """Return every use that can be seen, each once."""
@@ -105,19 +106,22 @@ class Looking:
             except OSError:
                 self.unseen.append(f"the open files of process {process}")
                 continue
-            held = {number for link in links if (number := self._held(link)) is not None}
+            held = {number for link in links if (number := self._held(link, process)) is not None}
             if held:
                 program = attribute(self._places.proc / process / "comm")
                 what = f"process {process} ({program})"
                 yield from (Use(number=number, kind="opened", what=what) for number in sorted(held))
 
-    def _held(self, link: Path) -> Number | None:
+    def _held(self, link: Path, process: str) -> Number | None:
         try:
             if not str(link.readlink()).startswith("/"):
                 return None
             status = link.stat()
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             return None  # closed since it was listed, or of a recorded tree
+        except OSError:  # a kernel may show the files of some processes to nobody
+            self.closed.append(f"process {process}")
+            return None
         if stat.S_ISBLK(status.st_mode):
             return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
         return None

@@ -87,7 +87,7 @@ class AtaCommands(Frozen, frozen=True):
     sanitize_block: bool = False
     sanitize_overwrite: bool = False
     antifreeze: bool = False
-    sanitize_frozen: bool = False
+    sanitize_frozen: bool | None = None  # None: it did not say
 
 
 class ScsiCommands(Frozen, frozen=True):
@@ -140,8 +140,10 @@ class Device(Frozen, frozen=True):
     parent: Number | None = None  # the disk that a partition is part of
     slaves: tuple[Number, ...] = ()  # what it is made of
     holders: tuple[Number, ...] = ()  # what is made of it
-    backing: str = ""  # of a loop device: the file or device below it, and the file's inode
-    backing_number: Number | None = None  # if that is a block device
+    backing: str = ""  # of a loop device: the file or device below it
+    backing_inode: str = ""  # of that file: major:minor of its file system, and its inode
+    backing_offset: Count = 0  # bytes of it that lie before the first of the device
+    backing_number: Number | None = None  # if it is a block device
     mapping: str = ""  # of the device mapper: its UUID
     subsystem: str = ""  # NVMe: the qualified name that all its namespaces and controllers share
     controller: str = ""  # NVMe: the controller's device, such as /dev/nvme0
@@ -183,3 +185,4 @@ class DeviceTable(Frozen, frozen=True):
     uses: tuple[Use, ...] = ()
     never: NeverErase | None = None  # None: this host has no list
     unseen: tuple[str, ...] = ()  # what could not be looked at, so that no use can be ruled out
+    closed: tuple[str, ...] = ()  # processes whose open files the kernel shows to nobody, not even to root

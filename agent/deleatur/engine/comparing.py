@@ -1,17 +1,15 @@
 """Read back what a step left behind, and compare it with the plan's pattern; judge nothing."""
 
-import os
-import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 import msgspec
 
 from deleatur.documents.job import Verification
 from deleatur.documents.journal import Compared
-from deleatur.documents.place import Inspection, Locator, Pattern, Ranges, Step
+from deleatur.documents.place import Locator, Pattern, Ranges, Step
 from deleatur.documents.plan import PlannedTarget
 from deleatur.documents.ranges import merged, size_of
+from deleatur.engine.below import held, opened_below
 from deleatur.engine.looking import Findings, recall, scan_all, scanned_surfaces
 from deleatur.engine.opening import Opener
 from deleatur.engine.progress import Progress
@@ -19,8 +17,8 @@ from deleatur.engine.spool import Spool
 from deleatur.errors import Refused
 from deleatur.judge.fold import StepProgress
 from deleatur.judge.markers import marker_places
-from deleatur.judge.sampling import positions
-from deleatur.sanitize.device import PIECE, Medium, compare_device, medium_of
+from deleatur.judge.sampling import positions, with_spares
+from deleatur.sanitize.device import PIECE, compare_device
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.patterns import laid
 from deleatur.sanitize.pipeline import Piece
@@ -45,7 +43,8 @@ def compare(
     found = Findings()
     sample = recall(spool, planned)
     if sample is not None:
-        found = scan_all(sample.needles, scanned_surfaces(planned, wanted), planned, progress)
+        with held(opener, planned, scanned_surfaces(planned, wanted)) as reached:
+            found = scan_all(sample.needles, reached, planned, progress)
     return msgspec.structs.replace(compared, surfaces=found.scans), found
 
 
@@ -90,7 +89,8 @@ def _device(
     places = Places(unit.size)
     chosen: Iterable[int] = range(len(places))
     if planned.sampling.mode == "sample":
-        picked = positions(bytes.fromhex(state.seed), len(places), planned.sampling.count)
+        count = with_spares(planned.sampling.count)
+        picked = positions(bytes.fromhex(state.seed), len(places), count)
         chosen = sorted({*picked, 0, len(places) - 1, *places.touched(state.failed)})
     read = size = mismatches = 0
     differ: list[tuple[int, int]] = []
@@ -98,7 +98,7 @@ def _device(
     with opener.fresh(planned) as (_, look):
         if look is None:
             raise Refused(f"{planned.id}: is gone, and should hold what it was overwritten with")
-        with _opened(planned, look) as medium:
+        with opened_below(planned, look) as medium:
             pieces = (places[n] for n in chosen)
             for found in compare_device(medium, laid(pattern), unit.name, pieces):
                 read += not found.unread
@@ -129,7 +129,7 @@ def _markers(
     with opener.fresh(planned) as (_, look):
         if look is None:
             raise Refused(f"{planned.id}: is gone, and should be there to be read back")
-        with _opened(planned, look) as medium:
+        with opened_below(planned, look) as medium:
             for found in compare_device(medium, laid(pattern), unit.name, places):
                 held = (
                     found.length - size_of(found.differ) - size_of(found.unread)
@@ -144,23 +144,6 @@ def _markers(
     return msgspec.structs.replace(
         compared, mode="full", unreadable=len(places) - read, differ=tuple(differ), unread=unread
     )
-
-
-@contextmanager
-def _opened(planned: PlannedTarget, look: Inspection) -> Iterator[Medium]:
-    """Open the device that was just found to be the planned one, below its buffers.
-
-    Raises:
-        Refused: it is no block device of the planned size.
-    """
-    paths = [path for surface in look.surfaces if surface.is_device for path in surface.paths]
-    fd = os.open(paths[0] if paths else os.devnull, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISBLK(os.fstat(fd).st_mode) or medium_of(fd).size != planned.size:
-            raise Refused(f"{planned.id}: is no block device of {planned.size} bytes, as planned; plan again")
-        yield medium_of(fd)
-    finally:
-        os.close(fd)
 
 
 class Places:

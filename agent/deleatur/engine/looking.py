@@ -18,6 +18,7 @@ from deleatur.documents.job import Verification, conditions_of
 from deleatur.documents.journal import Controlled, SurfaceScan, Verified
 from deleatur.documents.place import Inspection, Locator, Step, Surface
 from deleatur.documents.plan import PlannedTarget
+from deleatur.engine.below import held
 from deleatur.engine.opening import Opener
 from deleatur.engine.progress import Progress, told
 from deleatur.engine.spool import Spool
@@ -231,9 +232,7 @@ def control(
         check_units(planned, look)
         kept = keep_digest(backend, opener.key)
         count = wanted.needles
-        if (
-            technique(planned.technique).stays and not wanted.device
-        ):  # nothing is searched, only looked at again
+        if technique(planned.technique).stays and not wanted.device:  # nothing is searched, only seen again
             count = min(count, planned.sampling.count)
         places = draw_sample(backend, planned, count)
         drawn = list(told(places, progress, "sample", planned.id, count))
@@ -244,7 +243,8 @@ def control(
         if sample is None:
             raise Failed(f"{planned.id}: the sample just taken cannot be read back from the spool")
         needles, shared = unshared(sample, backend, planned)
-    found = scan_all(needles, scanned_surfaces(planned, wanted), planned, progress)
+    with held(opener, planned, scanned_surfaces(planned, wanted)) as reached:
+        found = scan_all(needles, reached, planned, progress)
     return Controlled(
         target=planned.id,
         places=len(sample.places),
@@ -285,7 +285,8 @@ def verify(
         needles = _searched(opener, planned, controlled, sample)
         values = needles.values
         rest = tuple(s for s in surfaces if not s.in_memory)
-        found = early.and_those(scan_all(needles, rest, planned, progress))
+        with held(opener, planned, rest) as reached:
+            found = early.and_those(scan_all(needles, reached, planned, progress))
     second = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, second)
     present = max(first.present, second.present)

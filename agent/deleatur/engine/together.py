@@ -6,7 +6,7 @@ end of what they do, and is raised then.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event
 
 from deleatur.errors import DeleaturError, Failed
@@ -15,19 +15,19 @@ from deleatur.errors import DeleaturError, Failed
 def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
     """Run every work in a thread of its own, to their ends.
 
-    Ctrl-C sets `halt`, which the works heed, waits for them, and is raised again.
+    Ctrl-C sets `halt`, which the works heed, waits for them, and is raised again; pressed once more, it
+    does no more: as long as one of them writes, nobody closes the journal under it.
 
     Raises:
         DeleaturError: several works failed, with the text of each; Failed if they are of several classes.
         Exception: what the only one that failed has raised, or a defect.
     """
-    with ThreadPoolExecutor(len(works)) as pool:
-        running = [pool.submit(work) for work in works]
-        try:
-            wait(running)
-        except KeyboardInterrupt:
-            halt.set()
-            raise
+    pool = ThreadPoolExecutor(len(works))
+    running = [pool.submit(work) for work in works]
+    pool.shutdown(wait=False)  # begins nothing more; and joins none: see `in_order`
+    stopped = _all_ended(running, halt)
+    if stopped is not None:
+        raise stopped
     errors = [error for future in running if (error := future.exception()) is not None]
     defects = [error for error in errors if not isinstance(error, DeleaturError)]
     if len(errors) == 1 or defects:
@@ -36,3 +36,16 @@ def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
         kinds = {type(error) for error in errors}
         kind = kinds.pop() if len(kinds) == 1 else Failed
         raise kind("; ".join(dict.fromkeys(str(error) for error in errors)))
+
+
+def _all_ended(running: Sequence[Future[None]], halt: Event) -> KeyboardInterrupt | None:
+    """Wait for all of them, and return the first Ctrl-C that came meanwhile."""
+    first = None
+    while True:
+        try:
+            wait(running)
+        except KeyboardInterrupt as pressed:
+            halt.set()
+            first = first or pressed
+        else:
+            return first

@@ -9,6 +9,7 @@ from typing import Literal
 
 from deleatur.documents.device import Device, Medium
 from deleatur.documents.place import Denial, Frozen, Offer
+from deleatur.judge.interlocks import full_size
 
 # purge-if-vendor: IEEE 2883 asks the maker to have meant it so; on its own it is claimed as Clear.
 Category = Literal["clear", "purge", "purge-if-vendor"]
@@ -130,6 +131,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     ),
 )
 BY_NAME: dict[str, Capability] = {capability.technique: capability for capability in CAPABILITIES}
+_OVER_SOFTWARE = ("virtio", "network", "iscsi", "fibre")
 _NOT_ASKED = "the drive has not said what it offers; run as root, on a bus that passes commands on to it"
 
 
@@ -165,6 +167,8 @@ def _refusal(device: Device, technique: str) -> str | None:
 def _of_overwrite(device: Device) -> str:
     if device.zoned == "host-managed":
         return "a host-managed zoned device takes writes in order of its zones only"
+    if device.size % device.logical_block:  # the kernel takes whole blocks only
+        return f"its size is no multiple of its {device.logical_block}-byte blocks: its end cannot be written"
     return ""
 
 
@@ -192,11 +196,13 @@ def _of_ata(device: Device, technique: str) -> str | None:
         return _NOT_ASKED
     if technique.startswith("ata-security"):
         return _of_security(device, enhanced=technique.endswith("enhanced"))
-    if device.ata.sanitize_frozen:
-        return "its sanitize feature set is frozen until the next power-up"
-    return _said(
-        device.ata.sanitize and getattr(device.ata, technique.removeprefix("ata-").replace("-", "_"))
-    )
+    if not (device.ata.sanitize and getattr(device.ata, technique.removeprefix("ata-").replace("-", "_"))):
+        return _said(offered=False)
+    if device.ata.sanitize_frozen is None:
+        return (
+            "the drive does not say whether its sanitize feature set is frozen; look at its adapter or bridge"
+        )
+    return "its sanitize feature set is frozen until the next power-up" if device.ata.sanitize_frozen else ""
 
 
 def _of_security(device: Device, *, enhanced: bool) -> str:
@@ -223,9 +229,26 @@ def _limits(device: Device, technique: str) -> tuple[str, ...]:
     by_host = technique == "overwrite-device"  # a command of the drive's own reaches what the host does not
     found = {
         "flash": by_host and (device.medium == "flash" or device.rotational is False),
-        "layered-device": device.kind in ("mapping", "array", "loop") or device.bus in ("virtio", "network"),
+        "layered-device": _layered(device),
+        "hidden-area": by_host and full_size(device) > device.size,
+        "hidden-area-unknown": by_host and _may_hide(device),
     }
     return tuple(name for name, applies in found.items() if applies)
+
+
+def _layered(device: Device) -> bool:
+    """Say whether software stands between the device and what keeps its bytes, as in a storage array."""
+    if device.kind in ("mapping", "array", "loop") or device.bus in _OVER_SOFTWARE:
+        return True
+    return device.kind in ("disk", "partition") and device.bus == "none"  # also a partition of a loop
+
+
+def _may_hide(device: Device) -> bool:
+    """Say whether a drive of a kind that can keep sectors from the host did not say if it does."""
+    spins = device.rotational or device.medium == "magnetic"
+    if device.kind != "disk" or not (device.bus == "ata" or (device.bus == "usb" and spins)):
+        return False
+    return device.hidden is None or device.hidden.native_sectors is None
 
 
 _FAMILIES: dict[str, Callable[[Device, str], str | None]] = {

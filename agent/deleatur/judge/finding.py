@@ -18,7 +18,7 @@ from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exception
 from deleatur.judge.evidence import saw_enough
 from deleatur.judge.free_space import LIFTED
 from deleatur.judge.history import StepHistory, TargetHistory
-from deleatur.judge.sampling import proven, proven_of_many
+from deleatur.judge.sampling import proven, proven_of_many, with_spares
 from deleatur.judge.sentences import claim, limit, limit_sentence
 from deleatur.sanitize.techniques import technique
 
@@ -132,7 +132,14 @@ class Finding:
             return "none"
         if technique(self.planned.technique).attested and any(f is not None and f.unreadable for f in found):
             return "none"  # a marker that cannot be read has not been seen to change
+        if any(f is not None and f.unreadable and self._falls_short(f) for f in found):
+            return "none"
         return "complete" if all(f is not None and f.read >= f.population for f in found) else "sampled"
+
+    def _falls_short(self, found: Compared) -> bool:
+        """Say whether a medium showed too little of a sample for the bound that was planned."""
+        drawn_all = found.read + found.unreadable >= found.population
+        return not drawn_all and _random_of(found, self.planned) < self.planned.sampling.count
 
     def _absent(self) -> Reach:
         if self.stays:  # what is not there any more is what the comparison found overwritten
@@ -288,12 +295,15 @@ def _scan_of(surface: Surface, scans: Sequence[SurfaceScan]) -> SurfaceScan:
 
 def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c.Comparison:
     bound = None
-    if found.read < found.population and not found.unreadable:
-        random = min(found.read, planned.sampling.count)  # the first and the last place are no chance
-        shown = proven(found.population, random, planned.sampling.confidence)
-        bound = c.Bound(
-            confidence=planned.sampling.confidence, max_bad_fraction=shown.fraction, formula=shown.formula
+    random = _random_of(found, planned)
+    if found.read + found.unreadable < found.population and random:
+        confidence = planned.sampling.confidence
+        shown = (
+            proven_of_many(random, confidence)  # of those that can be read, and nobody knows how many can
+            if found.unreadable
+            else proven(found.population, random, confidence)
         )
+        bound = c.Bound(confidence=confidence, max_bad_fraction=shown.fraction, formula=shown.formula)
     return c.Comparison(
         step=told.step.id,
         compare=_compared_with(told.step),
@@ -311,6 +321,17 @@ def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c
     )
 
 
+def _random_of(found: Compared, planned: PlannedTarget) -> int:
+    """Return how many places, drawn at random, were read at least: the first and the last are no chance.
+
+    Where the medium did not show some of them, nobody knows whether these were drawn: all of them count so.
+    """
+    count = planned.sampling.count
+    if not found.unreadable:
+        return min(found.read, count)
+    return max(min(min(with_spares(count), found.population) - found.unreadable, count), 0)
+
+
 def _compared_with(step: Step) -> Literal["keystream", "pattern", "marked", "changed"]:
     match step.compare:
         case "pattern" | "marked" | "changed":
@@ -326,6 +347,16 @@ def _overwritten_claim(found: c.Comparison) -> c.Sentence:
     if found.compare in ("marked", "changed"):
         name = "markers-written" if found.compare == "marked" else "markers-changed"
         return claim(name, at=found.at, read=found.sampled, size=found.bytes_read)
+    if found.unreadable and found.bound is not None:
+        return claim(
+            "overwritten-sampled-readable",
+            at=found.at,
+            read=found.sampled,
+            population=found.population,
+            left=found.unreadable,
+            confidence=found.bound.confidence,
+            fraction=found.bound.max_bad_fraction,
+        )
     if found.unreadable:
         return claim(
             "overwritten-readable",

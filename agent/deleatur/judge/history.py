@@ -22,6 +22,7 @@ from deleatur.judge.fold import clean
 from deleatur.judge.free_space import doubts
 from deleatur.judge.markers import unmarked
 from deleatur.judge.risk import holds
+from deleatur.judge.sampling import with_spares
 from deleatur.judge.staff import digest_of, keys_of, operator_fault
 from deleatur.sanitize.techniques import technique
 
@@ -314,6 +315,8 @@ def _missing(target: TargetHistory, plan: Plan) -> list[str]:
     for step in target.steps.values():
         if not step.ended_at:
             reasons.append(f"{name}: {step.step.id} did not come to its end")
+        elif technique(target.planned.technique).stays and step.done < target.planned.size:
+            reasons.append(f"{name}: {step.step.id} did not reach the end of the device")
         if step.step.reads_back:
             reasons += [f"{name}: {step.step.id} {why}" for why in _uncompared(step, target.planned)]
     if target.planned.target.archive:
@@ -336,7 +339,8 @@ def _uncompared(step: StepHistory, planned: PlannedTarget) -> list[str]:
         return list(unmarked(step.step, found, step.exchanges, planned.units[0].size))
     wanted = found.population
     if planned.sampling.mode == "sample":
-        wanted = min(wanted, planned.sampling.count)
+        count = planned.sampling.count
+        wanted = min(wanted, with_spares(count) if step.step.stays else count)
         if not step.seed:
             return ["was read back at places that were not drawn after the erase"]
     elif found.size + size_of(found.unread) < sum(u.size for u in planned.units):

@@ -39,7 +39,8 @@ def interlocks(
         *(reason for one in reached for reason in _of_content(one)),
         *_of_device(device, whole=whole),
         *_of_list(table, touched),
-        *_of_plan(table, device, planned),
+        *_of_doubles(table, device),
+        *_of_plan(device, identity_of(table, device), planned),
         *(f"{what} could not be looked at; run as root" for what in table.unseen),
     ]
     return tuple(dict.fromkeys(reasons))
@@ -61,7 +62,8 @@ def identity_of(table: DeviceTable, device: Device) -> Identity:
     marks = (("serial", device.serial), ("wwid", device.wwid), ("mapping", device.mapping))
     known = tuple((name, value) for name, value in marks if value)
     if device.backing:
-        known = (*known, ("backing", device.backing))
+        known = (*known, ("backing", device.backing), ("backing-inode", device.backing_inode))
+        known = (*known, ("backing-offset", str(device.backing_offset)))
     if not known or (device.bus == "usb" and device.ata is None):
         known = (*known, ("boot", table.boot), ("diskseq", str(device.diskseq)))
     maker = tuple((k, v) for k, v in (("vendor", device.vendor), ("model", device.model)) if v)
@@ -132,20 +134,34 @@ def _of_list(table: DeviceTable, devices: tuple[Device, ...]) -> Iterator[str]:
             yield f"{one.name} is on the list of devices that are never erased"
 
 
-def _alike(table: DeviceTable, other: Device, identity: Identity, device: Device) -> bool:
-    """Say whether another device has this identity, and not as another path to the same drive."""
-    one_drive = bool(device.wwid) and other.wwid == device.wwid
-    return other.number != device.number and not one_drive and identity_of(table, other) == identity
+def _of_doubles(table: DeviceTable, device: Device) -> Iterator[str]:
+    """Refuse a device that nothing tells from another one: a plan that was approved would fit both."""
+    disk = next((one for one in table.devices if one.number == device.parent), device)
+    for other in table.devices:
+        if other.number != disk.number and _alike(table, other, disk):
+            yield (
+                f"{disk.name} has the same identity as {other.name}; take the other one off and look again"
+            )
 
 
-def _of_plan(table: DeviceTable, device: Device, planned: Identity | None) -> Iterator[str]:
+def _alike(table: DeviceTable, other: Device, device: Device) -> bool:
+    """Say whether another device has the marks of this one, and not as another path to the same drive.
+
+    Drives that were not asked lack words of their maker: so serial and size alone count, where they decide.
+    """
+    if device.wwid or other.wwid:  # a drive with the same one is the same drive, by another path
+        return False
+    now = identity_of(table, device)
+    if device.serial and "diskseq" not in dict(now.fields):
+        return (other.serial, other.kind, other.size) == (device.serial, device.kind, device.size)
+    return identity_of(table, other) == now
+
+
+def _of_plan(device: Device, now: Identity, planned: Identity | None) -> Iterator[str]:
     if planned is None:
         return
-    now = identity_of(table, device)
     if now.kind != planned.kind:
         yield f"{device.name} is a {now.kind}, and a {planned.kind} was planned"
-    if any(_alike(table, other, now, device) for other in table.devices):
-        yield f"{device.name} has the same identity as another device here; take the other one off first"
     before, after = dict(planned.fields), dict(now.fields)
     for name in dict.fromkeys((*before, *after)):
         if before.get(name) != after.get(name):

@@ -79,6 +79,29 @@ LIMITS = {
         "The block device is made by software of something below it (a mapping, an array, an image, a "
         "virtual machine's disk): whether that keeps old blocks was not looked at.",
     ),
+    "openers-unseen": Limit(
+        "exception",
+        "not-probed",
+        "Some processes could not be looked into: whether they had the device open is not known.",
+    ),
+    "hidden-area": Limit(
+        "exception",
+        "not-reached",
+        "The drive keeps sectors from the host (a protected area, a configuration overlay or a lowered "
+        "address): they were not overwritten.",
+    ),
+    "hidden-area-unknown": Limit(
+        "exception",
+        "not-probed",
+        "The drive did not say whether it keeps sectors from the host: such sectors would not have been "
+        "overwritten.",
+    ),
+    "repeating-pattern": Limit(
+        "boundary",
+        "not-probed",
+        "What was written last repeats every few bytes: reading it back shows that nothing else is there, "
+        "and not that each place keeps bytes of its own.",
+    ),
     "reserved-blocks": Limit(
         "exception",
         "not-reached",

@@ -17,6 +17,8 @@ _PLACES = Decimal("0.00000001")  # printed fractions, rounded up
 _CONTEXT = Context(prec=60)  # digits: products of 100,000 factors keep 50 of them
 _NEAR = Decimal("1e-40")  # closer than this, rounding could decide
 
+SPARES = 16  # places that a medium may not show before the bound that was planned is missed
+
 BINOMIAL = "1-(1-c)^(1/n)"
 HYPERGEOMETRIC = "smallest K/N with C(N-K,n)/C(N,n) <= 1-c"
 
@@ -37,6 +39,11 @@ def sample_size(confidence: str, max_bad_fraction: str) -> int:
     confidence_, fraction = _fraction(confidence, "confidence"), _fraction(max_bad_fraction, "fraction")
     reads = _CONTEXT.divide(_CONTEXT.ln(1 - confidence_), _CONTEXT.ln(1 - fraction))
     return int(reads.to_integral_value(ROUND_CEILING))
+
+
+def with_spares(count: int) -> int:
+    """Return how many places of a device are drawn where `count` must be read: it may not show them all."""
+    return count + SPARES
 
 
 def proven_of_many(reads: int, confidence: str) -> Proven:

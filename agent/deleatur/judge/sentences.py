@@ -49,6 +49,12 @@ CLAIMS = {
         "At {at} places of the target were read back (places: {read}, bytes: {size}) and held exactly what "
         "they were overwritten with; of others the medium did not show every byte (places: {left})."
     ),
+    "overwritten-sampled-readable": (
+        "At {at} a sample of {read} of {population} places was read back and held exactly what it was "
+        "overwritten with; of others that were drawn or had taken no writing the medium did not show every "
+        "byte (places: {left}). With confidence {confidence}, a fraction of less than {fraction} of the "
+        "places that can be read did not hold it."
+    ),
     "absent-complete": (
         "At {at} a fresh look found nothing of what was selected (units: {units}), and nothing could be read "
         "where places had been sampled before (places: {places})."

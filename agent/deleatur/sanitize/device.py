@@ -12,7 +12,7 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,9 @@ def pieces_of(size: int, after: int = 0) -> Iterator[Piece]:
     return ((at, min(PIECE, size - at)) for at in range(after - after % PIECE, size, PIECE))
 
 
-def overwrite_device(medium: Medium, pattern: Laid, unit: str, after: int = 0) -> Iterator[Written]:
+def overwrite_device(
+    medium: Medium, pattern: Laid, unit: str, after: int = 0
+) -> Generator[Written, None, None]:
     """Overwrite the device with `unit`'s pattern from byte `after` on; yield what is durable, at last all.
 
     Raises:
@@ -146,7 +148,7 @@ def _bad(medium: Medium, offset: int, length: int, act: Callable[[int, int], Non
     while pending:
         low, high = pending.pop()
         smallest = high - low <= medium.sector
-        error = _tried(act, low, high, _ATTEMPTS if smallest else 1)
+        error = _tried(medium, act, low, high, _ATTEMPTS if smallest else 1)
         if error is None:
             continue
         _require_there(medium, low)
@@ -159,10 +161,13 @@ def _bad(medium: Medium, offset: int, length: int, act: Callable[[int, int], Non
     return merged(bad)
 
 
-def _tried(act: Callable[[int, int], None], low: int, high: int, attempts: int) -> OSError | None:
+def _tried(
+    medium: Medium, act: Callable[[int, int], None], low: int, high: int, attempts: int
+) -> OSError | None:
     """Act, again after an error of the medium; return that of the last attempt, None when one went well.
 
-    Raises OSError for everything that says nothing about the sectors, Transient for a device that is gone.
+    Raises OSError for everything that says nothing about the sectors, Transient for a device that is gone
+    or has another end now.
     """
     last: OSError | None = None
     for _ in range(attempts):
@@ -172,6 +177,7 @@ def _tried(act: Callable[[int, int], None], low: int, high: int, attempts: int) 
             if error.errno in (errno.ENODEV, errno.ENXIO):
                 raise _gone(low) from None
             if error.errno not in MEDIUM:
+                _require_size(medium)
                 raise
             last = error
         else:
@@ -224,10 +230,19 @@ def _require_there(medium: Medium, at: int) -> None:
         state = (seen / "device" / "state").read_text().strip()
     except OSError:
         state = "running"  # a device without a state, such as a partition
-    if not seen.exists() or state not in _ALIVE or medium_of(medium.fd).size != medium.size:
+    if not seen.exists() or state not in _ALIVE:
         raise _gone(at)
+    _require_size(medium)
     if not any(_answers(medium, medium.size * part // _SPREAD) for part in range(_SPREAD)):
         raise _gone(at)
+
+
+def _require_size(medium: Medium) -> None:
+    """Raise Transient if the device has another end than when it was opened; files have one of their own."""
+    if not stat.S_ISBLK(os.fstat(medium.fd).st_mode):
+        return
+    if (now := medium_of(medium.fd).size) != medium.size:
+        raise Transient(f"the device had {medium.size} bytes and has {now} now; look at it, then resume")
 
 
 def _answers(medium: Medium, at: int) -> bool:

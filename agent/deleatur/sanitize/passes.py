@@ -27,6 +27,11 @@ class Standard(Frozen, frozen=True):
     verify: Literal["none", "last"]  # what it asks for itself
     source: str  # where the passes were read
 
+    @property
+    def repeats(self) -> bool:
+        """Whether what is written last repeats every few bytes, and so is the same in many places."""
+        return self.passes[-1] != KEYSTREAM
+
 
 _NWIPE = "passes as in nwipe, src/method.c"
 _SCRUB = "passes as in scrub, src/pattern.c"

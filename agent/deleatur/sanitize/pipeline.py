@@ -1,15 +1,23 @@
-"""Several pieces at once, each in a page-aligned buffer of its own, their results in order."""
+"""Several pieces at once, each in a page-aligned buffer of its own, their results in order.
+
+Rule kept: nobody comes out of here while a piece is under way, however often somebody asks it to stop:
+whoever called closes what the pieces write to, and its number may be given to another file at once.
+"""
 
 import mmap
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from queue import SimpleQueue
+from threading import Event
 from typing import TypeVar
 
 Piece = tuple[int, int]  # offset and length, bytes
 R = TypeVar("R")
+
+_GLANCE = 0.01  # seconds between two looks whether all pieces have ended
 
 
 def in_order(
@@ -29,24 +37,43 @@ def in_order(
     idle: SimpleQueue[memoryview] = SimpleQueue()
     for _ in range(threads):
         idle.put(memoryview(mmap.mmap(-1, room)))
+    stopped = Event()
 
-    def do(piece: Piece) -> R:
+    def do(piece: Piece) -> R | None:
         buffer = idle.get()
         try:
-            return work(piece[0], buffer[: piece[1]])
+            return None if stopped.is_set() else work(piece[0], buffer[: piece[1]])
         finally:
             idle.put(buffer)
 
     coming = iter(pieces)
-    with ThreadPoolExecutor(threads) as pool:
-        begun: deque[tuple[Piece, Future[R]]] = deque(
-            (p, pool.submit(do, p)) for p in islice(coming, 2 * threads)
-        )
+    pool = ThreadPoolExecutor(threads)
+    begun: deque[tuple[Piece, Future[R | None]]] = deque()
+    try:
+        begun.extend((p, pool.submit(do, p)) for p in islice(coming, 2 * threads))
+        while begun:
+            piece, future = begun.popleft()
+            result: R = future.result()  # type: ignore[assignment]  # None only once nobody asks any more
+            begun.extend((p, pool.submit(do, p)) for p in islice(coming, 1))
+            yield piece, result
+    finally:
+        _come_to_rest(pool, stopped, idle, threads)
+
+
+def _come_to_rest(
+    pool: ThreadPoolExecutor, stopped: Event, idle: "SimpleQueue[memoryview]", threads: int
+) -> None:
+    """Begin nothing more, and wait until every buffer is back: whoever holds one still writes.
+
+    Joining the threads would not do: of one that is joined when a person presses Ctrl-C, Python says
+    from then on that it has ended (3.11, threading.Thread.join).
+    """
+    while True:
         try:
-            while begun:
-                piece, future = begun.popleft()
-                result = future.result()
-                begun.extend((p, pool.submit(do, p)) for p in islice(coming, 1))
-                yield piece, result
-        finally:
-            pool.shutdown(cancel_futures=True)
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            while idle.qsize() < threads:
+                time.sleep(_GLANCE)
+        except KeyboardInterrupt:  # the one that brought us here is on its way already
+            continue
+        return

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
+from msgspec.structs import replace
+
 from deleatur.api import (
     Backend,
     Cursor,
     Denial,
     Device,
     DeviceTable,
+    Gone,
     Inspection,
     Locator,
     Offer,
@@ -26,6 +29,7 @@ from deleatur.api import (
     Step,
     Surface,
     Target,
+    Transient,
     Unit,
     Unsupported,
     device_at,
@@ -41,7 +45,7 @@ from deleatur.api import (
 from deleatur_plugins.block import commanding, overwriting
 
 UNIT = "device"
-_PLACE = 4096  # bytes of one sampled place; a multiple of every sector in use
+_PLACE = 4096  # bytes of one sampled place at least; a multiple of most logical blocks in use
 _GLANCES = 10  # looks
 _GLANCE = 0.2  # seconds between two of them
 Way = Callable[[Device, str, Step, Cursor | None], Iterator[Cursor]]
@@ -85,11 +89,14 @@ class BlockBackend(Backend):
 
         Raises:
             Refused: it may not be read, or does not answer: nothing is known of it then.
+            Transient: it was there when it was planned.
         """
         table, device = self._look()
         if device.signatures is None:
-            raise Refused(f"{device.name} could not be read; run as root, and see whether it answers")
+            raise self._unread(device)
         offers, denials = self._allowed(device)
+        if table.closed:
+            offers = tuple(replace(offer, limits=(*offer.limits, "openers-unseen")) for offer in offers)
         return Inspection(
             identity=identity_of(table, device),
             size=device.size,
@@ -101,13 +108,14 @@ class BlockBackend(Backend):
         )
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
-        """Name places of 4 KiB: a device always holds something at each of them."""
+        """Name places of 4 KiB, or of one block: a device always holds something at each of them."""
         _, device = self._look_at_the_approved()
-        population = -(-device.size // _PLACE)
+        length = max(_PLACE, device.logical_block)
+        population = -(-device.size // length)
         numbers = range(population) if count is None else positions(seed, population, count)
         for number in numbers:
-            start = number * _PLACE
-            yield Locator(unit=UNIT, offset=start, length=min(_PLACE, device.size - start))
+            start = number * length
+            yield Locator(unit=UNIT, offset=start, length=min(length, device.size - start))
 
     def probe(self, place: Locator) -> bytes | None:
         """Read a place below the page cache. Raises OSError where the medium does not show it."""
@@ -165,11 +173,29 @@ class BlockBackend(Backend):
         for waited in range(_GLANCES):
             if waited:
                 time.sleep(_GLANCE)
-            table = read_table(self._path)
-            device = device_at(table, self._path)
+            table, device = self._found()
             if not any(use.kind == "opened" and use.number == device.number for use in table.uses):
                 break
         return table, device
+
+    def _found(self) -> tuple[DeviceTable, Device]:
+        """Read the table and find ours in it. Raises Transient where a planned device was pulled."""
+        try:
+            table = read_table(self._path)
+            device = device_at(table, self._path)
+        except Gone as error:
+            if self._approved is None:
+                raise Refused(str(error)) from None
+            raise Transient(f"{self._path} went away; attach it again and resume") from None
+        if self._approved is not None and not device.size:
+            raise Transient(f"nothing is attached at {device.name} any more; attach it again and resume")
+        return table, device
+
+    def _unread(self, device: Device) -> Refused | Transient:
+        """Return the error for a device of which nothing could be read."""
+        if self._approved is None or not os.access(device.path, os.R_OK, effective_ids=True):
+            return Refused(f"{device.name} could not be read; run as root, and see whether it answers")
+        return Transient(f"{device.name} could not be read; see whether it answers, then resume")
 
     def _allowed(self, device: Device) -> tuple[tuple[Offer, ...], tuple[Denial, ...]]:
         """Return what the device allows and this backend can do; the overwrites by every standard."""
@@ -179,18 +205,23 @@ class BlockBackend(Backend):
             names = (
                 overwriting.TECHNIQUES if offer.technique in overwriting.TECHNIQUES else (offer.technique,)
             )
-            known += [Offer(technique=name, limits=offer.limits) for name in names if name in self.ways]
+            known += [
+                replace(offer, technique=name, limits=(*offer.limits, *overwriting.limits_of(name)))
+                for name in names
+                if name in self.ways
+            ]
         return tuple(known), denials
 
 
 def _surfaces(device: Device) -> tuple[Surface, ...]:
     addressed = Surface(name="block device", reach="scannable", paths=(device.path,))
-    if device.kind in ("loop", "memory", "mapping", "array"):
+    if device.kind in ("loop", "memory"):
         return (addressed,)
+    below = device.kind in ("mapping", "array")
     return (
         addressed,
         Surface(
-            name="sectors that the drive put aside",
+            name="sectors that the drives below put aside" if below else "sectors that the drive put aside",
             reach="out-of-reach",
             reason="the host cannot address them; only the drive's own commands reach them",
         ),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 
 from deleatur.api import (
     STANDARDS,
@@ -18,6 +19,11 @@ from deleatur.api import (
 TECHNIQUES = tuple(standard.id for standard in STANDARDS)
 
 
+def limits_of(technique: str) -> tuple[str, ...]:
+    """Return the ids of the sentences that a standard adds: bytes that repeat say less than a keystream."""
+    return ("repeating-pattern",) if any(s.id == technique and s.repeats for s in STANDARDS) else ()
+
+
 def overwrite(device: Device, unit: str, step: Step, after: Cursor | None) -> Iterator[Cursor]:
     """Do one pass over `device`, opened for this process alone; yield the durable byte and what failed.
 
@@ -30,7 +36,8 @@ def overwrite(device: Device, unit: str, step: Step, after: Cursor | None) -> It
     fd = open_exclusive(device)
     try:
         begin = int(after.position) if after is not None else 0
-        for written in overwrite_device(medium_of(fd), pattern, unit, begin):
-            yield Cursor(position=str(written.position), done=written.position, failed=written.failed)
+        with closing(overwrite_device(medium_of(fd), pattern, unit, begin)) as passing:
+            for written in passing:  # closed, and at rest, before the device is
+                yield Cursor(position=str(written.position), done=written.position, failed=written.failed)
     finally:
         os.close(fd)

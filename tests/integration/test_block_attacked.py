@@ -1,0 +1,366 @@
+"""Attacks on the block backend: no other device is written, nothing is certified that was not shown."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from deleatur.api import DeviceTable, Target, laid, medium_of, open_exclusive, overwrite_device, read_table
+from deleatur.devices.inventory import device_at
+from deleatur.documents.device import Partition
+from deleatur.documents.place import Cursor, Inspection, Step
+from deleatur.engine.directory import JobDirectory
+from deleatur.errors import DeleaturError, Refused, Transient
+from deleatur.judge import sampling
+from deleatur.judge.interlocks import interlocks
+from deleatur.sanitize import device as whole
+from deleatur.testing.workbench import Workbench
+from deleatur_plugins.block import BlockBackend
+from deleatur_plugins.block import backend as plugin
+
+from ..lab.faulty_device import faulty_device
+from ..lab.faulty_file import Faults
+from ..lab.jobs import events, job, pattern_of, predicate
+from .test_block_backend import MIB, PATIENCE, SECTOR, Loop
+
+pytestmark = pytest.mark.root
+SIZE = 5 * MIB + SECTOR
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench(tmp_path / "jobs")
+
+
+@contextlib.contextmanager
+def looped(file: Path, *options: str) -> Iterator[str]:
+    """Attach a file, or a device, and take it off again."""
+    done = subprocess.run(
+        ["losetup", "--find", "--show", *options, file],
+        check=True, timeout=PATIENCE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    path = done.stdout.strip()
+    try:
+        yield path
+    finally:
+        subprocess.run(["losetup", "--detach", path], check=True, timeout=PATIENCE)
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(tmp_path / "image", os.urandom(SIZE))
+    try:
+        yield made
+    finally:
+        if subprocess.run(["losetup", made.path], capture_output=True, timeout=PATIENCE).returncode == 0:
+            made.detach()
+
+
+def approved(bench: Workbench, text: str) -> JobDirectory:
+    directory = bench.job(text)
+    bench.plan(directory)
+    bench.approve(directory)
+    return directory
+
+
+def reasons(path: str) -> tuple[str, ...]:
+    table = read_table(path)
+    return interlocks(table, device_at(table, path))
+
+
+# --- another device ------------------------------------------------------------------------------
+
+
+def test_a_loop_over_the_device_by_a_node_of_another_name_refuses_it(loop: Loop, tmp_path: Path) -> None:
+    """The loop driver opens what is below it beside everybody else, so that no exclusive open would tell."""
+    node = tmp_path / "node"
+    status = Path(loop.path).stat()
+    os.mknod(node, 0o600 | 0o060000, status.st_rdev)
+    assert reasons(loop.path) == ()
+    with looped(node) as above:
+        assert any(f"{Path(above).name} is made of" in reason for reason in reasons(loop.path))
+
+
+def test_two_loops_that_share_bytes_of_one_file_refuse_each_other(loop: Loop) -> None:
+    with looped(loop.file, "--offset", str(4 * MIB)) as other:
+        for one in (loop.path, other):
+            assert any("shares its bytes" in reason for reason in reasons(one)), one
+    loop.detach()
+    with (
+        looped(loop.file, "--offset", "0", "--sizelimit", str(MIB)) as low,
+        looped(loop.file, "--offset", str(2 * MIB), "--sizelimit", str(MIB)) as high,
+    ):
+        assert reasons(low) == reasons(high) == ()
+
+
+@pytest.mark.parametrize("how", ["another file of that name", "other bytes of that file"])
+def test_a_loop_at_the_same_path_over_the_same_name_may_be_another_device(
+    bench: Workbench, loop: Loop, how: str
+) -> None:
+    os.truncate(loop.file, 2 * SIZE)
+    loop.detach()
+    limit = ("--sizelimit", str(SIZE))
+    subprocess.run(["losetup", *limit, loop.path, loop.file], check=True, timeout=PATIENCE)
+    directory = approved(bench, job(loop.path))
+    loop.detach()
+    before = loop.file.read_bytes()
+    offset: tuple[str, ...] = ()
+    if how == "another file of that name":
+        copy = loop.file.with_name("copy")
+        copy.write_bytes(before)
+        copy.replace(loop.file)
+    else:
+        offset = ("--offset", str(SIZE - SECTOR))
+    subprocess.run(["losetup", *limit, *offset, loop.path, loop.file], check=True, timeout=PATIENCE)
+    with pytest.raises(Refused, match="not the target of the plan"):
+        bench.run(directory)
+    assert loop.file.read_bytes() == before
+
+
+def test_a_partition_that_begins_elsewhere_by_now_is_not_opened(loop: Loop) -> None:
+    subprocess.run(["addpart", loop.path, "1", "2048", "2048"], check=True, timeout=PATIENCE)
+    try:
+        table = read_table(f"{loop.path}p1")
+        seen = device_at(table, f"{loop.path}p1")
+        os.close(open_exclusive(seen))
+        elsewhere = msgspec.structs.replace(seen, partition=Partition(index=1, start=512))
+        with pytest.raises(Refused, match="begins at byte 1048576 now, and 512 was seen"):
+            open_exclusive(elsewhere)
+    finally:
+        subprocess.run(["delpart", loop.path, "1"], check=True, timeout=PATIENCE)
+
+
+# --- what was not erased -------------------------------------------------------------------------
+
+
+class WritesATwin(BlockBackend):
+    """Erases another device of the same size, and names that one as what is to be read back."""
+
+    twin = ""
+
+    def inspect(self) -> Inspection:
+        found = super().inspect()
+        surfaces = (msgspec.structs.replace(found.surfaces[0], paths=(self.twin,)), *found.surfaces[1:])
+        return msgspec.structs.replace(found, surfaces=surfaces)
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        assert step.pattern is not None
+        fd = os.open(self.twin, os.O_RDWR | os.O_DIRECT)
+        try:
+            for written in overwrite_device(medium_of(fd), laid(step.pattern), "device"):
+                yield Cursor(position=str(written.position), done=written.position)
+        finally:
+            os.close(fd)
+
+
+@pytest.mark.parametrize("more", ["", "device = true"])
+def test_another_device_that_holds_the_pattern_is_not_read_instead(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    twin = Loop(tmp_path / "twin", loop.file.read_bytes())
+    monkeypatch.setattr(WritesATwin, "twin", twin.path)
+    bench = Workbench(tmp_path / "jobs", {"block": WritesATwin})
+    try:
+        with pytest.raises(Refused, match="not the device of the plan"):
+            bench.whole(job(loop.path, more=more))
+    finally:
+        twin.detach()
+    assert not (bench.folder / "job" / "certificate").exists()
+
+
+class SkipsAPass(BlockBackend):
+    """Says of every pass but the last that it is done, and writes nothing."""
+
+    def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+        if step.action == "pass-3":
+            yield from super().erase(step, after)
+
+
+def test_a_pass_that_did_not_reach_the_end_of_the_device_is_not_certified(loop: Loop, tmp_path: Path) -> None:
+    bench = Workbench(tmp_path / "jobs", {"block": SkipsAPass})
+    with pytest.raises(Refused, match="s1 did not reach the end of the device"):
+        bench.whole(job(loop.path, "overwrite-device-dod-short"))
+
+
+def test_a_device_that_grows_while_it_is_erased_is_not_certified(
+    bench: Workbench, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = whole._flush
+
+    def grow(medium: whole.Medium) -> None:
+        honest(medium)
+        os.truncate(loop.file, SIZE + MIB)
+        subprocess.run(["losetup", "--set-capacity", loop.path], check=True, timeout=PATIENCE)
+
+    monkeypatch.setattr(whole, "_flush", grow)
+    with pytest.raises(DeleaturError, match="not the target of the plan"):
+        bench.whole(job(loop.path))
+
+
+def test_a_device_that_shrinks_while_it_is_erased_is_told_from_a_full_disk(
+    bench: Workbench, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = approved(bench, job(loop.path))
+    honest = whole._write
+
+    def shrink(fd: int, view: memoryview, base: int, low: int, high: int) -> None:
+        if base:
+            os.truncate(loop.file, MIB)
+            subprocess.run(["losetup", "--set-capacity", loop.path], check=True, timeout=PATIENCE)
+        honest(fd, view, base, low, high)
+
+    monkeypatch.setattr(whole, "_write", shrink)
+    with pytest.raises(DeleaturError, match=f"has {MIB} now|not the device of the plan|not the target"):
+        bench.run(directory)
+    assert not directory.certificate.exists()
+
+
+def test_a_sample_that_the_medium_does_not_show_is_no_sample(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the first and the last place can be read, and nobody drew those."""
+    monkeypatch.setattr(sampling, "SPARES", 0)
+    hidden = tuple((n * whole.PIECE // SECTOR + 5, 1) for n in range(1, 11))
+    with faulty_device(12 * whole.PIECE, Faults(unreadable=hidden)) as device:
+        asked = job(
+            device.path, "overwrite-device-zeros", "sample", 'confidence = "0.9"\nmax_bad_fraction = "0.4"'
+        )
+        found = predicate(bench.whole(asked))
+    (compared,) = found["verification"][0]["comparisons"]
+    assert compared["sampled"] == 2
+    assert 3 <= compared["unreadable"] <= 5
+    assert found["outcome"]["perTarget"][0]["assurance"] == "A0/addressable"
+    assert found["outcome"]["overall"] == "executed-unverified"
+
+
+def test_a_place_or_two_that_the_medium_does_not_show_are_no_chance_lost(bench: Workbench) -> None:
+    with faulty_device(40 * whole.PIECE, Faults.bad((whole.PIECE // SECTOR, 2))) as device:
+        asked = job(
+            device.path, "overwrite-device-zeros", "sample", 'confidence = "0.9"\nmax_bad_fraction = "0.3"'
+        )
+        found = predicate(bench.whole(asked))
+    (compared,) = found["verification"][0]["comparisons"]
+    outcome = found["outcome"]["perTarget"][0]
+    assert (outcome["assurance"], outcome["state"]) == ("A2/addressable", "verified-with-exceptions")
+    assert compared["bound"]["maxBadFraction"] < "0.3"
+    assert [c["id"] for c in outcome["claims"]] == ["overwritten-sampled-readable"]
+
+
+# --- what ends a run -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("moment", ["before the run", "in the run"])
+def test_a_pulled_device_is_tried_again_when_it_is_back(
+    bench: Workbench, loop: Loop, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = approved(bench, job(loop.path))
+    monkeypatch.setattr("deleatur.engine.opening.DELAY", 0.01)
+    honest = whole._flush
+
+    def pull(medium: whole.Medium) -> None:
+        honest(medium)
+        loop.detach()  # lazily: it goes when whoever has it open lets go
+
+    if moment == "in the run":
+        monkeypatch.setattr(whole, "_flush", pull)
+    else:
+        loop.detach()
+    with pytest.raises(Transient) as told:
+        bench.run(directory)
+    assert told.value.exit_code == 6
+    assert "attach it again" in str(told.value)
+    monkeypatch.setattr(whole, "_flush", honest)
+    subprocess.run(["losetup", loop.path, loop.file], check=True, timeout=PATIENCE)
+    bench.run(directory)
+    assert loop.file.read_bytes() == laid(pattern_of(directory)).read("device", 0, SIZE)
+
+
+def test_a_journal_without_room_ends_the_run_and_it_goes_on_later(tmp_path: Path, loop: Loop) -> None:
+    jobs = tmp_path / "small"
+    jobs.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", jobs], check=True, timeout=PATIENCE)
+    try:
+        bench = Workbench(jobs)
+        directory = approved(bench, job(loop.path))
+        full = jobs / "full"
+        with contextlib.suppress(OSError), full.open("wb", buffering=0) as file:
+            while file.write(bytes(512)):
+                pass
+        with pytest.raises(DeleaturError):
+            bench.run(directory)
+        assert not directory.certificate.exists()
+        full.unlink()
+        bench.run(directory)
+        assert predicate(directory)["outcome"]["perTarget"][0]["assurance"] == "A3/addressable"
+    finally:
+        subprocess.run(["umount", jobs], check=True, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("block", [1024, 4096])
+def test_a_device_of_larger_blocks_is_erased_to_its_last_one(
+    bench: Workbench, tmp_path: Path, block: int
+) -> None:
+    image = tmp_path / "large"
+    image.write_bytes(os.urandom(4 * MIB + 3 * block))
+    with looped(image, "--sector-size", str(block)) as path:
+        directory = bench.whole(job(path))
+    expected = laid(pattern_of(directory)).read("device", 0, 4 * MIB + 3 * block)
+    assert image.read_bytes() == expected
+
+
+def test_places_are_never_smaller_than_a_block(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Since Linux 6.15 a device may have blocks of up to 64 KiB; direct reads of less fail."""
+
+    def large(path: str | None) -> DeviceTable:
+        table = read_table(path)
+        return msgspec.structs.replace(
+            table,
+            devices=tuple(msgspec.structs.replace(d, logical_block=65536) for d in table.devices),
+        )
+
+    monkeypatch.setattr(plugin, "read_table", large)
+    target = Target(id="t", url=f"block://{loop.path}")
+    backend = BlockBackend.open(target, {"digest-key": bytes(32)})
+    places = list(backend.sample(None, b""))
+    assert {place.length for place in places[:-1]} == {65536}
+    assert sum(place.length for place in places) == SIZE
+
+
+def test_a_device_whose_end_is_half_a_block_is_refused_when_it_is_planned(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    image = tmp_path / "odd"
+    image.write_bytes(bytes(MIB + SECTOR))
+    with looped(image, "--sector-size", "4096") as path, pytest.raises(DeleaturError, match="no multiple"):
+        bench.plan(bench.job(job(path)))
+
+
+# --- what the certificate says -------------------------------------------------------------------
+
+
+def limits(found: dict[str, Any]) -> set[str]:
+    return {e["sentence"]["id"] for e in found["exceptions"]} | {s["id"] for s in found["knownLimits"]}
+
+
+def test_processes_that_cannot_be_looked_into_are_named(
+    bench: Workbench, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hidden(path: str | None) -> DeviceTable:
+        return msgspec.structs.replace(read_table(path), closed=("process 1",))
+
+    monkeypatch.setattr(plugin, "read_table", hidden)
+    found = predicate(bench.whole(job(loop.path)))
+    assert "openers-unseen" in limits(found)
+    assert found["outcome"]["overall"] == "verified-with-exceptions"
+    assert found["outcome"]["perTarget"][0]["assurance"] == "A3/addressable"
+
+
+def test_a_pattern_that_repeats_says_less_than_a_keystream(bench: Workbench, loop: Loop) -> None:
+    directory = bench.whole(job(loop.path, "overwrite-device-zeros"))
+    assert "repeating-pattern" in limits(predicate(directory))
+    assert events(directory)

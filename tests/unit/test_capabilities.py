@@ -1,0 +1,106 @@
+"""What a device may hide, or stand upon, lowers what is claimed of it."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from deleatur.devices.places import Places
+from deleatur.devices.uses import Looking
+from deleatur.documents.device import AtaCommands, Device, DeviceTable, HiddenAreas
+from deleatur.judge.capabilities import offers_for
+from deleatur.judge.interlocks import interlocks
+
+GIB = 1 << 30
+ATA = AtaCommands(sanitize=True, sanitize_crypto=True, sanitize_frozen=False)
+
+
+def disk(**facts: object) -> Device:
+    """Return a free ATA disk of 1 GiB that hides nothing."""
+    base: dict[str, object] = {
+        "name": "sda", "path": "/dev/sda", "number": "8:0", "kind": "disk", "size": GIB, "bus": "ata",
+        "medium": "magnetic", "signatures": (), "serial": "S1", "ata": ATA,
+        "hidden": HiddenAreas(native_sectors=GIB // 512),
+    }  # fmt: skip
+    return Device(**{**base, **facts})  # type: ignore[arg-type]
+
+
+def limits(device: Device) -> set[str]:
+    offers = {offer.technique: offer for offer in offers_for(device)[0]}
+    return {*offers["overwrite-device"].limits}
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, set()),
+        ({"hidden": HiddenAreas(native_sectors=GIB // 512 + 1, by="hpa")}, {"hidden-area"}),
+        (
+            {"hidden": HiddenAreas(native_sectors=GIB // 512, factory_sectors=GIB // 512 + 9)},
+            {"hidden-area"},
+        ),
+        ({"hidden": HiddenAreas(by="amac")}, {"hidden-area-unknown"}),
+        ({"hidden": None}, {"hidden-area-unknown"}),
+        ({"hidden": None, "bus": "usb", "rotational": True}, {"hidden-area-unknown"}),
+        ({"hidden": None, "bus": "usb", "medium": "unknown"}, set()),
+        ({"hidden": None, "bus": "scsi"}, set()),
+        ({"hidden": None, "bus": "fibre"}, {"layered-device"}),
+        ({"hidden": None, "bus": "iscsi"}, {"layered-device"}),
+        ({"hidden": None, "bus": "none"}, {"layered-device"}),
+        ({"hidden": None, "bus": "none", "kind": "partition"}, {"layered-device"}),
+        ({"hidden": None, "bus": "none", "kind": "memory"}, set()),
+    ],
+)
+def test_what_an_overwrite_does_not_reach_is_named(facts: dict[str, object], expected: set[str]) -> None:
+    assert limits(disk(**facts)) == expected
+
+
+def test_a_drive_that_does_not_say_that_it_is_thawed_is_not_offered_a_sanitize() -> None:
+    def offered(frozen: bool | None) -> bool:
+        found = AtaCommands(sanitize=True, sanitize_crypto=True, sanitize_frozen=frozen)
+        return "ata-sanitize-crypto" in {offer.technique for offer in offers_for(disk(ata=found))[0]}
+
+    assert (offered(None), offered(True), offered(False)) == (False, False, True)
+
+
+def test_a_device_whose_end_is_half_a_block_cannot_be_overwritten() -> None:
+    offers, denials = offers_for(disk(size=GIB + 512, logical_block=4096))
+    assert "overwrite-device" not in {offer.technique for offer in offers}
+    assert any("no multiple" in denial.reason for denial in denials)
+
+
+@pytest.mark.parametrize("wwid", ["", "naa.5"])
+def test_devices_that_nothing_tells_apart_are_both_refused(wwid: str) -> None:
+    """Two paths to one drive have its WWID too, and are refused as such."""
+    one = disk(serial="0123", wwid=wwid)
+    other = disk(serial="0123", wwid=wwid, name="sdb", path="/dev/sdb", number="8:16", ata=None, model="M")
+    table = DeviceTable(boot="b", devices=(one, other))
+    for device in table.devices:
+        assert len(interlocks(table, device)) == 1, device.name
+    assert ("same identity" in interlocks(table, one)[0]) is not bool(wwid)
+    larger = disk(serial="0123", size=2 * GIB, name="sdb", path="/dev/sdb", number="8:16")
+    assert interlocks(DeviceTable(boot="b", devices=(disk(serial="0123"), larger)), one) == ()
+
+
+def test_a_process_whose_files_are_shown_to_nobody_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed, and each of its links is denied: nobody can say whether it has a device open."""
+    for process in ("1", "7"):
+        (tmp_path / process / "fd").mkdir(parents=True)
+        (tmp_path / process / "fd" / "3").symlink_to("/dev/null")
+        (tmp_path / process / "mountinfo").touch()
+    (tmp_path / "swaps").write_text("Filename\n")
+    honest = Path.readlink
+
+    def denied(self: Path) -> Path:
+        if self.is_relative_to(tmp_path / "1" / "fd"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return honest(self)
+
+    monkeypatch.setattr(Path, "readlink", denied)
+    looking = Looking(Places(proc=tmp_path, sys=tmp_path / "sys"), {})
+    assert looking.uses() == ()
+    assert looking.closed == ["process 1"]
+    assert looking.unseen == []

@@ -1,0 +1,47 @@
+"""Whoever presses Ctrl-C again and again never closes a file under what is still written to it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from deleatur.sanitize.pipeline import in_order
+
+PROGRAM = Path(__file__).with_name("pressed.py")
+
+
+def pressed(what: str) -> tuple[bool, int]:
+    """Return whether the program was stopped, and how much was done after that."""
+    done = subprocess.run(
+        [sys.executable, PROGRAM, what], capture_output=True, text=True, timeout=60, check=True
+    )
+    stopped, late = done.stdout.split()
+    return stopped == "True", int(late)
+
+
+@pytest.mark.parametrize("what", ["pieces", "devices"])
+def test_nothing_is_written_after_its_file_was_closed(what: str) -> None:
+    assert pressed(what) == (True, 0)
+
+
+def test_where_threads_are_only_joined_something_is() -> None:
+    """The control: Python takes a thread for ended, once Ctrl-C was pressed while it was joined."""
+    stopped, late = pressed("joined")
+    assert stopped
+    assert late
+
+
+def test_a_piece_that_fails_waits_for_the_others() -> None:
+    ended: list[int] = []
+
+    def work(offset: int, _room: memoryview) -> None:
+        if offset == 0:
+            raise OSError(5, "bad")
+        time.sleep(0.2)
+        ended.append(offset)
+
+    with pytest.raises(OSError, match="bad"):
+        list(in_order(((at, 1) for at in range(4)), work, threads=4, room=1))
+    assert sorted(ended) == [1, 2, 3]
