@@ -34,7 +34,7 @@ from deleatur.judge.capabilities import offers_for
 from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_columns
 from deleatur.judge.clauses import Clauses
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order
-from deleatur.judge.interlocks import identity_of, interlocks
+from deleatur.judge.interlocks import identity_of, interlocks, unreadable_until
 from deleatur.judge.markers import marker_places
 from deleatur.judge.sampling import drawn, positions
 from deleatur.judge.selecting import (
@@ -199,6 +199,7 @@ __all__ = [
     "technique",
     "tls_context",
     "tls_failure",
+    "unreadable_until",
     "usage",
     "users_of",
     "without_values",

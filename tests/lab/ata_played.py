@@ -77,7 +77,7 @@ class AtaDisk(ScsiDisk):
         self.frozen = media.mode is Mode.FROZEN
         self.password = PASSWORD if media.mode is Mode.LOCKED else b""
         self.locked = bool(self.password)
-        self.prepared = False
+        self.prepared = self.was_cut = False
 
     def execute(self, block: bytes, brought: bytes, length: int) -> bytes:
         if block[0] in (0x85, 0xA1):
@@ -187,6 +187,9 @@ class AtaDisk(ScsiDisk):
         """Erase and answer when it is over; a stuck drive ends this one too, or its line would be dead."""
         time.sleep(self.media.seconds)
         if self.media.mode is Mode.FAIL:
+            raise Aborted
+        if self.media.mode is Mode.CUT and not self.was_cut:  # begun, and after the power-up locked
+            self.was_cut = self.locked = True
             raise Aborted
         self.media.erase(b"\0")
         self.password, self.locked = b"", False

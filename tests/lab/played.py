@@ -17,6 +17,7 @@ class Mode(enum.StrEnum):
     FAIL = "fail"  # it begins, reports failure and keeps everything
     FROZEN = "frozen"  # ATA: it refuses until the power has been off
     LOCKED = "locked"  # ATA: it refuses until the password is given
+    CUT = "cut"  # ATA: the power goes in the midst of the first security erase, and comes back
 
 
 @dataclasses.dataclass

@@ -15,20 +15,43 @@ TARGET = Path("/sys/kernel/config/target")
 _numbers = itertools.count(1)
 
 
+class NvmeDrive:
+    """A played NVMe drive that goes on while no host is attached, as one in another power supply does."""
+
+    def __init__(self, port: str) -> None:
+        self._port = port
+
+    def attach(self) -> Path:
+        """Return /dev/nvmeN; its namespace is nvmeNn1."""
+        _run("nvme", "connect", "--transport=tcp", "--traddr=127.0.0.1", f"--trsvcid={self._port}",
+             "--nqn=nqn.2026-11.lab:played", "--nr-io-queues=1")  # fmt: skip
+        drive = _appeared(lambda: _controller(self._port), f"no controller at port {self._port}")
+        _appeared(lambda: next(Path("/sys/block").glob(f"{drive.name}n1")), f"{drive} has no namespace")
+        return drive
+
+    def detach(self, drive: Path) -> None:
+        """Take the drive off this host."""
+        _run("nvme", "disconnect", f"--device={drive.name}")
+
+
 @contextmanager
-def nvme_drive(mode: str, seconds: float = 2.0) -> Iterator[Path]:
-    """Yield /dev/nvmeN (its namespace is nvmeNn1) of a drive whose sanitize takes so many seconds."""
+def detached_nvme_drive(mode: str, seconds: float) -> Iterator[NvmeDrive]:
+    """Yield a drive whose sanitize takes so many seconds, not attached yet."""
     port = str(4420 + next(_numbers))
     _run("modprobe", "nvme-tcp")
     with _played("nvme_target.py", mode, port, str(seconds)):
-        _run("nvme", "connect", "--transport=tcp", "--traddr=127.0.0.1", f"--trsvcid={port}",
-             "--nqn=nqn.2026-11.lab:played", "--nr-io-queues=1")  # fmt: skip
-        drive = _appeared(lambda: _controller(port), f"no controller at port {port}")
+        yield NvmeDrive(port)
+
+
+@contextmanager
+def nvme_drive(mode: str, seconds: float = 2.0) -> Iterator[Path]:
+    """Yield /dev/nvmeN (its namespace is nvmeNn1) of a drive whose sanitize takes so many seconds."""
+    with detached_nvme_drive(mode, seconds) as played:
+        drive = played.attach()
         try:
-            _appeared(lambda: next(Path("/sys/block").glob(f"{drive.name}n1")), f"{drive} has no namespace")
             yield drive
         finally:
-            _run("nvme", "disconnect", f"--device={drive.name}")
+            played.detach(drive)
 
 
 @contextmanager

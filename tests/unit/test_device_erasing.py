@@ -1,5 +1,6 @@
 """Techniques by a device's own commands: what counts as done, and what never does."""
 
+import contextlib
 import fcntl
 
 import pytest
@@ -35,6 +36,14 @@ def made(technique: str, **how):
 
 def erase(technique, drive, after=None):
     return list(erase_by_command(technique, 3, SIZE, after, drive.patience))
+
+
+def sent_until(technique, drive, position):
+    """Run until a cursor, as far as a run that is killed there."""
+    for cursor in erase_by_command(technique, 3, SIZE, None, drive.patience):
+        if cursor.position == position:
+            return
+    raise AssertionError(position)
 
 
 @pytest.mark.parametrize("technique", COMMANDS)
@@ -76,6 +85,38 @@ def test_a_command_that_is_not_taken_is_a_failure(technique, attach):
     assert drive.medium != ZEROS
 
 
+@pytest.mark.parametrize("technique", FAR)
+def test_killed_between_the_intent_and_the_answer_what_is_at_work_is_ours(technique, attach):
+    drive = attach(made(technique))
+    run = erase_by_command(technique, 3, SIZE, None, drive.patience)
+    assert next(run).position == "begun"
+    assert not drive.sent
+    next(run)  # taken by the drive, and the journal did not get to know
+    assert erase(technique, drive, Cursor(position="begun", done=0))[-1].position == "done"
+    assert len(drive.sent) == 1
+
+
+@pytest.mark.parametrize("technique", COMMANDS)
+def test_killed_after_the_end_nothing_is_sent_again(technique, attach):
+    drive = attach(made(technique))
+    last = erase(technique, drive)[-1]
+    sent = list(drive.sent)
+    assert erase(technique, drive, last) == []
+    assert drive.sent == sent
+
+
+@pytest.mark.parametrize("technique", COMMANDS)
+@pytest.mark.parametrize("mode", ["refuse", "fail", "stuck"])
+def test_the_last_answer_of_a_drive_that_did_not_erase_is_kept(technique, mode, attach):
+    drive = attach(made(technique, mode=mode))
+    kept = []
+    with contextlib.suppress(Failed):
+        for cursor in erase_by_command(technique, 3, SIZE, None, drive.patience):
+            kept = cursor.exchanges or kept
+            assert cursor.position != "done" or drive.medium == ZEROS
+    assert kept
+
+
 @pytest.mark.parametrize("technique", [name for name in COMMANDS if not name.startswith("nvme")])
 def test_an_adapter_that_does_not_understand_leaves_unknown_and_no_success(technique, attach):
     drive = attach(made(technique, mode="deaf"))
@@ -101,7 +142,7 @@ def test_a_killed_run_is_gone_on_with_and_no_second_command_is_sent(technique, s
 @pytest.mark.parametrize("technique", FAR)
 def test_a_run_that_was_killed_until_after_the_end_only_asks(technique, attach):
     drive = attach(made(technique))
-    next(erase_by_command(technique, 3, SIZE, None, drive.patience))
+    sent_until(technique, drive, "accepted")
     drive.now += 1000
     assert [c.position for c in erase(technique, drive, ACCEPTED)] == ["done"]
     assert len(drive.sent) == 1
@@ -198,10 +239,10 @@ def test_a_password_of_others_is_left_alone(attach):
 @pytest.mark.parametrize("locked", [False, True])
 def test_our_own_password_of_a_killed_run_opens_the_drive(locked, attach):
     drive = attach(AtaDrive())
-    next(erase_by_command("ata-security-erase", 3, SIZE, None, drive.patience))
+    sent_until("ata-security-erase", drive, "command f1")
     assert drive.enabled
     drive.locked = locked
-    cursors = erase("ata-security-erase", drive, Cursor(position="password-set", done=0))
+    cursors = erase("ata-security-erase", drive, Cursor(position="begun", done=0))
     assert cursors[-1].position == "done"
     assert (drive.enabled, drive.medium) == (False, bytearray(ZEROS))
 

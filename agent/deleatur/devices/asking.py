@@ -18,9 +18,11 @@ from deleatur.devices import ata, nvme, scsi
 from deleatur.devices.opening import opened_to_look
 from deleatur.devices.places import attribute
 from deleatur.devices.sending import ScsiReply, send_nvme, send_scsi
+from deleatur.devices.sense import Sense
 from deleatur.documents.device import (
     AtaCommands,
     Device,
+    Erasing,
     Health,
     HiddenAreas,
     Medium,
@@ -35,6 +37,16 @@ _OPAL_STATUS = 0x800870EC  # linux/sed-opal.h: IOC_OPAL_GET_STATUS, since 6.1
 _OPAL_SUPPORTED, _OPAL_ENABLED, _OPAL_LOCKED = 0x1, 0x4, 0x8  # same place, OPAL_FL_…
 _CONTROLLERS = Path("/sys/class/nvme")
 _SANITIZE, _FORMAT_UNIT = 0x48, 0x04  # SBC-4
+_ERASING: dict[nvme.SanitizeState | None, Erasing] = {
+    nvme.SanitizeState.running: "running",
+    nvme.SanitizeState.failed: "failed",
+}
+_ERASING_SCSI: dict[tuple[int, int], Erasing] = {  # ASC, ASCQ
+    (0x04, 0x04): "running",
+    (0x04, 0x1B): "running",
+    (0x31, 0x01): "failed",
+    (0x31, 0x03): "failed",
+}
 
 
 def asked(device: Device) -> Device:
@@ -47,6 +59,7 @@ def asked(device: Device) -> Device:
     with contextlib.suppress(OSError, Refused), opened_to_look(device) as fd:
         device = _opal(device, fd)
         if device.bus in ("ata", "scsi", "sas", "fibre", "iscsi", "usb"):
+            device = msgspec.structs.replace(device, erasing=_erasing_scsi(fd))
             device = _scsi(device, fd)
             device = _ata(device, fd)
     return device
@@ -94,7 +107,13 @@ def _nvme(device: Device) -> Device:
             media_errors=log.media_errors,
             hours=log.hours,
         )
-    return msgspec.structs.replace(device, nvme=offered, health=state)
+    erasing = None
+    if found.sanitizes:
+        with _opened_controller(device.controller) as fd:
+            told = send_nvme(fd, nvme.sanitize_log())
+        if told.good:
+            erasing = _ERASING.get(nvme.SanitizeLog.decode(told.content).state)
+    return msgspec.structs.replace(device, nvme=offered, health=state, erasing=erasing)
 
 
 def _opal(device: Device, fd: int) -> Device:
@@ -110,6 +129,16 @@ def _opal(device: Device, fd: int) -> Device:
         locked=bool(flags & _OPAL_LOCKED),
     )
     return msgspec.structs.replace(device, opal=found)
+
+
+def _erasing_scsi(fd: int) -> Erasing | None:
+    """Ask first of all: while a disk erases itself the kernel tries each read again until it is over."""
+    reply = send_scsi(fd, scsi.request_sense())
+    with contextlib.suppress(Malformed):
+        if reply.outcome == "good":
+            found = Sense.decode(reply.content)
+            return _ERASING_SCSI.get((found.asc, found.ascq))
+    return None
 
 
 def _scsi(device: Device, fd: int) -> Device:
@@ -155,13 +184,14 @@ def _ata(device: Device, fd: int) -> Device:
         found = ata.AtaIdentity.decode(reply.content)
     except Malformed:
         return device
+    frozen, erasing = _sanitize_state(fd) if found.sanitize else (False, None)
     offered = AtaCommands(
         sanitize=found.sanitize,
         sanitize_crypto=found.sanitize_crypto,
         sanitize_block=found.sanitize_block,
         sanitize_overwrite=found.sanitize_overwrite,
         antifreeze=found.antifreeze,
-        sanitize_frozen=_sanitize_is_frozen(fd) if found.sanitize else None,
+        sanitize_frozen=frozen,
     )
     security = Security(
         supported=found.security,
@@ -185,16 +215,23 @@ def _ata(device: Device, fd: int) -> Device:
         medium=medium,
         ata=offered,
         security=security,
+        erasing=erasing or device.erasing,
         hidden=_hidden(fd, found),
     )
 
 
-def _sanitize_is_frozen(fd: int) -> bool | None:
-    """Ask whether a sanitize could begin; None: the drive did not say."""
-    registers = _registers(send_scsi(fd, ata.sanitize_status().wrapped()))
-    if registers is None or registers[0] is None:
-        return None
-    return bool(registers[0] & 0x2000)
+def _sanitize_state(fd: int) -> tuple[bool | None, Erasing | None]:
+    """Return whether a sanitize could not begin (None: the drive did not say), and what became of the last."""
+    sense = send_scsi(fd, ata.sanitize_status().wrapped()).decoded()
+    if sense is None or sense.ata is None:
+        return None, None
+    try:
+        status = ata.SanitizeStatus.decode(sense.ata)
+    except Refused:  # the only abort that is an answer to this question: the last one failed
+        return False, "failed"
+    except Malformed:
+        return None, None
+    return status.frozen, "running" if status.running else None
 
 
 def _hidden(fd: int, found: ata.AtaIdentity) -> HiddenAreas:

@@ -6,7 +6,7 @@ from deleatur.devices import erase_ata, erase_nvme, erase_scsi, scsi
 from deleatur.devices.ata import Kind
 from deleatur.devices.nvme import SanitizeAction, SecureErase
 from deleatur.devices.scsi import SanitizeService
-from deleatur.devices.waiting import Patience
+from deleatur.devices.waiting import DONE, Patience
 from deleatur.documents.place import Cursor
 
 Erase = Callable[[int, int, Cursor | None, Patience], Iterator[Cursor]]
@@ -62,11 +62,14 @@ def erase_by_command(
     """Have the open device erase itself by `technique`, one of `COMMANDS`; yield how far it is.
 
     Keep the descriptor exclusive until the end. What the device says is its word and no more: markers
-    that were written before must have changed.
+    that were written before must have changed. Nothing is sent before it is yielded that it will be, so
+    that what is at work later is known to be ours; what was answered is yielded, good or not.
 
     Raises:
         Refused: it would reach more than the device, or the device is frozen or locked.
         Transient: such a command is running that is not ours.
         Failed: the device did not take it, failed, or stands still.
     """
+    if after is not None and after.position == DONE:  # killed before the end of the step was entered
+        return iter(())
     return COMMANDS[technique](fd, size, after, patience or Patience())

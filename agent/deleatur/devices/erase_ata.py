@@ -12,7 +12,17 @@ from deleatur.devices.ata import AtaCommand, AtaIdentity, Kind, SanitizeStatus
 from deleatur.devices.erase_scsi import require_good
 from deleatur.devices.sending import ScsiReply, send_scsi
 from deleatur.devices.sense import AtaRegisters
-from deleatur.devices.waiting import ACCEPTED, Look, Patience, exchange, watched
+from deleatur.devices.waiting import (
+    ACCEPTED,
+    BEGUN,
+    DONE,
+    REFUSED,
+    Look,
+    Patience,
+    exchange,
+    was_accepted,
+    watched,
+)
 from deleatur.documents.place import Cursor, Exchange
 from deleatur.errors import Failed, Malformed, Refused, Transient
 
@@ -36,10 +46,12 @@ def sanitize(fd: int, size: int, kind: Kind, after: Cursor | None, patience: Pat
     running = status is not None and status.running
     if running and after is None:
         raise Transient("a sanitize that is not ours is running; wait until it ends, then resume")
-    if after is None or failure:
+    if failure or not (running or was_accepted(after)):
+        yield Cursor(position=BEGUN, done=0)
         command = ata.sanitize(kind)
         reply = send_scsi(fd, command.wrapped())
         if reply.outcome != "good":
+            yield Cursor(position=REFUSED, done=0, exchanges=(_evidence(command, reply),))
             raise Failed(f"the drive did not take the sanitize: {reply.outcome}: {_refusal(reply)}")
         yield Cursor(position=ACCEPTED, done=0, exchanges=(_evidence(command, reply),))
     yield from watched(lambda: _look(fd), size, None, patience, what="the sanitize")
@@ -80,30 +92,34 @@ def security_erase(fd: int, size: int, after: Cursor | None, *, enhanced: bool) 
         Failed: a command was aborted, or the password is still set: then it is taken away first.
     """
     before = _identity(fd)
-    if before.locked and after is not None:
-        _send(fd, ata.unlock(PASSWORD), "it is locked by a password that is not ours: unlock it first")
+    if after is None:
+        _refuse_unable(before, enhanced=enhanced)
+        yield Cursor(position=BEGUN, done=0)
+    elif before.locked:
+        yield from _sent(
+            fd, ata.unlock(PASSWORD), "it is locked by a password that is not ours: unlock it first"
+        )
         before = _identity(fd)
     _refuse_unable(before, enhanced=enhanced)
     if before.enabled:  # of a run that was killed: our own password opens it
-        _send(fd, ata.disable_password(PASSWORD), "a password is set that is not ours: take it away first")
-    done = _send(fd, ata.set_password(PASSWORD), "the drive did not take a password")
-    yield Cursor(position="password-set", done=0, exchanges=(done,))
-    _send(fd, ata.erase_prepare(), "the drive did not prepare to erase")
+        words = "a password is set that is not ours: take it away first"
+        yield from _sent(fd, ata.disable_password(PASSWORD), words)
+    yield from _sent(fd, ata.set_password(PASSWORD), "the drive did not take a password")
+    yield from _sent(fd, ata.erase_prepare(), "the drive did not prepare to erase")
     minutes = before.enhanced_minutes if enhanced else before.erase_minutes
     timeout = max(2 * 60.0 * minutes, _LEAST_TIME) if minutes else _UNKNOWN_TIME
-    try:
-        done = _send(
-            fd,
-            ata.security_erase(PASSWORD, enhanced=enhanced, timeout=timeout),
-            "the drive did not erase",
-        )
-    finally:
-        left = _identity(fd).enabled
-        if left:
-            _send(fd, ata.disable_password(PASSWORD), f"the drive keeps the password {PASSWORD.decode()!r}")
+    command = ata.security_erase(PASSWORD, enhanced=enhanced, timeout=timeout)
+    reply = send_scsi(fd, command.wrapped())
+    said = _evidence(command, reply)
+    left = _identity(fd).enabled
+    good = reply.outcome == "good" and not left
+    yield Cursor(position=DONE if good else REFUSED, done=size if good else 0, exchanges=(said,))
+    if left:
+        kept = f"the drive keeps the password {PASSWORD.decode()!r}"
+        yield from _sent(fd, ata.disable_password(PASSWORD), kept)
+    require_good(reply, "the drive did not erase")
     if left:
         raise Failed("the drive still had its password after the erase: it erased nothing for sure")
-    yield Cursor(position="done", done=size, exchanges=(done,))
 
 
 def _refuse_unable(seen: AtaIdentity, *, enhanced: bool) -> None:
@@ -124,10 +140,15 @@ def _identity(fd: int) -> AtaIdentity:
     return AtaIdentity.decode(require_good(reply, "the drive does not say who it is"))
 
 
-def _send(fd: int, command: AtaCommand, otherwise: str) -> Exchange:
+def _sent(fd: int, command: AtaCommand, otherwise: str) -> Iterator[Cursor]:
+    """Send a command and yield what was answered, good or not.
+
+    Raises:
+        Failed: it was not good.
+    """
     reply = send_scsi(fd, command.wrapped())
+    yield Cursor(position=f"command {command.command:02x}", done=0, exchanges=(_evidence(command, reply),))
     require_good(reply, otherwise)
-    return _evidence(command, reply)
 
 
 def _registers(reply: ScsiReply) -> AtaRegisters:

@@ -11,7 +11,17 @@ from collections.abc import Iterator
 from deleatur.devices import nvme
 from deleatur.devices.nvme import SanitizeAction, SanitizeState, SecureErase
 from deleatur.devices.sending import NvmeReply, send_nvme
-from deleatur.devices.waiting import ACCEPTED, Look, Patience, exchange, watched
+from deleatur.devices.waiting import (
+    ACCEPTED,
+    BEGUN,
+    DONE,
+    REFUSED,
+    Look,
+    Patience,
+    exchange,
+    was_accepted,
+    watched,
+)
 from deleatur.documents.place import Cursor
 from deleatur.errors import Failed, Refused, Transient
 
@@ -37,16 +47,19 @@ def sanitize(
     command = nvme.sanitize(action, keep_blocks=not controller.no_deallocate_inhibited)
     log = _log(fd)
     running = log.state is SanitizeState.running
-    if running and log.cdw10 != command.cdw10:
+    if running and (after is None or log.cdw10 != command.cdw10):
         raise Transient("another sanitize than ours is running; wait until it ends, then resume")
-    ended = after is not None and log.state in _DONE and log.cdw10 == command.cdw10
+    ended = was_accepted(after) and log.state in _DONE and log.cdw10 == command.cdw10
     if not running and not ended:
+        yield Cursor(position=BEGUN, done=0)
         reply = send_nvme(fd, command)
+        sent = exchange(command.block(), reply.raw(), reply.seconds)
+        if not reply.good:
+            yield Cursor(position=REFUSED, done=0, exchanges=(sent,))
         if reply.says(nvme.SANITIZE_IN_PROGRESS):
             raise Transient("another sanitize began a moment ago; wait until it ends, then resume")
         if not reply.good:
             raise Failed(f"the controller did not take the sanitize: {reply.words()}")
-        sent = exchange(command.block(), reply.raw(), reply.seconds)
         yield Cursor(position=ACCEPTED, done=0, exchanges=(sent,))
     estimate = log.estimate(action)
     yield from watched(lambda: _look(fd, command), size, estimate, patience, what="the sanitize")
@@ -95,13 +108,14 @@ def format_namespace(fd: int, size: int, erase: SecureErase) -> Iterator[Cursor]
     now = nvme.IdentifyNamespace.decode(_answered(asked, "Identify Namespace"))
     command = nvme.format_namespace(nsid, now, erase, timeout=_FORMAT_TIME)
     reply = send_nvme(fd, command)
+    sent = exchange(command.block(), reply.raw(), reply.seconds)
+    if not reply.good:
+        yield Cursor(position=REFUSED, done=0, exchanges=(sent,))
     if reply.says(_FORMAT_RUNNING):
         raise Transient("a format is running; wait until it ends, then resume")
     if not reply.good:
         raise Failed(f"the controller did not format: {reply.words()}")
-    yield Cursor(
-        position="done", done=size, exchanges=(exchange(command.block(), reply.raw(), reply.seconds),)
-    )
+    yield Cursor(position=DONE, done=size, exchanges=(sent,))
 
 
 def _controller(fd: int) -> nvme.IdentifyController:

@@ -11,7 +11,17 @@ from deleatur.devices import scsi
 from deleatur.devices.scsi import ScsiCommand
 from deleatur.devices.sending import ScsiReply, send_scsi
 from deleatur.devices.sense import Sense
-from deleatur.devices.waiting import ACCEPTED, WHOLE, Look, Patience, exchange, watched
+from deleatur.devices.waiting import (
+    ACCEPTED,
+    BEGUN,
+    REFUSED,
+    WHOLE,
+    Look,
+    Patience,
+    exchange,
+    was_accepted,
+    watched,
+)
 from deleatur.documents.place import Cursor
 from deleatur.errors import Failed, Malformed, Transient
 
@@ -32,11 +42,13 @@ def erase_by(
     before = _look(fd)
     if before.state == "running" and after is None:
         raise Transient(f"{what} that is not ours is running; wait until it ends, then resume")
-    if after is None or before.state == "failed":
+    if before.state == "failed" or (before.state != "running" and not was_accepted(after)):
+        yield Cursor(position=BEGUN, done=0)
         reply = send_scsi(fd, command)
-        if reply.outcome != "good":
-            raise Failed(f"the device did not take {what}: {reply.outcome}: {reply.words()}")
         sent = exchange(command.block + command.sends, reply.raw(), reply.seconds)
+        if reply.outcome != "good":
+            yield Cursor(position=REFUSED, done=0, exchanges=(sent,))
+            raise Failed(f"the device did not take {what}: {reply.outcome}: {reply.words()}")
         yield Cursor(position=ACCEPTED, done=0, exchanges=(sent,))
     yield from watched(lambda: _look(fd), size, None, patience, what=what)
 

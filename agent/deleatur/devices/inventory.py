@@ -69,9 +69,15 @@ def _looked_into(table: DeviceTable, of: str | None) -> DeviceTable:
         asking, reading = (wanted, *disk), Layers(table).reached(wanted, whole=True)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         told = {one.number: one for one in pool.map(asked, asking)}
-        found = dict(zip((one.number for one in reading), pool.map(signatures_on, reading), strict=True))
+        erasing = {number: one.erasing for number, one in told.items() if one.erasing}
+        readable = [one for one in reading if not {one.number, one.parent} & erasing.keys()]
+        found = dict(zip((one.number for one in readable), pool.map(signatures_on, readable), strict=True))
     complete = (
-        msgspec.structs.replace(told.get(one.number, one), signatures=found.get(one.number))
+        msgspec.structs.replace(
+            told.get(one.number, one),
+            signatures=found.get(one.number),
+            erasing=erasing.get(one.number) or erasing.get(one.parent or ""),
+        )
         for one in table.devices
     )
     return msgspec.structs.replace(table, devices=tuple(complete))

@@ -14,6 +14,9 @@ from deleatur.errors import Failed
 WHOLE = 65536  # parts in which every one of these devices counts its progress
 _NOTED = WHOLE // 100  # parts between two cursors: one line of the journal for each hundredth
 ACCEPTED = "accepted"
+BEGUN = "begun"  # the command is about to be sent: what is seen at work from here on is ours
+REFUSED = "refused"
+DONE = "done"
 
 
 class Patience(NamedTuple):
@@ -44,20 +47,23 @@ def watched(
         estimate: seconds that the device says it needs; None: it does not say.
 
     Raises:
-        Failed: the device says that it failed, or something unclear, or stands still.
+        Failed: the device says that it failed, or something unclear, or stands still. What it said is
+            yielded first, so that it is kept.
     """
     limit = max(2 * (estimate or 0.0), patience.still)
     moved, furthest, noted = patience.clock(), -1, -_NOTED
     while True:
         seen = look()
         if seen.state == "done":
-            yield Cursor(position="done", done=size, exchanges=(seen.exchange,))
+            yield Cursor(position=DONE, done=size, exchanges=(seen.exchange,))
             return
         if seen.state != "running":
+            yield Cursor(position=ACCEPTED, done=0, exchanges=(seen.exchange,))
             raise Failed(f"{what}: {seen.words}; nothing is erased for sure: resume, or destroy the medium")
         if seen.progress > furthest:
             moved, furthest = patience.clock(), seen.progress
         if patience.clock() - moved > limit:
+            yield Cursor(position=ACCEPTED, done=0, exchanges=(seen.exchange,))
             raise Failed(
                 f"{what}: in progress, not finished: it stands at {seen.progress} of {WHOLE} for "
                 f"{round(patience.clock() - moved)} seconds; switch the device off and on, then resume"
@@ -68,6 +74,11 @@ def watched(
             position = f"{ACCEPTED} {seen.progress}"
             yield Cursor(position=position, done=min(seen.progress, WHOLE) * size // WHOLE, exchanges=shown)
         patience.sleep(patience.interval)
+
+
+def was_accepted(after: Cursor | None) -> bool:
+    """Say whether the device took the command of this job, in this run or an earlier one."""
+    return after is not None and after.position.startswith(ACCEPTED)
 
 
 def exchange(block: bytes, answer: str, seconds: float) -> Exchange:

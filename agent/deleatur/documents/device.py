@@ -18,6 +18,7 @@ Zoned = Literal["none", "host-aware", "host-managed"]
 UseKind = Literal[
     "mounted", "swap", "root", "boot", "resume", "own", "opened", "exported", "member-of-mounted"
 ]
+Erasing = Literal["running", "failed"]
 SignatureRole = Literal["member", "encrypted", "file-system", "swap", "table"]
 
 
@@ -149,6 +150,7 @@ class Device(Frozen, frozen=True):
     controller: str = ""  # NVMe: the controller's device, such as /dev/nvme0
     namespace: Count | None = None  # NVMe: the namespace's number
     signatures: tuple[Signature, ...] | None = None  # None: they could not be read
+    erasing: Erasing | None = None  # by a command of its own: until that has ended well, nothing can be read
     hidden: HiddenAreas | None = None
     security: Security | None = None
     opal: Opal | None = None

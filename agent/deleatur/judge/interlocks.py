@@ -23,12 +23,19 @@ _USES = {
 
 
 def interlocks(
-    table: DeviceTable, device: Device, *, planned: Identity | None = None, whole: bool = False
+    table: DeviceTable,
+    device: Device,
+    *,
+    planned: Identity | None = None,
+    whole: bool = False,
+    approved: bool = False,
 ) -> tuple[str, ...]:
     """Return every reason why `device`, an entry of `table`, must not be written; none: it may be.
 
     `planned` is the identity that was approved, if there is a plan. `whole`: the technique is a
     command to the drive, which reaches all namespaces and partitions of it, and not this device only.
+    `approved`: a plan for this device stands, and a job goes on; that nothing can be read of it while it
+    erases itself, or until it is unlocked, is no reason then.
     """
     layers = Layers(table)
     reached = layers.reached(device, whole=whole)
@@ -36,7 +43,7 @@ def interlocks(
     reasons = [
         *(_in_words(use, layers) for use in _uses(table, touched)),
         *_of_holders(device, reached),
-        *(reason for one in reached for reason in _of_content(one)),
+        *(reason for one in reached for reason in _of_content(one, approved=approved)),
         *_of_device(device, whole=whole),
         *_of_list(table, touched),
         *_of_doubles(table, device),
@@ -90,8 +97,22 @@ def _of_device(device: Device, *, whole: bool) -> Iterator[str]:
         yield f"{device.name} is an optical drive"
 
 
-def _of_content(device: Device) -> Iterator[str]:
-    if device.signatures is None:
+def unreadable_until(device: Device) -> str:
+    """Say what must end before anything can be read of the device, in words; "": it hides nothing."""
+    if device.erasing == "running":
+        return "is erasing itself by a command of its own; wait until that ends"
+    if device.erasing == "failed":
+        return "failed to erase itself, and shows nothing until such a command ends well"
+    if device.security is not None and device.security.locked:
+        return "is locked by a password; unlock it first"
+    return ""
+
+
+def _of_content(device: Device, *, approved: bool) -> Iterator[str]:
+    if device.signatures is None and (why := unreadable_until(device)):
+        if not approved:
+            yield f"{device.name} {why}"
+    elif device.signatures is None:
         yield f"what lies on {device.name} could not be read; run as root"
     for found in device.signatures or ():
         if found.role == "member":

@@ -41,6 +41,7 @@ from deleatur.api import (
     read_table,
     require_same,
     technique,
+    unreadable_until,
 )
 from deleatur_plugins.block import commanding, overwriting
 
@@ -92,7 +93,8 @@ class BlockBackend(Backend):
             Transient: it was there when it was planned.
         """
         table, device = self._look()
-        if device.signatures is None:
+        planned = self._approved is not None
+        if device.signatures is None and not (planned and unreadable_until(device)):
             raise self._unread(device)
         offers, denials = self._allowed(device)
         if table.closed:
@@ -104,7 +106,7 @@ class BlockBackend(Backend):
             offers=offers,
             denials=denials,
             surfaces=_surfaces(device),
-            blockers=interlocks(table, device),
+            blockers=interlocks(table, device, approved=planned),
         )
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
@@ -142,9 +144,9 @@ class BlockBackend(Backend):
         if way is None or step.action not in actions:
             raise Unsupported(f"a device does not know {step.technique} with {step.action}")
         table, device = self._look_at_the_approved()
-        if blockers := interlocks(table, device):
+        if blockers := interlocks(table, device, approved=after is not None):
             raise Refused("; ".join(blockers))
-        if step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
+        if after is None and step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
             raise Unsupported(f"{device.name} does not allow {step.technique} any more; plan again")
         yield from way(device, UNIT, step, after)
 
@@ -193,6 +195,8 @@ class BlockBackend(Backend):
 
     def _unread(self, device: Device) -> Refused | Transient:
         """Return the error for a device of which nothing could be read."""
+        if why := unreadable_until(device):
+            return Refused(f"{device.name} {why}")
         if self._approved is None or not os.access(device.path, os.R_OK, effective_ids=True):
             return Refused(f"{device.name} could not be read; run as root, and see whether it answers")
         return Transient(f"{device.name} could not be read; see whether it answers, then resume")
