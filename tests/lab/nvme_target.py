@@ -1,12 +1,14 @@
 """An NVMe drive played over TCP, with a Sanitize that QEMU's lacks and a Format that may lie.
 
 `python nvme_target.py MODE PORT SECONDS` serves one namespace of 16 MiB on 127.0.0.1; the kernel's own
-NVMe/TCP host makes a real /dev/nvmeXn1 of it. Modes: ok, lie, stuck, fail (`played.Mode`). Sources:
+NVMe/TCP host makes a real /dev/nvmeXn1 of it. Modes: ok, lie, stuck, fail (`played.Mode`); the signal
+USR1 ends what is stuck, as a power cycle does with such drives. Sources:
 NVM Express base specification 2.0 (commands, log pages), TCP transport specification 1.0 (units of the
 protocol).
 """
 
 import dataclasses
+import signal
 import socket
 import struct
 import sys
@@ -286,7 +288,9 @@ class Connection:
 
 def main(mode: str, port: int, seconds: float) -> None:
     """Serve until killed."""
-    controller, lock = Controller(Media(SIZE, Mode(mode), seconds)), threading.Lock()
+    media = Media(SIZE, Mode(mode), seconds)
+    signal.signal(signal.SIGUSR1, lambda *_: media.cure())
+    controller, lock = Controller(media), threading.Lock()
     with socket.create_server(("127.0.0.1", port)) as server:
         print("listening", flush=True)
         while True:

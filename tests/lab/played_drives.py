@@ -1,6 +1,7 @@
 """Attach a played drive in the guest, as a device of the kernel, and take it away again."""
 
 import itertools
+import signal
 import subprocess
 import sys
 import time
@@ -18,8 +19,8 @@ _numbers = itertools.count(1)
 class NvmeDrive:
     """A played NVMe drive that goes on while no host is attached, as one in another power supply does."""
 
-    def __init__(self, port: str) -> None:
-        self._port = port
+    def __init__(self, port: str, process: "subprocess.Popen[bytes]") -> None:
+        self._port, self._process = port, process
 
     def attach(self) -> Path:
         """Return /dev/nvmeN; its namespace is nvmeNn1."""
@@ -33,14 +34,18 @@ class NvmeDrive:
         """Take the drive off this host."""
         _run("nvme", "disconnect", f"--device={drive.name}")
 
+    def cure(self) -> None:
+        """End what is stuck, as a power cycle does with such drives."""
+        self._process.send_signal(signal.SIGUSR1)
+
 
 @contextmanager
 def detached_nvme_drive(mode: str, seconds: float) -> Iterator[NvmeDrive]:
     """Yield a drive whose sanitize takes so many seconds, not attached yet."""
     port = str(4420 + next(_numbers))
     _run("modprobe", "nvme-tcp")
-    with _played("nvme_target.py", mode, port, str(seconds)):
-        yield NvmeDrive(port)
+    with _played("nvme_target.py", mode, port, str(seconds)) as process:
+        yield NvmeDrive(port, process)
 
 
 @contextmanager
@@ -99,14 +104,14 @@ def _uio(number: int) -> str:
 
 
 @contextmanager
-def _played(program: str, *words: str) -> Iterator[None]:
+def _played(program: str, *words: str) -> "Iterator[subprocess.Popen[bytes]]":
     """Run one of the programs beside this file, once it says that it is there."""
     command = [sys.executable, "-S", Path(__file__).with_name(program), *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
             assert process.stdout.readline(), f"{program} did not start"
-            yield
+            yield process
         finally:
             process.kill()
 

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from deleatur.devices import commanding
+from deleatur.devices.waiting import Patience
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Failed, Refused
 from deleatur.testing.workbench import Workbench
@@ -41,8 +43,11 @@ def run_until(bench: Workbench, directory: JobDirectory, mark: bytes) -> None:
     os.waitpid(child, 0)
 
 
-def test_a_sanitize_outlives_the_job_and_its_host_and_is_not_sent_twice(bench: Workbench) -> None:
-    with detached_nvme_drive("ok", seconds=25) as drive:
+def test_a_sanitize_outlives_the_job_and_its_host_and_is_not_sent_twice(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commanding, "Patience", lambda: Patience(interval=0.2))
+    with detached_nvme_drive("stuck", seconds=0.1) as drive:
         first = drive.attach()
         directory = prepared(bench, namespace_of(first), "nvme-sanitize-crypto")
         run_until(bench, directory, b'"position":"accepted ')
@@ -50,7 +55,10 @@ def test_a_sanitize_outlives_the_job_and_its_host_and_is_not_sent_twice(bench: W
         again = drive.attach()
         with pytest.raises(Refused, match="is erasing itself"):  # of a new job: this one is not its own
             bench.plan(bench.job(job(namespace_of(again), "nvme-sanitize-crypto"), "other"))
+        power_cycle = threading.Timer(5, drive.cure)
+        power_cycle.start()
         bench.run(directory)
+        power_cycle.join(30)
         drive.detach(again)
     kept = answers(directory)
     assert [block[:2] for block, _ in kept].count(SANITIZE) == 1
