@@ -221,7 +221,7 @@ def _ata(device: Device, fd: int) -> Device:
 
 
 def _sanitize_state(fd: int) -> tuple[bool | None, Erasing | None]:
-    """Return whether a sanitize could not begin (None: the drive did not say), and what became of the last."""
+    """Return whether a sanitize is frozen (None: the drive did not say), and what became of the last one."""
     sense = send_scsi(fd, ata.sanitize_status().wrapped()).decoded()
     if sense is None or sense.ata is None:
         return None, None
