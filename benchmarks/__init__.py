@@ -3,10 +3,13 @@
 from pathlib import Path
 
 
-def own_peak() -> int:
-    """Return the most memory that this process ever had, in bytes; getrusage would show its parent's."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+def own_peak(pid: int | str = "self") -> int:
+    """Return the most memory that a process ever had, in bytes; getrusage would show its parent's.
+
+    0 for a process that has ended, and is not waited for yet.
+    """
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM")), 0)
 
 
 def result(name: str, figure: str, unit: str, *, good: bool) -> int:

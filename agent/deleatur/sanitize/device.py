@@ -19,12 +19,13 @@ from pathlib import Path
 from deleatur.documents.place import Ranges
 from deleatur.documents.ranges import merged
 from deleatur.errors import Failed, Transient
-from deleatur.sanitize.patterns import ROOM, Laid, same
+from deleatur.sanitize.patterns import ROOM, Laid, Pair, same
 from deleatur.sanitize.pipeline import Piece, in_order
 
 PIECE = ROOM
+_REQUEST = 2 << 20  # bytes of one write: what four of them hold stays in the processor's cache
 MOST_RANGES = 1024  # bad ranges of one run; a medium with more is to be destroyed
-_THREADS = 4  # benchmarks/devices.py
+_THREADS = 4  # benchmarks/overwrite.py
 _DURABLE = 64 << 20  # bytes between two flushes at least,
 _OFTEN = 2.0  # and seconds: a flush stops a fast device for as long as it writes some megabytes
 _ATTEMPTS = 3  # at one sector before it counts as bad
@@ -71,9 +72,9 @@ def medium_of(fd: int) -> Medium:
     return Medium(fd, size, sector)
 
 
-def pieces_of(size: int, after: int = 0) -> Iterator[Piece]:
+def pieces_of(size: int, after: int = 0, length: int = PIECE) -> Iterator[Piece]:
     """Yield offset and length of every piece from the one that holds `after` on."""
-    return ((at, min(PIECE, size - at)) for at in range(after - after % PIECE, size, PIECE))
+    return ((at, min(length, size - at)) for at in range(after - after % length, size, length))
 
 
 def overwrite_device(
@@ -92,7 +93,8 @@ def overwrite_device(
         view = pattern.lay(unit, offset, room)
         return _bad(medium, offset, len(view), lambda low, high: _write(medium.fd, view, offset, low, high))
 
-    for (offset, length), bad in in_order(pieces_of(medium.size, after), write, threads=_THREADS, room=PIECE):
+    pieces = pieces_of(medium.size, after, _REQUEST)
+    for (offset, length), bad in in_order(pieces, write, threads=_THREADS, room=_REQUEST):
         end, failed, count = offset + length, merged((*failed, *bad)), count + len(bad)
         unflushed += length
         _refuse_many(count)
@@ -113,29 +115,25 @@ def compare_device(medium: Medium, pattern: Laid, unit: str, places: Iterable[Pi
     count = 0
 
     def compare(offset: int, room: memoryview) -> Compared:
-        view, other = room[: len(room) // 2], room[len(room) // 2 :]
-        unread = _bad(medium, offset, len(view), lambda low, high: _read(medium.fd, view, offset, low, high))
-        expected = pattern.lay(unit, offset, other)
-        differ = (
-            () if not unread and same(view, expected) else _differing(medium, offset, view, expected, unread)
-        )
-        return Compared(offset, len(view), differ, unread)
+        unread = _bad(medium, offset, len(room), lambda low, high: _read(medium.fd, room, offset, low, high))
+        pair = pattern.beside(unit, offset, room)
+        differ = () if not unread and same(*pair) else _differing(medium.sector, offset, pair, unread)
+        return Compared(offset, len(room), differ, unread)
 
-    doubled = ((offset, 2 * length) for offset, length in places)  # room for both sides
-    for _, found in in_order(doubled, compare, threads=_THREADS, room=2 * PIECE):
+    for _, found in in_order(places, compare, threads=_THREADS, room=PIECE):
         count += len(found.unread)
         _refuse_many(count)
         yield found
 
 
-def _differing(medium: Medium, offset: int, view: memoryview, expected: memoryview, unread: Ranges) -> Ranges:
-    """Return the sectors that could be read and hold something else."""
-    step = medium.sector
+def _differing(step: int, offset: int, pair: Pair, unread: Ranges) -> Ranges:
+    """Return the sectors, of `step` bytes, that could be read and in which the two are not alike."""
+    one, other = pair
     found = []
-    for at in range(0, len(view), step):
+    for at in range(0, len(one), step):
         skipped = any(low < offset + at + step and offset + at < high for low, high in unread)
-        if not skipped and not same(view[at : at + step], expected[at : at + step]):
-            found.append((offset + at, offset + min(at + step, len(view))))
+        if not skipped and not same(one[at : at + step], other[at : at + step]):
+            found.append((offset + at, offset + min(at + step, len(one))))
     return merged(found)
 
 

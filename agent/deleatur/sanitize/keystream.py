@@ -8,8 +8,10 @@ import hashlib
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
+from deleatur.sanitize.buffers import zeros_of
+
 _BLOCK = 16  # bytes, FIPS 197
-_ZEROS = memoryview(bytes(1 << 20))  # what is encrypted to get the bare stream; made once
+_ZEROS = zeros_of(4 << 20).toreadonly()  # what is encrypted to get the bare stream
 
 
 class Keystream:
@@ -20,22 +22,26 @@ class Keystream:
 
     def read(self, unit: str, offset: int, length: int) -> bytes:
         """Return `length` bytes of the unit's stream from `offset` (bytes)."""
-        encryptor, skip = self._at(unit, offset)
-        return encryptor.update(bytes(skip + length))[skip:]
+        return self._at(unit, offset).update(bytes(length))
 
     def fill(self, unit: str, offset: int, buffer: memoryview) -> None:
         """Put the unit's stream from `offset` (bytes) into `buffer`, without a copy."""
-        encryptor, skip = self._at(unit, offset)
-        encryptor.update(bytes(skip))
+        encryptor = self._at(unit, offset)
         for start in range(0, len(buffer), len(_ZEROS)):
             part = buffer[start : start + len(_ZEROS)]
             encryptor.update_into(_ZEROS[: len(part)], part)
 
-    def _at(self, unit: str, offset: int) -> tuple[CipherContext, int]:
-        """Return the cipher at the block that holds `offset`, and how far into it that is."""
+    def take_off(self, unit: str, offset: int, buffer: memoryview) -> None:
+        """Take the unit's stream from `offset` (bytes) off what `buffer` holds: zeros where that was it."""
+        self._at(unit, offset).update_into(buffer, buffer)
+
+    def _at(self, unit: str, offset: int) -> CipherContext:
+        """Return the cipher at this very byte of the stream."""
         start = int.from_bytes(
             hashlib.sha256(unit.encode("utf-8", "surrogateescape")).digest()[:_BLOCK], "big"
         )
         block, skip = divmod(offset, _BLOCK)
         counter = ((start + block) % (1 << 128)).to_bytes(_BLOCK, "big")
-        return Cipher(algorithms.AES256(self._key), modes.CTR(counter)).encryptor(), skip
+        encryptor = Cipher(algorithms.AES256(self._key), modes.CTR(counter)).encryptor()
+        encryptor.update(bytes(skip))
+        return encryptor

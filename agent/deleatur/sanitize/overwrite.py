@@ -21,7 +21,7 @@ from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.pipeline import in_order
 
 DURABLE = 64 << 20  # bytes between two flushes
-_CHUNK = 1 << 20  # bytes of one write; see benchmarks/overwrite.py
+_CHUNK = 1 << 20  # bytes of one write
 _WRITERS = 4  # threads; the device's queue is empty while one of them makes keystream
 _ALIGN = 4096  # bytes; enough for direct I/O on every sector size in use
 _SECTOR = 512  # bytes; the smallest that direct I/O may allow

@@ -1,13 +1,14 @@
 """What an overwrite leaves behind: bytes that can be computed again at any offset, and compared fast."""
 
 import ctypes
-import mmap
 from typing import Protocol
 
 from deleatur.documents.place import Pattern
+from deleatur.sanitize.buffers import buffers_of, zeros_of
 from deleatur.sanitize.keystream import Keystream
 
 ROOM = 4 << 20  # bytes of the largest piece: beyond it no device measured was faster
+Pair = tuple[memoryview, memoryview]
 
 
 class Laid(Protocol):
@@ -19,12 +20,19 @@ class Laid(Protocol):
     def lay(self, unit: str, offset: int, room: memoryview) -> memoryview:
         """Return what must stand at `offset`, as long as `room`: in it, or elsewhere, not to be changed."""
 
+    def beside(self, unit: str, offset: int, room: memoryview) -> Pair:
+        """Return two views that are alike in each byte of `room`, read at `offset`, that is as it must be.
+
+        What was read may be changed by that.
+        """
+
 
 class LaidKeystream:
     """The AES-256-CTR keystream."""
 
     def __init__(self, key_hex: str) -> None:
         self._keystream = Keystream(key_hex)
+        self._zeros = zeros_of(ROOM)
         self.read = self._keystream.read
 
     def lay(self, unit: str, offset: int, room: memoryview) -> memoryview:
@@ -32,14 +40,21 @@ class LaidKeystream:
         self._keystream.fill(unit, offset, room)
         return room
 
+    def beside(self, unit: str, offset: int, room: memoryview) -> Pair:
+        """Take the stream off, where it lies: a third of the memory to go through is saved."""
+        self._keystream.take_off(unit, offset, room)
+        return room, self._zeros[: len(room)]
+
 
 class LaidBytes:
     """A few bytes that repeat from the beginning of the unit to its end."""
 
     def __init__(self, cycle_hex: str) -> None:
         self._cycle = bytes.fromhex(cycle_hex)
-        self._ready = mmap.mmap(-1, ROOM)  # page aligned, as direct I/O needs it
-        self._ready.write((self._cycle * (ROOM // len(self._cycle) + 1))[:ROOM])
+        self._ready = zeros_of(ROOM)
+        if any(self._cycle):
+            (self._ready,) = buffers_of(1, ROOM)
+            self._ready[:] = (self._cycle * (ROOM // len(self._cycle) + 1))[:ROOM]
 
     def read(self, _unit: str, offset: int, length: int) -> bytes:
         """Return the bytes at `offset`."""
@@ -48,10 +63,19 @@ class LaidBytes:
 
     def lay(self, unit: str, offset: int, room: memoryview) -> memoryview:
         """Return bytes that stand ready, where the cycle begins at `offset`; else put them into `room`."""
-        if offset % len(self._cycle) == 0 and len(room) <= ROOM:
-            return memoryview(self._ready)[: len(room)]
+        if self._is_ready(offset, len(room)):
+            return self._ready[: len(room)]
         room[:] = self.read(unit, offset, len(room))
         return room
+
+    def beside(self, unit: str, offset: int, room: memoryview) -> Pair:
+        """Return what was read, and what must be there."""
+        if self._is_ready(offset, len(room)):
+            return room, self._ready[: len(room)]
+        return room, memoryview(bytearray(self.read(unit, offset, len(room))))
+
+    def _is_ready(self, offset: int, length: int) -> bool:
+        return offset % len(self._cycle) == 0 and length <= ROOM
 
 
 def laid(pattern: Pattern) -> Laid:

@@ -4,7 +4,6 @@ Rule kept: nobody comes out of here while a piece is under way, however often so
 whoever called closes what the pieces write to, and its number may be given to another file at once.
 """
 
-import mmap
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,8 @@ from itertools import islice
 from queue import SimpleQueue
 from threading import Event
 from typing import TypeVar
+
+from deleatur.sanitize.buffers import buffers_of
 
 Piece = tuple[int, int]  # offset and length, bytes
 R = TypeVar("R")
@@ -31,12 +32,12 @@ def in_order(
     the pieces that are under way.
     """
     if threads < 2:
-        buffer = memoryview(mmap.mmap(-1, room)) if threads else memoryview(b"")
+        buffer = buffers_of(1, room)[0] if threads else memoryview(b"")
         yield from ((piece, work(piece[0], buffer[: piece[1]])) for piece in pieces)
         return
     idle: SimpleQueue[memoryview] = SimpleQueue()
-    for _ in range(threads):
-        idle.put(memoryview(mmap.mmap(-1, room)))
+    for buffer in buffers_of(threads, room):
+        idle.put(buffer)
     stopped = Event()
 
     def do(piece: Piece) -> R | None:
