@@ -18,6 +18,7 @@ from deleatur.documents.place import (
     Denial,
     Identity,
     Inspection,
+    Kept,
     Locator,
     Offer,
     Pattern,
@@ -61,6 +62,7 @@ from deleatur.sanitize.filesystem import (
     mount_points,
     overwrites_in_place,
 )
+from deleatur.sanitize.free_blocks import can_flush_journal, flush_journal, settle
 from deleatur.sanitize.ground import limits_of_files, opened_in_turn, surfaces_below
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.linking import HeldName, LinkShredder, nobody_has_open
@@ -77,7 +79,9 @@ from deleatur.sanitize.overwrite import (
 )
 from deleatur.sanitize.passes import STANDARDS
 from deleatur.sanitize.patterns import laid
+from deleatur.sanitize.placement import lies, on_device
 from deleatur.sanitize.reclaim import blocks_of, reclaim
+from deleatur.sanitize.sharing import holders, in_words, subvolume
 from deleatur.sanitize.techniques import technique
 from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 from deleatur.service import CustodyList, DestructionService, Report
@@ -114,6 +118,7 @@ __all__ = [
     "Identity",
     "Inspection",
     "Item",
+    "Kept",
     "Keystream",
     "LinkShredder",
     "Locator",
@@ -141,6 +146,7 @@ __all__ = [
     "access_to",
     "alone",
     "blocks_of",
+    "can_flush_journal",
     "chosen_rows",
     "covered",
     "deletion_order",
@@ -152,12 +158,15 @@ __all__ = [
     "exchange",
     "extents",
     "filesystem_of",
+    "flush_journal",
     "found_again",
     "generation",
+    "holders",
     "hookimpl",
     "identity_of",
     "idle_hold",
     "immutable",
+    "in_words",
     "inner_of",
     "interlocks",
     "is_fine",
@@ -166,6 +175,7 @@ __all__ = [
     "keyed_digest",
     "keyed_digest_of_set",
     "laid",
+    "lies",
     "limits_of_files",
     "listed_values",
     "lock_bytes",
@@ -176,6 +186,7 @@ __all__ = [
     "mount_points",
     "nobody_has_open",
     "offers_for",
+    "on_device",
     "on_this_host",
     "open_exclusive",
     "opened_here",
@@ -194,7 +205,9 @@ __all__ = [
     "require_same",
     "selection_named",
     "server_named",
+    "settle",
     "shredding",
+    "subvolume",
     "surfaces_below",
     "technique",
     "tls_context",

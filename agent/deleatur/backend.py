@@ -55,6 +55,14 @@ class Backend(ABC):
         or any other way of not knowing is an error, never None.
         """
 
+    def below(self, place: Locator) -> tuple[tuple[int, int], ...]:  # noqa: ARG002 - who can tell uses it
+        """Say where the bytes of `place` lie on the block device of the surfaces; (): it is not known.
+
+        Ranges (first byte, byte after the last) in the order of the bytes, `place.length` in all. The
+        core reads them there itself, beside the file system.
+        """
+        return ()
+
     @abstractmethod
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do the step's action on what lies after `after`; yield a cursor for each durable unit.

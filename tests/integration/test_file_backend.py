@@ -268,29 +268,40 @@ def test_attributes_become_keystream_and_go(disk: Disk) -> None:
 # --- what lowers the claim -----------------------------------------------------------------------
 
 
-def test_a_data_journal_is_said(make_disk: Make) -> None:
-    disk = make_disk("ext4", "loop,data=journal")
-    (disk.root / "file").write_bytes(b"x")
-    assert "data-journal" in limits(disk.root / "file")
-
-
-def test_a_data_journal_set_in_the_superblock_is_said(make_disk: Make) -> None:
-    disk = make_disk()
-    disk.unmount()
-    subprocess.run(["tune2fs", "-o", "journal_data", disk.image], check=True, stdout=subprocess.DEVNULL)
-    disk.mount()
-    (disk.root / "file").write_bytes(b"x")
-    assert "data-journal" in limits(disk.root / "file")
-
-
-def test_a_data_journal_of_one_file_is_said(disk: Disk) -> None:
+def journalled(make_disk: Make, how: str) -> Disk:
+    """Make a disk on which the data of `tree/file` pass through the journal."""
+    disk = make_disk("ext4", "loop,data=journal" if how == "mount" else "loop")
     (disk.root / "tree").mkdir()
     (disk.root / "tree" / "file").write_bytes(b"x")
-    assert "data-journal" not in limits(disk.root / "tree")
+    if how == "mount":
+        return disk
     disk.unmount()
-    flags = "set_inode_field tree/file flags 0x84000"  # chattr +j, for which a container has no right
-    subprocess.run(["debugfs", "-w", "-R", flags, disk.image], check=True, stderr=subprocess.DEVNULL)
+    if how == "super block":
+        set_it: list[str] = ["tune2fs", "-o", "journal_data"]
+    else:  # chattr +j, for which a container has no right
+        set_it = ["debugfs", "-w", "-R", "set_inode_field tree/file flags 0x84000"]
+    subprocess.run([*set_it, disk.image], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     disk.mount()
+    return disk
+
+
+@pytest.mark.parametrize("how", ["mount", "super block", "file"])
+def test_what_passes_through_the_journal_is_erased_there_too(make_disk: Make, how: str) -> None:
+    disk = journalled(make_disk, how)
+    (disk.root / "tree" / "file").write_bytes(CANARY * 4000)
+    copies = 1 if how == "file" else 2  # where the whole file system journals data, it holds them twice
+    assert disk.raw().count(CANARY) >= copies * 4000, "the control of this test"
+    assert "data-journal" not in limits(disk.root / "tree")
+    erase(disk.root / "tree")
+    assert disk.raw().count(CANARY) == 0
+
+
+@pytest.mark.parametrize("how", ["mount", "super block", "file"])
+def test_a_journal_that_cannot_be_erased_is_said(
+    make_disk: Make, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = journalled(make_disk, how)
+    monkeypatch.setattr("deleatur_plugins.file.survey.can_flush_journal", lambda _: False)
     assert "data-journal" in limits(disk.root / "tree")
 
 

@@ -87,7 +87,7 @@ PLUGINS = Path(__file__).parents[2] / "plugins"
 NAMED_BY_BACKENDS = (
     *("copy-on-write", "data-journal", "flash", "symlink-text", "extended-attributes", "directory-names"),
     *("memory-file-system", "network-file-system", "unknown-file-system", "compressed-extents"),
-    "links-elsewhere",
+    *("links-elsewhere", "shared-extents", "thumbnails-left"),
     *("placement-unknown", "inline-data", "open-files-unseen", "earlier-free-blocks", "numbers-not-searched"),
     "small-numbers-not-searched",
     "packed-numbers-not-searched",

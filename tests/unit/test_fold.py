@@ -25,6 +25,7 @@ def target(name: str, *, archive: bool) -> PlannedTarget:
         identity=Identity(kind="file", fields=(("path", f"/{name}"),)),
         size=10,
         units=(Unit(name="u", size=10, digest=HEX),),
+        kept=(),
         held=(),
         technique="overwrite-and-remove",
         limits=(),

@@ -166,6 +166,8 @@ def job_good() -> Made:
     yield "job/good-rows", vector_text(good | {"comment": "rows, archive, custodians"}, JOB)
     live = swap(JOB, b'url = "sqlite:', b'others_write = true\nurl = "sqlite:')
     yield "job/good-others-write", vector_text(good | {"comment": "writers go on"}, live)
+    left = swap(FILES, b'url = "file:', b'leave_shared = true\nurl = "file:')
+    yield "job/good-leave-shared", vector_text(good | {"comment": "snapshots keep theirs"}, left)
     yield "job/good-last-four", vector_text(good | {"comment": "last four digits apart"}, APART)
     yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
     yield "job/good-risk", vector_text(good | {"comment": "k and l, a share, a ladder"}, MEASURED)
@@ -425,6 +427,14 @@ def _job_rules(where: str) -> Made:
             "contradiction",
             "$.target[0].others_write",
             "to what would they write?",
+        ),
+        (
+            "leave-shared-of-rows",
+            b'url = "sqlite:',
+            b'leave_shared = true\nurl = "sqlite:',
+            "contradiction",
+            "$.target[0].leave_shared",
+            "a database has no reflinks of its own",
         ),
         ("url-without-scheme", b"sqlite:///srv", b"/srv", "bad-value", "$.target[0].url", "which backend?"),
         (

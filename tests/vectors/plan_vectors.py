@@ -62,6 +62,7 @@ PLAN = Plan(
             size=4,
             units=(Unit(name="table Customer", size=4, digest="2" * 64),),
             held=(),
+            kept=(),
             technique="rewrite-and-shred",
             limits=(),
             surfaces=(Surface(name="database file", reach="scannable", paths=("/srv/shop.sqlite",)),),
@@ -366,6 +367,15 @@ def plan() -> Made:
             "$",
             "other bytes",
         ),
+        (
+            "kept-unasked",
+            b'"kept":[]',
+            b'"kept":[{"unit":"table Customer","by":"inode-9"}]',
+            "contradiction",
+            "$.targets[0].kept[0]",
+            "the job leaves nothing",
+        ),
+        ("lies-short", b'"lies":""', b'"lies":"ab"', "bad-value", "$.targets[0].units[0].lies", "2 digits"),
         ("step-number", b'"id":"s1"', b'"id":"s2"', "contradiction", "$.steps[0].id", "the first is s1"),
         (
             "step-without-target",
@@ -434,7 +444,7 @@ def plan() -> Made:
     yield bad("plan/surface-twice", "repeated", place, "which one was searched?", twice)
     yield bad("plan/no-newline", "not-canonical", "$", "the newline at the end is missing", text[:-1])
     yield bad("plan/two-newlines", "not-canonical", "$", "a line too many", text + b"\n")
-    yield bad("plan/truncated", "syntax", "character 1197", "half a plan", text[:1200])
+    yield bad("plan/truncated", "syntax", "character 1186", "half a plan", text[:1200])
     yield bad("plan/trailing", "syntax", f"character {len(text)}", "two plans", text + text)
     yield bad("plan/bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + text)
     yield bad("plan/array", "wrong-type", "$", "not an object", b"[]\n")

@@ -148,6 +148,18 @@ class Range(Part, frozen=True):
     end: Count  # the byte after the last
 
 
+class Placement(Part, frozen=True):
+    """What became of the blocks in which files lay: one of three, or nobody tells."""
+
+    in_place: Count  # files overwritten where they lay
+    freed: Count  # that lie elsewhere now: their old blocks were given up, and not overwritten
+    not_reached: Count  # whose blocks others hold, or that pass through what no overwrite reaches
+    not_told: Count
+    freed_units: tuple[str, ...]  # of many the first
+    not_reached_units: tuple[str, ...]  # those that others hold; of many the first
+    bytes_on_device: Count  # read back on the block device itself
+
+
 class Comparison(Part, frozen=True):
     """Places read back through a fresh handle and compared with what was written."""
 
@@ -163,6 +175,7 @@ class Comparison(Part, frozen=True):
     not_written: tuple[Range, ...]  # where the medium refused, at least once
     not_read: tuple[Range, ...]  # what the medium did not show: an exception
     bound: Bound | None  # None: every place was read, or the medium did not show every one
+    placement: Placement | None  # None: nothing of it is a file that tells where it lies
     at: Time
 
 

@@ -188,6 +188,7 @@ class Target(Frozen, frozen=True):
     hold: tuple[HeldRows, ...] = ()
     archive: tuple[ArchivedTable, ...] = ()
     others_write: bool = False  # to rows that stay, while the job runs: a change there does not end it
+    leave_shared: bool = False  # blocks of files that other files or snapshots hold too: left, and named
 
 
 def parts_of(target: Target) -> tuple[ArchivePart, ...]:

@@ -168,6 +168,17 @@ class Challenged(Event, frozen=True, tag="challenged"):
     seed: Digest  # 32 random bytes, hex
 
 
+class Lay(Frozen, frozen=True):
+    """Where units lie after they were overwritten, against where they lay when the plan was made."""
+
+    in_place: Count  # units that lie where they lay
+    moved: Count  # that lie elsewhere now
+    kept: Count  # whose blocks others hold too
+    untold: Count  # of which nobody tells where they lie
+    moved_units: tuple[str, ...]  # of many the first
+    on_device: Count  # bytes read on the block device itself, beside the file system
+
+
 class Compared(Event, frozen=True, tag="compared"):
     """Places were read back through a fresh handle and compared with what must be there."""
 
@@ -181,6 +192,7 @@ class Compared(Event, frozen=True, tag="compared"):
     surfaces: tuple[SurfaceScan, ...]  # the residue scan of the files before they lose their names
     differ: Ranges = ()  # of a device: what did not read back as the pattern; of many the first
     unread: Ranges = ()  # of a device: what could not be read back, all of it
+    lay: Lay | None = None  # of files
 
 
 class Filling(Event, frozen=True, tag="filling"):

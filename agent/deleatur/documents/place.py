@@ -87,6 +87,14 @@ class Unit(Frozen, frozen=True):
     name: str  # safe to journal: "inode-1234", "table customers"; never content, never a file's name
     size: Count  # bytes for files, rows for tables
     digest: Digest  # keyed digest (hex) of what identifies the unit; see `deleatur.sanitize.digest`
+    lies: Annotated[str, Meta(pattern=r"^([0-9a-f]{32})?\Z")] = ""  # digest of where; "": nobody tells
+
+
+class Kept(Frozen, frozen=True):
+    """Blocks of a unit that an overwrite does not reach, because others hold them too."""
+
+    unit: str
+    by: Text  # numbers of inodes, subvolumes and devices; never a file's name
 
 
 MEMORY_OF = "memory of who works in "  # and a folder: in place of a path, the memory of a server's processes
@@ -141,6 +149,7 @@ class Inspection(Frozen, frozen=True):
     surfaces: tuple[Surface, ...] = ()
     blockers: tuple[str, ...] = ()  # each one alone refuses the job; named: pid, path, trigger
     held: tuple[Unit, ...] = ()  # what the target's holds keep out of the selection
+    kept: tuple[Kept, ...] = ()  # what is left because others hold it too, as the job says
 
 
 class Locator(Frozen, frozen=True):

@@ -14,6 +14,7 @@ from deleatur.documents.place import (
     Digest,
     Frozen,
     Identity,
+    Kept,
     KeyedDigest,
     Moment,
     Name,
@@ -54,6 +55,7 @@ class PlannedTarget(Frozen, frozen=True):
     size: Count
     units: tuple[Unit, ...]
     held: tuple[Unit, ...]
+    kept: tuple[Kept, ...]
     technique: str
     limits: tuple[str, ...]
     surfaces: tuple[Surface, ...]

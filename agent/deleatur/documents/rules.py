@@ -152,6 +152,12 @@ def _planned(target: PlannedTarget, where: str) -> Iterator[Fault]:
     if target.id != target.target.id:
         yield Fault("contradiction", f"{where}.target.id", "not the id of the planned target")
     yield from twice((u.name for u in target.units), f"{where}.units", "name")
+    yield from twice((k.unit for k in target.kept), f"{where}.kept", "unit")
+    names = {u.name for u in target.units} if target.kept else set()
+    for n, kept in enumerate(target.kept):
+        if kept.unit not in names or not target.target.leave_shared:
+            what = "blocks are kept of a unit of the target, where the job leaves what is shared"
+            yield Fault("contradiction", f"{where}.kept[{n}]", what)
     yield from twice((s.name for s in target.surfaces), f"{where}.surfaces", "name")
     for n, surface in enumerate(target.surfaces):
         if surface.is_device and surface.control == "none":
@@ -276,6 +282,8 @@ def _url(target: Target, where: str) -> Iterator[Fault]:
         yield Fault("secret", f"{where}.url", "a URL in a document must not hold a password")
     if scheme in SINGLE_APPROVAL_SCHEMES and (target.select or target.hold or target.archive):
         yield Fault("contradiction", where, "files have no rows: nothing in them to select, hold or archive")
+    if target.leave_shared and scheme not in SINGLE_APPROVAL_SCHEMES:
+        yield Fault("contradiction", f"{where}.leave_shared", "only files share blocks with other files")
     if target.others_write and not target.select:
         yield Fault("contradiction", f"{where}.others_write", "all of it goes: no row stays to be written to")
 

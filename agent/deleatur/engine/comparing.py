@@ -1,12 +1,13 @@
 """Read back what a step left behind, and compare it with the plan's pattern; judge nothing."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 
 import msgspec
 
 from deleatur.documents.job import Verification
-from deleatur.documents.journal import Compared
-from deleatur.documents.place import Locator, Pattern, Ranges, Step
+from deleatur.documents.journal import Compared, Lay
+from deleatur.documents.place import Inspection, Locator, Pattern, Ranges, Step
 from deleatur.documents.plan import PlannedTarget
 from deleatur.documents.ranges import merged, size_of
 from deleatur.engine.below import held, opened_below
@@ -22,6 +23,7 @@ from deleatur.sanitize.device import PIECE, compare_device
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.patterns import laid
 from deleatur.sanitize.pipeline import Piece
+from deleatur.sanitize.placement import read_on_device
 
 MOST_SHOWN = 1000  # ranges that differ: more of them say no more, and a journal line is short
 
@@ -60,20 +62,61 @@ def _units(
     stream = Keystream(pattern.key)
     full = planned.sampling.mode == "full"
     missing = {u.name: u.size for u in planned.units}
-    read = size = mismatches = 0
-    with opener.fresh(planned) as (backend, look):
+    read = size = below = mismatches = 0
+    with opener.fresh(planned) as (backend, look), ExitStack() as opened:
         places = [] if look is None else list(backend.sample(None, bytes.fromhex(planned.sampling.seed)))
+        device = _device_below(look, opened)
         for place in places if full else _chosen(places, planned, state.seed):
             content = backend.probe(place)
             expected = stream.read(place.unit, place.offset, place.length)
             mismatches += content != expected
+            if device is not None and (ranges := backend.below(place)):
+                mismatches += content == expected != read_on_device(device, ranges)
+                below += place.length
             read += 1
             size += place.length
             progress("compare", planned.id, size, planned.size)
     for place in places:  # a unit that the backend does not list was not read
         missing[place.unit] = missing.get(place.unit, 0) - place.length
     mismatches += sum(left > 0 for left in missing.values())
-    return _compared(step, planned, len(places), read, size, mismatches)
+    compared = _compared(step, planned, len(places), read, size, mismatches)
+    return msgspec.structs.replace(compared, lay=lay_of(planned, look, below))
+
+
+def _device_below(look: Inspection | None, opened: ExitStack) -> int | None:
+    """Open the block device below the files, as it is named now, for a read that shows by itself that it
+    is the right one: only this job can have written what must stand there.
+
+    None where this user may not, as in a container: then nothing counts as read there.
+    """
+    surfaces = () if look is None else look.surfaces
+    paths = [path for s in surfaces if s.is_device and s.reach == "scannable" for path in s.paths]
+    if len(paths) != 1:
+        return None
+    try:
+        fd = os.open(paths[0], os.O_RDONLY | os.O_DIRECT | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except PermissionError:
+        return None
+    opened.callback(os.close, fd)
+    return fd
+
+
+def lay_of(planned: PlannedTarget, look: Inspection | None, on_device: int) -> Lay | None:
+    """Count where units lie now against where they lay; None when nobody told where any of them lay."""
+    if not any(unit.lies for unit in planned.units):
+        return None
+    now = {} if look is None else {unit.name: unit.lies for unit in look.units}
+    kept = {k.unit for k in planned.kept}
+    told = [u for u in planned.units if u.size and u.name not in kept and u.lies]
+    moved = [u.name for u in told if now.get(u.name) != u.lies]
+    return Lay(
+        in_place=len(told) - len(moved),
+        moved=len(moved),
+        kept=len(kept),
+        untold=sum(1 for u in planned.units if u.size and u.name not in kept and not u.lies),
+        moved_units=tuple(moved[:MOST_SHOWN]),
+        on_device=on_device,
+    )
 
 
 def _device(

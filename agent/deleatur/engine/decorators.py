@@ -88,6 +88,10 @@ class Around(Backend):
         """Pass on."""
         return self.inner.probe(place)
 
+    def below(self, place: Locator) -> tuple[tuple[int, int], ...]:
+        """Pass on."""
+        return self.inner.below(place)
+
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Pass on."""
         return self.inner.erase(step, after)

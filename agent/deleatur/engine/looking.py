@@ -24,6 +24,7 @@ from deleatur.engine.progress import Progress, told
 from deleatur.engine.spool import Spool
 from deleatur.errors import Failed, Refused
 from deleatur.judge.evidence import may_have_changed, verdict
+from deleatur.judge.sentences import limit
 from deleatur.sanitize.device import MEDIUM
 from deleatur.sanitize.digest import keyed_digest
 from deleatur.sanitize.marking import shows_what_is_written
@@ -57,10 +58,20 @@ def check_units(planned: PlannedTarget, look: Inspection) -> None:
         if set(now) != set(then):
             changed = len({u.name for u in set(now) ^ set(then)})
             reasons.append(f"{planned.id}: {changed} {name} units changed since the plan; plan again")
+    if set(look.kept) != set(planned.kept):
+        reasons.append(f"{planned.id}: others share blocks with it than when it was planned; plan again")
+    reasons += _weaker(planned, look)
     if planned.technique not in {o.technique for o in look.offers}:
         reasons.append(f"{planned.id}: {planned.technique} is no longer possible here")
     if reasons:
         raise Refused("; ".join(reasons))
+
+
+def _weaker(planned: PlannedTarget, look: Inspection) -> list[str]:
+    """Name what an erase would not reach now, and would have reached when it was planned."""
+    now = {name for offer in look.offers if offer.technique == planned.technique for name in offer.limits}
+    lost = sorted(name for name in now - {*planned.limits} if limit(name).effect == "cap")
+    return [f"{planned.id}: {name} holds now and did not when it was planned; plan again" for name in lost]
 
 
 def check_strangers(planned: PlannedTarget, look: Inspection) -> None:
@@ -75,6 +86,8 @@ def check_strangers(planned: PlannedTarget, look: Inspection) -> None:
             f"{planned.id}: {len(strangers)} units came into the target after the approval; "
             "move them out and resume"
         )
+    if lost := _weaker(planned, look):
+        raise Refused("; ".join(lost))
 
 
 def keep_digest(backend: Backend, key: bytes) -> str:

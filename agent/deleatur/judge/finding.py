@@ -9,7 +9,7 @@ from typing import Literal
 
 from deleatur.documents import certificate as c
 from deleatur.documents.gates import MapGate
-from deleatur.documents.journal import Compared, Controlled, SurfaceScan, Verified
+from deleatur.documents.journal import Compared, Controlled, Lay, SurfaceScan, Verified
 from deleatur.documents.place import Ranges, Step, Surface
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.documents.ranges import in_both, merged, size_of
@@ -18,6 +18,7 @@ from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exception
 from deleatur.judge.evidence import saw_enough
 from deleatur.judge.free_space import LIFTED
 from deleatur.judge.history import StepHistory, TargetHistory
+from deleatur.judge.placement import limits_of_placement, placement
 from deleatur.judge.sampling import proven, proven_of_many, with_spares
 from deleatur.judge.sentences import claim, limit, limit_sentence
 from deleatur.sanitize.techniques import technique
@@ -60,6 +61,7 @@ class Finding:
         if technique(self.planned.technique).attested:
             yield limit_sentence("device-word")
         yield from self._limits_of_medium()
+        yield from limits_of_placement(self.planned, self._lay())
         if self._searches and self.controlled.values and not self.verified.values:
             yield limit_sentence("needles-lost")
         if self._searches and self.controlled.short:
@@ -87,6 +89,11 @@ class Finding:
         """Whether values were searched for: on a device only where the job asks for it."""
         return not self.stays or self.wanted.device
 
+    def _lay(self) -> Lay | None:
+        """Return where files lie after they were overwritten; None: nobody told."""
+        found = (s.compared.lay for s in self.told.steps.values() if s.compared is not None)
+        return next((lay for lay in found if lay is not None), None)
+
     def _limits_of_medium(self) -> Iterator[c.Sentence]:
         """Yield what the medium did not let us write or read, to the byte."""
         steps = self.told.steps.values()
@@ -109,7 +116,9 @@ class Finding:
                 if self.stays and not self.wanted.device:
                     continue  # it was compared, which says more than a search
                 if surface.is_device and not self.wanted.device:
-                    yield limit_sentence("device-not-scanned")
+                    lay = self._lay()
+                    read = lay is not None and lay.on_device
+                    yield limit_sentence("device-not-searched" if read else "device-not-scanned")
                 elif not surface.in_memory or self.wanted.memory:
                     yield limit_sentence("surface-not-read", name=name)
             elif scans[surface.name].unreadable:
@@ -317,6 +326,7 @@ def _comparison(told: StepHistory, found: Compared, planned: PlannedTarget) -> c
         not_written=_listed(merged(told.failed)),
         not_read=_listed(found.unread),
         bound=bound,
+        placement=None if found.lay is None else placement(planned, found.lay),
         at=told.compared_at,
     )
 

@@ -21,6 +21,7 @@ from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.fold import clean
 from deleatur.judge.free_space import doubts
 from deleatur.judge.markers import unmarked
+from deleatur.judge.placement import doubts_of_placement
 from deleatur.judge.risk import holds
 from deleatur.judge.sampling import with_spares
 from deleatur.judge.staff import digest_of, keys_of, operator_fault
@@ -349,7 +350,7 @@ def _uncompared(step: StepHistory, planned: PlannedTarget) -> list[str]:
         return ["was read back at fewer places than planned"]
     if found.unreadable and not (step.step.stays and found.unread):
         return ["could not be read back everywhere, and the journal does not say where"]
-    return []
+    return [] if step.step.stays else doubts_of_placement(planned, found.lay)
 
 
 def _unarchived(target: TargetHistory, plan: Plan) -> list[str]:

@@ -29,6 +29,29 @@ LIMITS = {
         "not-reached",
         "Blocks were shared with another file or a snapshot: the shared blocks were not overwritten.",
     ),
+    "shared-with": Limit(
+        "cap",
+        "not-reached",
+        "Blocks of {unit} are also held by {by}, which this job left as it was: they were not overwritten.",
+    ),
+    "shared-with-more": Limit(
+        "cap",
+        "not-reached",
+        "Blocks of further files are also held by others, as the plan names them, and were not overwritten "
+        "(files: {files}).",
+    ),
+    "moved-extents": Limit(
+        "cap",
+        "not-reached",
+        "Files lie in other blocks after the overwrite than before: their old blocks were given up and not "
+        "overwritten (files: {files}).",
+    ),
+    "thumbnails-left": Limit(
+        "exception",
+        "not-reached",
+        "Small pictures of files of the target lie in caches of users, as the surfaces say, and were left as "
+        "they are.",
+    ),
     "compressed-extents": Limit(
         "cap",
         "not-reached",
@@ -349,6 +372,12 @@ LIMITS = {
         "not-probed",
         "Memory of the server was read once, while it ran. Swap, and memory of other programs that used the "
         "data, were not looked at.",
+    ),
+    "device-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "The block device under the target was read only where the files lay: its free blocks and the "
+        "journal of the file system were not searched.",
     ),
     "device-not-scanned": Limit(
         "boundary",

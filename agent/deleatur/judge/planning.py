@@ -189,6 +189,7 @@ def _target(job: Job, seen: Seen, entropy: bytes) -> PlannedTarget:
         size=look.size,
         units=look.units,
         held=look.held,
+        kept=look.kept,
         technique=technique(offer.technique).id,
         limits=offer.limits,
         surfaces=look.surfaces,

@@ -57,7 +57,8 @@ _FS_IOC_GETFLAGS = 0x80086601  # linux/fs.h
 _FS_IOC_GETVERSION = 0x80087601  # linux/fs.h
 _FS_IOC_FIEMAP = 0xC020660B  # linux/fiemap.h
 _FS_APPEND_FL, _FS_IMMUTABLE_FL = 0x20, 0x10  # linux/fs.h
-_FS_JOURNAL_DATA_FL, _FS_NOCOW_FL = 0x4000, 0x00800000  # linux/fs.h
+_FS_JOURNAL_DATA_FL, _FS_NOCOW_FL, _FS_ENCRYPT_FL = 0x4000, 0x00800000, 0x800  # linux/fs.h
+_FS_IOC_FSGETXATTR = 0x801C581F  # linux/fs.h
 _FIEMAP_HEADER = struct.Struct("=QQIIII")  # start, length, flags, mapped, count, reserved
 _FIEMAP_EXTENT = struct.Struct("=QQQQQIIII")  # logical, physical, length, 2 reserved, flags, 3 reserved
 _FIEMAP_FLAG_SYNC = 0x1
@@ -131,17 +132,18 @@ def filesystem_of(path: str | Path | int) -> FileSystem:
         os.close(fd)
 
 
-def extents(fd: int) -> tuple[Extent, ...] | None:
+def extents(fd: int, start: int = 0, end: int = (1 << 64) - 1) -> tuple[Extent, ...] | None:
     """Return the extents of the open file, in order, after its dirty pages were written (FIEMAP).
+
+    Of a part of the file (bytes), those that have a byte in it, not cut.
 
     None when the file system does not answer FIEMAP, as tmpfs and most network file systems.
     Raises OSError for every other failure.
     """
     found: list[Extent] = []
-    start = 0
     while True:
         buffer = bytearray(_FIEMAP_HEADER.size + _BATCH * _FIEMAP_EXTENT.size)
-        _FIEMAP_HEADER.pack_into(buffer, 0, start, (1 << 64) - 1 - start, _FIEMAP_FLAG_SYNC, 0, _BATCH, 0)
+        _FIEMAP_HEADER.pack_into(buffer, 0, start, end - start, _FIEMAP_FLAG_SYNC, 0, _BATCH, 0)
         try:
             fcntl.ioctl(fd, _FS_IOC_FIEMAP, buffer)
         except OSError as error:
@@ -155,6 +157,8 @@ def extents(fd: int) -> tuple[Extent, ...] | None:
         if not mapped or found[-1].is_(_FIEMAP_LAST):
             return tuple(found)
         start = found[-1].logical + found[-1].length
+        if start >= end:
+            return tuple(found)
 
 
 def allocated(fd: int) -> tuple[tuple[int, int], ...]:
@@ -193,6 +197,19 @@ def journals_data(fd: int) -> bool:
 def overwrites_in_place(fd: int) -> bool:
     """Say whether this one file is exempt from copy on write (`chattr +C` on btrfs)."""
     return bool(_flags(fd) & _FS_NOCOW_FL) and _magic(fd)[0] == "btrfs"
+
+
+def encrypts(fd: int) -> bool:
+    """Say whether the file system encrypts this one file: the device holds other bytes than the file."""
+    return bool(_flags(fd) & _FS_ENCRYPT_FL)
+
+
+def realtime(fd: int) -> bool:
+    """Say whether this one file of XFS lies on its realtime device, which no mount table names."""
+    buffer = bytearray(28)  # struct fsxattr of linux/fs.h; its flags stand first
+    if _magic(fd)[0] == "xfs":
+        fcntl.ioctl(fd, _FS_IOC_FSGETXATTR, buffer)
+    return bool(int.from_bytes(buffer[:4], sys.byteorder) & 0x1)
 
 
 def generation(fd: int) -> int:

@@ -19,7 +19,9 @@ SLACK = 1 << 18  # bytes let go before the rest, for the file system's own use
 LARGEST = 1 << 40  # bytes asked for at once; ext4's largest file has 1 << 44
 _XFS_IOC_SET_RESBLKS, _XFS_IOC_GET_RESBLKS = 0xC0105872, 0x80105873  # xfs/libxfs/xfs_fs.h
 _RESBLKS = struct.Struct("=QQ")  # struct xfs_fsop_resblks: wanted, available
-_FS_IOC_GETFSMAP, _FMR_OWN_FREE, _FMR_OF_LAST = 0xC0C0583B, 1, 0x20  # linux/fsmap.h
+_FS_IOC_GETFSMAP, _FMR_OWN_FREE = 0xC0C0583B, 1  # linux/fsmap.h
+_FMR_OF_SPECIAL, _FMR_OF_LAST = 0x10, 0x20
+_LAST = (1 << 64) - 1
 _EXT4_IOC_CHECKPOINT = 0x4004662B  # linux/ext4.h, since 5.14
 _ZEROOUT, _DRY_RUN = 0x2, 0x4
 _MAP_HEADER = struct.Struct("=IIII48x")  # struct fsmap_head: iflags, oflags, count, entries, reserved
@@ -62,29 +64,47 @@ def free_extents(folder: int) -> tuple[tuple[int, int], ...]:
 
     Those are in it that the file system keeps for itself and gives to no file. Raises OSError.
     """
-    found: list[tuple[int, int]] = []
     device = os.fstat(folder).st_dev
-    low = _MAP_RECORD.pack(0, 0, 0, 0, 0, 0)
-    high = _MAP_RECORD.pack(*[(1 << 32) - 1] * 2, *[(1 << 64) - 1] * 3, 0)
+    return tuple(
+        (at, at + length)
+        for number, flags, at, owner, length in owners(folder, 0, _LAST)
+        if flags & _FMR_OF_SPECIAL and owner == _FMR_OWN_FREE and _same_device(number, device)
+    )
+
+
+def owners(fd: int, start: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield what the file system has on its device from byte `start` to before `end`, in order.
+
+    Each as device, flags, first byte, owner (of linux/fsmap.h where the flags say special; else an
+    inode) and bytes. Raises OSError where ext4 or XFS do not tell (GETFSMAP).
+    """
+    everywhere = start == 0 and end == _LAST
+    device = 0 if everywhere else _encoded(os.fstat(fd).st_dev)
+    low = _MAP_RECORD.pack(device, 0, start, 0, 0, 0)
+    high = _MAP_RECORD.pack((1 << 32) - 1 if everywhere else device, (1 << 32) - 1, end - 1, _LAST, _LAST, 0)
     while True:
         buffer = bytearray(_MAP_HEADER.size + (2 + _MAP_BATCH) * _MAP_RECORD.size)
         _MAP_HEADER.pack_into(buffer, 0, 0, 0, _MAP_BATCH, 0)
         buffer[_MAP_HEADER.size : _MAP_HEADER.size + 2 * _MAP_RECORD.size] = low + high
-        fcntl.ioctl(folder, _FS_IOC_GETFSMAP, buffer)
+        fcntl.ioctl(fd, _FS_IOC_GETFSMAP, buffer)
         entries = _MAP_HEADER.unpack_from(buffer)[3]
         for n in range(2, 2 + entries):
             record = _MAP_RECORD.unpack_from(buffer, _MAP_HEADER.size + n * _MAP_RECORD.size)
-            if record[3] == _FMR_OWN_FREE and _same_device(record[0], device):
-                found.append((record[2], record[2] + record[5]))
+            yield record[0], record[1], record[2], record[3], record[5]
         if not entries or record[1] & _FMR_OF_LAST:
-            return tuple(found)
+            return
         low = _MAP_RECORD.pack(*record)  # the next batch begins behind this record
 
 
 def _same_device(number: int, device: int) -> bool:
-    """Compare a device number of the kernel's own form (new_encode_dev) with one of stat(2)."""
+    """Compare a device number of the kernel's own form with one of stat(2)."""
+    return number == _encoded(device)
+
+
+def _encoded(device: int) -> int:
+    """Return a device number of stat(2) in the kernel's own form (new_encode_dev)."""
     major, minor = os.major(device), os.minor(device)
-    return number == (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
+    return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
 
 
 def settle(folder: int) -> None:

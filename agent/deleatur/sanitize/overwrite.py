@@ -183,7 +183,7 @@ def rename_without_replacing(dir_fd: int, old: str, new: str) -> bool:
     if libc.renameat2(dir_fd, os.fsencode(old), dir_fd, os.fsencode(new), _RENAME_NOREPLACE) == 0:
         return True
     code = ctypes.get_errno()
-    if code in (errno.EEXIST, errno.EINVAL, errno.ENOSYS):
+    if code in (errno.EEXIST, errno.EINVAL, errno.ENOSYS, errno.EXDEV):  # EXDEV: a folder of a lower layer
         return False
     raise OSError(code, os.strerror(code))
 

@@ -58,6 +58,9 @@ class _Faulty(Around):
         self._meet("probe")
         return self.inner.probe(place)
 
+    def below(self, place: Locator) -> tuple[tuple[int, int], ...]:
+        return self.inner.below(place)
+
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
         return self._meeting("sample", self.inner.sample(count, seed))
 

@@ -74,6 +74,7 @@ def a_file(
         size=8192,
         units=(Unit(name="inode-12", size=8192, digest="b2" * 32),),
         held=(),
+        kept=(),
         technique="overwrite-and-remove",
         limits=limits,
         surfaces=(
@@ -100,6 +101,7 @@ def some_rows(name: str = "crm", **rules: Rule) -> PlannedTarget:
         size=40,
         units=(Unit(name="table customers", size=40, digest="d4" * 32),),
         held=(Unit(name="table orders", size=2, digest="e5" * 32),),
+        kept=(),
         technique="rewrite-and-shred",
         limits=(),
         surfaces=(Surface(name="database file", reach="scannable", paths=(f"/srv/{name}.sqlite",)),),
@@ -117,6 +119,7 @@ def planned_for(target: Target) -> PlannedTarget:
         size=1,
         units=(),
         held=(),
+        kept=(),
         technique="rewrite",
         limits=(),
         surfaces=(),

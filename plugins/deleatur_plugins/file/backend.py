@@ -33,12 +33,15 @@ from deleatur.api import (
     access_to,
     encrypted_below,
     filesystem_of,
+    flush_journal,
     found_again,
     generation,
+    on_device,
     overwrite_in_place,
     read_below_cache,
     remove,
     remove_directory,
+    settle,
     surfaces_below,
 )
 from deleatur_plugins.file.content import (
@@ -73,8 +76,11 @@ _COMPLETE = "complete"
 class FileBackend(Backend):
     """One file or directory tree of this host, named by a `file:` URL."""
 
-    def __init__(self, path: str, parent: int, key: bytes, approved: dict[str, str] | None) -> None:
+    def __init__(
+        self, path: str, parent: int, key: bytes, approved: dict[str, str] | None, *, leave_shared: bool
+    ) -> None:
         self._path = path
+        self._leave_shared = leave_shared
         self._parent = parent
         self._base = path.rpartition("/")[2]
         self._key = key
@@ -97,7 +103,7 @@ class FileBackend(Backend):
         if "approved-units" in secrets:
             units = json.loads(secrets["approved-units"])["units"]
             approved = {unit["name"]: unit["digest"] for unit in units}
-        return cls(path, open_parent(path), secrets["digest-key"], approved)
+        return cls(path, open_parent(path), secrets["digest-key"], approved, leave_shared=target.leave_shared)
 
     def close(self) -> None:
         """Close the directory that holds the target."""
@@ -112,14 +118,15 @@ class FileBackend(Backend):
             identity = self._identity(name, os.fstat(fd), system)
         finally:
             os.close(fd)
-        found = survey(self._parent, name, self._path, system, self._key)
+        found = self._survey(name, system)
         return Inspection(
             identity=identity,
             size=found.size,
             units=tuple(sorted(found.units.values(), key=lambda unit: unit.name)),
             offers=(Offer(technique=TECHNIQUE, limits=tuple(found.limits)),),
-            surfaces=_surfaces(self._path, system),
+            surfaces=_surfaces(self._path, system, found.thumbnails.in_words()),
             blockers=tuple(found.blockers),
+            kept=tuple(found.kept),
         )
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
@@ -145,6 +152,17 @@ class FileBackend(Backend):
                 size = os.fstat(fd).st_size
                 length = place.length or size - place.offset
                 return read_below_cache(fd, place.offset, length) if place.offset < size else None
+        finally:
+            os.close(fd)
+
+    def below(self, place: Locator) -> tuple[tuple[int, int], ...]:
+        """Say where ext4 or XFS keeps a place of a file, once nothing of it waits in the journal."""
+        fd = None if place.item else self._open_unit(place.unit)
+        if fd is None:
+            return ()
+        try:
+            with nameless(place.unit):
+                return on_device(fd, place.offset, place.length)
         finally:
             os.close(fd)
 
@@ -198,6 +216,9 @@ class FileBackend(Backend):
         if stat.S_ISLNK(status.st_mode):
             raise Refused("the target is a symbolic link; name what it points to, or the folder it lies in")
         return name
+
+    def _survey(self, name: str, system: FileSystem) -> Survey:
+        return survey(self._parent, name, self._path, system, self._key, leave_shared=self._leave_shared)
 
     def _identity(self, name: str, status: os.stat_result, system: FileSystem) -> Identity:
         directory = stat.S_ISDIR(status.st_mode)
@@ -264,7 +285,7 @@ class FileBackend(Backend):
             system = filesystem_of(fd)
         finally:
             os.close(fd)
-        found = survey(self._parent, name, self._path, system, self._key)
+        found = self._survey(name, system)
         if found.blockers:
             raise Refused("; ".join(found.blockers))
         if self._approved is not None:
@@ -308,7 +329,14 @@ class FileBackend(Backend):
             if done - reported >= _BATCH_BYTES or entries % _BATCH_ENTRIES == 0:
                 yield Cursor(position=f"{entry.unit}@{entry.status.st_size}", done=done)
                 reported = done
+        self._erase_journal(found)
         yield Cursor(position=f"{_COMPLETE}@", done=done)
+
+    def _erase_journal(self, found: Survey) -> None:
+        """Let ext4 write what its journal holds to its place, and zero the journal: old bytes stand in it."""
+        if found.journalled:
+            settle(self._parent)
+            flush_journal(self._parent)
 
     def _overwrite_entry(self, entry: Entry, found: Survey, stream: Keystream, begin: int) -> Iterator[int]:
         """Overwrite one file; yield the durable offsets inside it."""
@@ -418,13 +446,15 @@ def _rank(seed: bytes, place: Locator) -> bytes:
     return hashlib.blake2b(text, key=seed[:64], digest_size=16).digest()
 
 
-def _surfaces(path: str, system: FileSystem) -> tuple[Surface, ...]:
-    """Name every place where bytes of the target may survive."""
+def _surfaces(path: str, system: FileSystem, thumbnails: str) -> tuple[Surface, ...]:
+    """Name every place where bytes of the target may survive; `thumbnails`: where some were found."""
+    pictures = Surface(name="thumbnails of its files", reach="out-of-reach", reason=thumbnails)
     return (
         Surface(name="files", reach="scannable", paths=(path,)),
         *surfaces_below(system),
+        *((pictures,) if thumbnails else ()),
         Surface(
-            name="copies elsewhere (backups, snapshots, editor copies, thumbnails)",
+            name="copies elsewhere (backups, snapshots, editor copies, thumbnails, core dumps)",
             reach="out-of-reach",
             reason="they are no part of the target, and no list of them exists on this host",
         ),

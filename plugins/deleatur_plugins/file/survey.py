@@ -12,19 +12,26 @@ from pathlib import Path
 from deleatur.api import (
     Extent,
     FileSystem,
+    Kept,
     Unit,
     Usage,
+    can_flush_journal,
     covered,
     extents,
+    holders,
     immutable,
+    in_words,
     journals_data,
     keyed_digest,
+    lies,
     mount_points,
     opened_here,
     overwrites_in_place,
+    subvolume,
     usage,
 )
 from deleatur_plugins.file.content import access_lists, attributes
+from deleatur_plugins.file.thumbnails import Thumbnails
 from deleatur_plugins.file.tree import Entry, nameless, open_same, walk
 
 _SHOWN = 20  # reasons of one kind that are listed; the rest is counted
@@ -38,9 +45,15 @@ class Survey:
     size: int = 0
     limits: dict[str, None] = field(default_factory=dict)
     blockers: list[str] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    thumbnails: Thumbnails = field(default_factory=Thumbnails)
     _paths: dict[str, list[bytes]] = field(default_factory=dict)
     _links: dict[str, int] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=dict)
+    _shared: dict[str, frozenset[tuple[int, int]] | None] = field(default_factory=dict)  # unit: who else
+    _volume: int = 0  # the target's own subvolume
+    journal_goes: bool = False  # ext4's journal can be erased here
+    journalled: bool = False  # and has to be: what is to be erased passes through it
 
     def block(self, kind: str, reason: str) -> None:
         """Add a reason to refuse, and count those beyond what a person reads."""
@@ -60,13 +73,22 @@ class Survey:
         """Add a limit once."""
         self.limits.setdefault(identifier)
 
+    def journal(self, identifier: str) -> None:
+        """Note that bytes pass through the journal: it is erased after the overwrite, or limits the claim."""
+        if self.journal_goes:
+            self.journalled = True
+        else:
+            self.limit(identifier)
 
-def survey(parent: int, name: str, path: str, system: FileSystem, digest_key: bytes) -> Survey:
+
+def survey(
+    parent: int, name: str, path: str, system: FileSystem, digest_key: bytes, *, leave_shared: bool
+) -> Survey:
     """Walk the target and return everything that the plan must know of it.
 
     Raises FileNotFoundError when it is not there, and OSError when a part cannot be read.
     """
-    found = Survey()
+    found = Survey(journal_goes=system.type == "ext4" and can_flush_journal(parent))
     open_now, ours = usage(), opened_here()
     root = os.stat(name, dir_fd=parent, follow_symlinks=False)
     _whole(found, path, system, open_now)
@@ -76,6 +98,7 @@ def survey(parent: int, name: str, path: str, system: FileSystem, digest_key: by
         found._paths.setdefault(entry.unit, []).append(entry.path)
         if entry.regular:
             _regular(found, entry, system, digest_key)
+            found.thumbnails.look(path + os.fsdecode(entry.path))
         elif entry.directory:
             _add(found, entry, _directory(found, entry, root.st_dev), digest_key)
         elif stat.S_ISLNK(entry.status.st_mode):
@@ -93,6 +116,9 @@ def survey(parent: int, name: str, path: str, system: FileSystem, digest_key: by
                 f"{unit} has {count} names, {inside} of them in the target: its content would go from all; "
                 "remove the other names, or add them to the target's folder",
             )
+    _judge_shared(found, leave_shared=leave_shared)
+    if found.thumbnails.found:
+        found.limit("thumbnails-left")
     for kind, count in found._counts.items():
         if count > _SHOWN:
             found.blockers.append(f"and {count - _SHOWN} more of the kind: {kind}")
@@ -122,7 +148,6 @@ def _whole(found: Survey, path: str, system: FileSystem, open_now: Usage) -> Non
     for applies, identifier in (
         (system.network, "network-file-system"),
         (system.memory, "memory-file-system"),
-        (system.data_journal, "data-journal"),
         (system.flash, "flash"),
         (system.layered, "layered-device"),
         (
@@ -133,6 +158,8 @@ def _whole(found: Survey, path: str, system: FileSystem, open_now: Usage) -> Non
     ):
         if applies:
             found.limit(identifier)
+    if system.data_journal:
+        found.journal("data-journal")
     if system.read_only:
         found.block("read-only", f"the {system.type} file system is mounted read-only; mount it for writing")
     inside = sum(p == path or p.startswith(path + "/") for p in mount_points())
@@ -183,16 +210,20 @@ def _regular(found: Survey, entry: Entry, system: FileSystem, digest_key: bytes)
         with nameless(entry.unit):
             _flags_and_lists(found, entry, fd)
             if journals_data(fd):
-                found.limit("data-journal")
+                found.journal("data-journal")
             mapped = extents(fd)
             inline = _placement(found, entry, mapped, exact=system.in_place or system.copy_on_write)
+            if any(extent.is_(Extent.SHARED) for extent in mapped or ()):
+                found._shared[entry.unit] = holders(fd, system.type, mapped or ())
+                found._volume = subvolume(fd, system.type)
+            where = lies(fd, system.type, mapped or ())
             if system.copy_on_write and (inline or not overwrites_in_place(fd)):
                 found.limit("copy-on-write")
             size = sum(end - start for start, end in covered(fd))
             size += sum(len(os.getxattr(fd, name)) for name in attributes(fd))
     finally:
         os.close(fd)
-    _add(found, entry, size, digest_key)
+    _add(found, entry, size, digest_key, where)
 
 
 def _flags_and_lists(found: Survey, entry: Entry, fd: int) -> None:
@@ -211,26 +242,41 @@ def _placement(found: Survey, entry: Entry, mapped: tuple[Extent, ...] | None, *
     flags = 0
     for extent in mapped:
         flags |= extent.flags
-    if flags & Extent.SHARED:
-        found.block(
-            "shared",
-            f"{entry.unit} shares blocks with another file (reflink or snapshot), where its content would "
-            "stay; remove the other copy, or name both",
-        )
-    for flag, identifier in (
-        (Extent.INLINE | Extent.TAIL, "inline-data"),
-        (Extent.UNKNOWN | Extent.DELALLOC, "placement-unknown"),
-    ):
-        if flags & flag:
-            found.limit(identifier)
+    if flags & (Extent.INLINE | Extent.TAIL):
+        found.journal("inline-data")
+    if flags & (Extent.UNKNOWN | Extent.DELALLOC):
+        found.limit("placement-unknown")
     if flags & Extent.ENCODED and not flags & Extent.ENCRYPTED:
         found.limit("compressed-extents")
     return bool(flags & Extent.INLINE)
 
 
-def _add(found: Survey, entry: Entry, size: int, digest_key: bytes) -> None:
+def _judge_shared(found: Survey, *, leave_shared: bool) -> None:
+    """Refuse files whose blocks others hold, or name the others where the job leaves them.
+
+    Files of the target that share with each other only are written to new blocks, and the old ones go
+    with the last of them: the comparison of places tells.
+    """
+    inside = {(found._volume, int(unit.removeprefix("inode-"))) for unit in found.units}
+    for unit, holding in found._shared.items():
+        others = None if holding is None else holding - inside
+        if others is not None and not others and leave_shared:
+            continue
+        words = in_words(others if others else holding)
+        if leave_shared:
+            found.kept.append(Kept(unit=unit, by=words))
+            found.limit("shared-extents")
+        else:
+            found.block(
+                "shared",
+                f"{unit} shares blocks with another file (reflink or snapshot: {words}), where its content "
+                "would stay; remove the other copy, or let the job say `leave_shared = true`",
+            )
+
+
+def _add(found: Survey, entry: Entry, size: int, digest_key: bytes, where: str = "") -> None:
     """Add the unit, or a further name of it."""
     if entry.unit not in found.units:
         found.size += size
     digest = unit_digest(digest_key, found._paths[entry.unit], entry.status)
-    found.units[entry.unit] = Unit(name=entry.unit, size=size, digest=digest)
+    found.units[entry.unit] = Unit(name=entry.unit, size=size, digest=digest, lies=where)
