@@ -27,7 +27,7 @@ from deleatur_plugins.file import thumbnails
 
 from .real_disks import RealDisk, over_sftp, overlay, real_disk, run
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("nobody_else")]
 
 VALUES = [f"customer {n:05d} Anna Berg, of the {n * 7919 % 10007}. house".encode() for n in range(400)]
 MARK = b" Anna Berg, of the "  # in each
@@ -139,7 +139,10 @@ def comparison(told: c.Certificate) -> c.Comparison:
     return told.verification[0].comparisons[0]
 
 
-@pytest.fixture(params=CASES)
+SELDOM = {"ext4 of 1 KiB", "ext4 inline, longer", "xfs reflink", "btrfs reflink", "btrfs compressed"}
+
+
+@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.campaign) if n in SELDOM else n for n in CASES])
 def case(request: pytest.FixtureRequest) -> Case:
     return CASES[request.param]
 
@@ -189,10 +192,15 @@ def test_the_claim_of_each_file_is_what_the_device_shows(
 @pytest.mark.parametrize(
     ("kind", "made", "act", "who"),
     [
-        ("btrfs", (), snapshot, r"inode-258 of subvolume or snapshot 256"),
+        pytest.param(
+            *("btrfs", (), snapshot, r"inode-258 of subvolume or snapshot 256"), marks=pytest.mark.campaign
+        ),
         ("btrfs", (), reflink, r"inode-259 of subvolume or snapshot 5"),
         ("xfs", ("-m", "rmapbt=1"), reflink, r"inode-\d+"),
-        ("xfs", ("-m", "rmapbt=0"), reflink, r"others that could not be found out"),
+        pytest.param(
+            *("xfs", ("-m", "rmapbt=0"), reflink, r"others that could not be found out"),
+            marks=pytest.mark.campaign,
+        ),
     ],
 )
 def test_who_holds_shared_blocks_is_named_in_the_refusal_and_in_the_certificate(
@@ -337,6 +345,7 @@ def test_the_lower_layer_of_an_overlay_is_not_reached_and_that_is_said(
         assert (disk.point / "lower" / "target" / "file").read_bytes() == CONTENT
 
 
+@pytest.mark.campaign
 def test_the_upper_layer_of_an_overlay_is_not_claimed_either(tmp_path: Path, bench: Workbench) -> None:
     with (
         real_disk(tmp_path, "ext4", before=lambda point: (point / "lower").mkdir()) as disk,
