@@ -1,5 +1,6 @@
 """Read back what a step left behind, and compare it with the plan's pattern; judge nothing."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
@@ -84,8 +85,7 @@ def _units(
 
 
 def _device_below(look: Inspection | None, opened: ExitStack) -> int | None:
-    """Open the block device below the files, as it is named now, for a read that shows by itself that it
-    is the right one: only this job can have written what must stand there.
+    """Open the block device below the files, as it is named now; only ours can hold what must stand there.
 
     None where this user may not, as in a container: then nothing counts as read there.
     """
