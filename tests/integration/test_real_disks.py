@@ -18,6 +18,7 @@ from deleatur.documents import certificate as c
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Refused, Residue
 from deleatur.sanitize import overwrite
+from deleatur.sanitize.filesystem import FileSystem
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.placement import on_device
 from deleatur.testing.workbench import Workbench
@@ -31,6 +32,7 @@ pytestmark = [pytest.mark.root, pytest.mark.usefixtures("nobody_else")]
 
 VALUES = [f"customer {n:05d} Anna Berg, of the {n * 7919 % 10007}. house".encode() for n in range(400)]
 MARK = b" Anna Berg, of the "  # in each
+NAME = "customers-of-anna-berg.csv"
 ZSTD = b"\x28\xb5\x2f\xfd"  # RFC 8878 §3.1.1
 CONTENT = b"\n".join(VALUES)  # some 17 kB: blocks of its own on every file system
 JOB = """
@@ -66,7 +68,7 @@ class Case:
 
 def reflink(point: Path) -> None:
     """Copy the file so that both names share its blocks."""
-    run("cp", "--reflink=always", point / "target" / "file", point / "copy")
+    run("cp", "--reflink=always", point / "target" / NAME, point / "copy")
 
 
 def snapshot(point: Path) -> None:
@@ -149,7 +151,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 def fill(point: Path, content: bytes) -> None:
     (point / "target").mkdir()
-    (point / "target" / "file").write_bytes(content)
+    (point / "target" / NAME).write_bytes(content)
     run("sync", "--file-system", point)
 
 
@@ -178,6 +180,7 @@ def test_the_claim_of_each_file_is_what_the_device_shows(
         assert placed is not None
         assert (placed.in_place, placed.freed, placed.not_reached, placed.not_told) == case.claim
         assert (mark in disk.below()) == case.left
+        assert "directory-names" in {e.sentence.id for e in told.exceptions}, "whether or not it is found"
         assert {*told.outcome.per_target[0].limited_by} == case.limits
         assert told.outcome.overall == ("executed-unverified" if case.limits else "verified-with-exceptions")
         assert placed.bytes_on_device == (len(case.content) if case.on_device else 0)
@@ -217,14 +220,14 @@ def test_who_holds_shared_blocks_is_named_in_the_refusal_and_in_the_certificate(
 
     with real_disk(tmp_path, kind, made=made, before=prepare) as disk:
         path = disk.point / "target"
-        inode = (path / "file").stat().st_ino
+        inode = (path / NAME).stat().st_ino
         other = disk.point / "copy"
         if kind == "xfs" and "rmapbt=1" in made:
             who = f"inode-{other.stat().st_ino}"
         with pytest.raises(Refused, match=f"inode-{inode} shares blocks with .*: {who}\\)"):
             bench.whole(job_text(path), "refused")
         assert MARK in disk.below()
-        assert (path / "file").read_bytes() == CONTENT
+        assert (path / NAME).read_bytes() == CONTENT
         told = certificate(bench, bench.whole(job_text(path, leave_shared=True), "left"))
         named = [e.sentence.text for e in told.exceptions if e.sentence.id == "shared-with"]
         assert len(named) == 1
@@ -237,7 +240,7 @@ def test_who_holds_shared_blocks_is_named_in_the_refusal_and_in_the_certificate(
 def test_files_that_share_with_each_other_only_are_freed_together(tmp_path: Path, bench: Workbench) -> None:
     def prepare(point: Path) -> None:
         fill(point, CONTENT)
-        run("cp", "--reflink=always", point / "target" / "file", point / "target" / "copy")
+        run("cp", "--reflink=always", point / "target" / NAME, point / "target" / "copy")
 
     with real_disk(tmp_path, "xfs", made=("-m", "rmapbt=1"), before=prepare) as disk:
         told = certificate(bench, bench.whole(job_text(disk.point / "target", leave_shared=True)))
@@ -256,7 +259,7 @@ def test_a_snapshot_after_the_approval_is_refused(tmp_path: Path, bench: Workben
         snapshot(disk.point)
         with pytest.raises(Refused, match="others share blocks with it than when it was planned"):
             bench.run(directory)
-        assert (disk.point / "target" / "file").read_bytes() == CONTENT
+        assert (disk.point / "target" / NAME).read_bytes() == CONTENT
 
 
 # --- what the map of the file system is compared with ----------------------------------------------
@@ -289,14 +292,14 @@ def test_a_device_that_shows_something_else_is_residue(
 ) -> None:
     """The rogue reads well through the file, and the device holds other bytes where it is said to lie."""
 
-    def beside(fd: int, offset: int, length: int) -> tuple[tuple[int, int], ...]:
-        return tuple((low + 4096, high + 4096) for low, high in on_device(fd, offset, length))
+    def beside(fd: int, system: FileSystem, offset: int, length: int) -> tuple[tuple[int, int], ...]:
+        return tuple((low + 4096, high + 4096) for low, high in on_device(fd, system, offset, length))
 
     monkeypatch.setattr(file_backend, "on_device", beside)
     with real_disk(tmp_path, "ext4", before=lambda point: fill(point, CONTENT)) as disk:
         with pytest.raises(Residue):
             bench.whole(job_text(disk.point / "target"))
-        assert (disk.point / "target" / "file").exists(), "nothing is removed before it reads back"
+        assert (disk.point / "target" / NAME).exists(), "nothing is removed before it reads back"
 
 
 def test_a_journal_that_says_nothing_of_where_files_lie_gets_no_certificate(
@@ -323,7 +326,7 @@ def test_a_journal_that_can_no_longer_be_erased_stops_the_job(
         monkeypatch.setattr("deleatur_plugins.file.survey.can_flush_journal", lambda _: False)
         with pytest.raises(Refused, match="data-journal holds now and did not when it was planned"):
             bench.run(directory)
-        assert (disk.point / "target" / "file").read_bytes() == CONTENT
+        assert (disk.point / "target" / NAME).read_bytes() == CONTENT
 
 
 # --- above and beside a device ---------------------------------------------------------------------
@@ -342,7 +345,7 @@ def test_the_lower_layer_of_an_overlay_is_not_reached_and_that_is_said(
         assert "copy-on-write" in told.outcome.per_target[0].limited_by
         assert comparison(told).placement is None
         assert MARK in disk.below()
-        assert (disk.point / "lower" / "target" / "file").read_bytes() == CONTENT
+        assert (disk.point / "lower" / "target" / NAME).read_bytes() == CONTENT
 
 
 @pytest.mark.campaign

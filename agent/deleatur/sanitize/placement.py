@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deleatur.sanitize.filesystem import NOT_ADDRESSES, Extent, encrypts, extents, filesystem_of, realtime
+from deleatur.sanitize.filesystem import NOT_ADDRESSES, Extent, FileSystem, encrypts, extents, realtime
 
 _ALIGN = 4096  # bytes; enough for direct I/O on every sector size in use
 _RUN = struct.Struct("=QQQI")  # logical, physical, length, flags
@@ -54,12 +54,11 @@ def _runs(mapped: Sequence[Extent], end: int) -> Iterator[tuple[int, int, int, i
         yield logical, physical, length, kept
 
 
-def on_device(fd: int, offset: int, length: int) -> tuple[tuple[int, int], ...]:
+def on_device(fd: int, system: FileSystem, offset: int, length: int) -> tuple[tuple[int, int], ...]:
     """Return where a part of the open file lies on its block device, in order; () where that is not told.
 
-    Ranges of (first byte, byte after the last), `length` in all.
+    Ranges of (first byte, byte after the last), `length` in all. `system` is its file system.
     """
-    system = filesystem_of(fd)
     if system.type not in _ON_DEVICE or not system.source or encrypts(fd):
         return ()
     if Path(system.source).stat().st_rdev != os.fstat(fd).st_dev or realtime(fd):

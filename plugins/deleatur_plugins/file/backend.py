@@ -86,6 +86,7 @@ class FileBackend(Backend):
         self._key = key
         self._approved = approved  # unit name -> digest; None before there is a plan
         self._places: dict[str, bytes] = {}
+        self._system: FileSystem | None = None
 
     @classmethod
     def open(cls, target: Target, secrets: Secrets) -> Self:
@@ -162,7 +163,8 @@ class FileBackend(Backend):
             return ()
         try:
             with nameless(place.unit):
-                return on_device(fd, place.offset, place.length)
+                self._system = self._system or filesystem_of(fd)  # a target lies on one file system
+                return on_device(fd, self._system, place.offset, place.length)
         finally:
             os.close(fd)
 
