@@ -233,15 +233,22 @@ def show(runs: dict[str, list[Run]]) -> list[float]:
     return reached
 
 
-def limit_of(run: Run) -> str:
-    """Say what keeps the verification from being faster."""
-    cores = os.cpu_count() or 1
+def limit_of(name: str, runs: dict[str, list[Run]]) -> str:
+    """Say what keeps a way from being faster, and what the processors allow beside what fio needs of them.
+
+    That is the rate at which all of them do what all did for fio, and make and compare the keystream too.
+    """
+    cores, base = os.cpu_count() or 1, PROMISED[name][0]
     making, comparing = seconds_each()
-    all_of_it = run.busy * cores * GIB / run.rate
-    limit = "the processors" if run.busy > BUSY else "the device and the way to it"
+    own = making + (comparing if base == FIO_READ else 0)
+    spent, floor = (statistics.median(r.busy * cores * GIB / r.rate for r in runs[n]) for n in (name, base))
+    busy, rate = (statistics.median(getattr(r, field) for r in runs[name]) for field in ("busy", "rate"))
+    allowed = min(1.0, cores / (floor + own) * GIB / statistics.median(r.rate for r in runs[base]))
+    limit = "the processors" if busy > BUSY else "the device and the way to it"
     return (
-        f"  verification is limited by {limit}: {cores} processors {run.busy:.0%} busy, {all_of_it:.2f} s"
-        f" each GiB, of that {making:.2f} keystream and {comparing:.2f} comparing; the rest is reading"
+        f"  {name}: limited by {limit}, {cores} processors {busy:.0%} busy, {spent:.2f} s each GiB; {base}"
+        f" {floor:.2f}\n    and keystream {own:.2f}; the processors allow {allowed:.2f} of fio at most,"
+        f" {cores / (floor + own) * GIB / 1e6:.0f} MB/s; reached {rate / 1e6:.0f}"
     )
 
 
@@ -266,7 +273,7 @@ def main() -> int:
     wanted = parser.parse_args()
     if os.geteuid() != 0 or not shutil.which("fio"):
         sys.exit("overwrite: needs root, for loop devices, and fio, which is the limit")
-    size, rounds = (256 * MIB, 3) if wanted.quick else (512 * MIB, 5)
+    size, rounds = (192 * MIB, 3) if wanted.quick else (512 * MIB, 5)
     ways: dict[str, Way] = {
         FIO_ZEROS: partial(fio, "write"),
         "ours, zeros": partial(ours, partial(write, ZEROS)),
@@ -288,7 +295,8 @@ def main() -> int:
                 runs = measure(ways, devices, rounds, rare)
             print(f"{place}, {count} at once")
             reached += show(runs)
-            print(limit_of(runs["ours, verification"][-1]))
+            for name in ("ours, keystream", "ours, verification"):
+                print(limit_of(name, runs))
             memory = max(memory, *(run.peak for name in PROMISED for run in runs[name]))
     figure = min(reached)
     return result("overwrite", f"{figure:.2f}", "of-promise", good=figure >= 1 and memory < MOST_MEMORY)
