@@ -6,7 +6,8 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 from deleatur.backend import Backend, Secrets
 from deleatur.devices.commanding import COMMANDS, erase_by_command
 from deleatur.devices.inventory import device_at, read_table
-from deleatur.devices.opening import open_exclusive, require_same
+from deleatur.devices.luks import key_area
+from deleatur.devices.opening import open_exclusive, opened_to_look, require_same
 from deleatur.documents.destruction import Exhibit, Item, Missing, Treatment
 from deleatur.documents.detection import Detector, Span, TypeInfo
 from deleatur.documents.device import Device, DeviceTable
@@ -47,7 +48,7 @@ from deleatur.judge.selecting import (
 )
 from deleatur.network import on_this_host, server_named, tls_context, tls_failure
 from deleatur.sanitize.alone import alone, lock_bytes
-from deleatur.sanitize.device import medium_of, overwrite_device
+from deleatur.sanitize.device import Medium, medium_of, overwrite_device
 from deleatur.sanitize.digest import digest_key, keyed_digest, keyed_digest_of_set, shredding
 from deleatur.sanitize.filesystem import (
     Extent,
@@ -122,6 +123,7 @@ __all__ = [
     "Keystream",
     "LinkShredder",
     "Locator",
+    "Medium",
     "Missing",
     "NotRead",
     "Offer",
@@ -172,6 +174,7 @@ __all__ = [
     "is_fine",
     "is_large",
     "journals_data",
+    "key_area",
     "keyed_digest",
     "keyed_digest_of_set",
     "laid",
@@ -191,6 +194,7 @@ __all__ = [
     "open_exclusive",
     "opened_here",
     "opened_in_turn",
+    "opened_to_look",
     "overwrite_device",
     "overwrite_in_place",
     "overwrites_in_place",

@@ -129,6 +129,12 @@ CAPABILITIES: tuple[Capability, ...] = (
         flash="clear",
         source="NIST SP 800-88r2, Clear: overwrite of all addressable locations; IEEE 2883-2022, Clear",
     ),
+    Capability(
+        technique="luks-erase",
+        magnetic="clear",
+        flash="clear",
+        source="NIST SP 800-88r2 §3.2, cryptographic erase, of the keys that a host overwrites: Clear",
+    ),
 )
 BY_NAME: dict[str, Capability] = {capability.technique: capability for capability in CAPABILITIES}
 _OVER_SOFTWARE = ("virtio", "network", "iscsi", "fibre")
@@ -226,10 +232,14 @@ def _said(offered: bool) -> str:
 
 def _limits(device: Device, technique: str) -> tuple[str, ...]:
     """Return the ids of the sentences that lower a claim about this device, erased so."""
-    by_host = technique == "overwrite-device"  # a command of the drive's own reaches what the host does not
+    by_host = technique in (
+        "overwrite-device",
+        "luks-erase",
+    )  # a command of the drive's own reaches what the host does not
     found = {
         "flash": by_host and (device.medium == "flash" or device.rotational is False),
         "layered-device": _layered(device),
+        "sealed-values": technique == "luks-erase",
         "hidden-area": by_host and full_size(device) > device.size,
         "hidden-area-unknown": by_host and _may_hide(device),
     }
@@ -251,7 +261,14 @@ def _may_hide(device: Device) -> bool:
     return device.hidden is None or device.hidden.native_sectors is None
 
 
+def _of_luks(device: Device, _technique: str) -> str | None:
+    """Of a device that no LUKS header lies on, the technique is not of its kind."""
+    found = {signature.name for signature in device.signatures or ()}
+    return "" if found & {"luks1", "luks2"} else None
+
+
 _FAMILIES: dict[str, Callable[[Device, str], str | None]] = {
+    "luks-": _of_luks,
     "nvme-": _of_nvme,
     "scsi-": _of_scsi,
     "ata-": _of_ata,

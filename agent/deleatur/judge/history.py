@@ -316,7 +316,9 @@ def _missing(target: TargetHistory, plan: Plan) -> list[str]:
     for step in target.steps.values():
         if not step.ended_at:
             reasons.append(f"{name}: {step.step.id} did not come to its end")
-        elif technique(target.planned.technique).stays and step.done < target.planned.size:
+        elif technique(target.planned.technique).stays and step.done < sum(
+            u.size for u in target.planned.units
+        ):
             reasons.append(f"{name}: {step.step.id} did not reach the end of the device")
         if step.step.reads_back:
             reasons += [f"{name}: {step.step.id} {why}" for why in _uncompared(step, target.planned)]

@@ -236,10 +236,10 @@ def _require_there(medium: Medium, at: int) -> None:
 
 
 def _require_size(medium: Medium) -> None:
-    """Raise Transient if the device has another end than when it was opened; files have one of their own."""
+    """Raise Transient if the device ends before what is worked on does; files have an end of their own."""
     if not stat.S_ISBLK(os.fstat(medium.fd).st_mode):
         return
-    if (now := medium_of(medium.fd).size) != medium.size:
+    if (now := medium_of(medium.fd).size) < medium.size:
         raise Transient(f"the device had {medium.size} bytes and has {now} now; look at it, then resume")
 
 

@@ -226,6 +226,19 @@ TECHNIQUES |= {
 }
 
 
+TECHNIQUES |= {
+    "luks-erase": Technique(
+        id="luks-erase",
+        title="overwrite both headers and every key slot of a LUKS container, up to its first byte of data",
+        category="clear",  # by a host's overwrite of the wrapped keys, never Purge
+        scope="key",
+        actions=(Action(name="overwrite-keys", compare="pattern"),),
+        own_device=True,
+        source="NIST SP 800-88r2 §3.2, cryptographic erase: sanitize the keys; LUKS on-disk formats 1 and 2",
+    )
+}
+
+
 def technique(name: str) -> Technique:
     """Return the technique called `name`.
 

@@ -9,6 +9,7 @@ import mmap
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
@@ -43,7 +44,7 @@ from deleatur.api import (
     technique,
     unreadable_until,
 )
-from deleatur_plugins.block import commanding, overwriting
+from deleatur_plugins.block import commanding, keys, overwriting
 
 UNIT = "device"
 _PLACE = 4096  # bytes of one sampled place at least; a multiple of most logical blocks in use
@@ -60,10 +61,13 @@ class BlockBackend(Backend):
         **dict.fromkeys(overwriting.TECHNIQUES, overwriting.overwrite),
     }
 
-    def __init__(self, path: str, key: bytes, approved: frozenset[str] | None) -> None:
+    def __init__(
+        self, path: str, key: bytes, approved: frozenset[str] | None, keys_end: int | None = None
+    ) -> None:
         self._path = path
         self._key = key
         self._approved = approved  # digests of the unit's identity; None before there is a plan
+        self._keys_end = keys_end  # of a LUKS container, in bytes as planned, 0 before; None: all is erased
         self._fd: int | None = None
 
     @classmethod
@@ -73,11 +77,13 @@ class BlockBackend(Backend):
             raise Unsupported(
                 f"{target.id}: a device has no rows to select, hold or archive; name a database's own URL"
             )
-        approved = None
+        approved, size = None, 0
         if "approved-units" in secrets:
             units = json.loads(secrets["approved-units"])["units"]
             approved = frozenset(unit["digest"] for unit in units)
-        return cls(_path_of(target.url), secrets["digest-key"], approved)
+            size = sum(unit["size"] for unit in units)
+        keys_end = size if target.technique == keys.TECHNIQUE else None
+        return cls(_path_of(target.url), secrets["digest-key"], approved, keys_end)
 
     def close(self) -> None:
         """Close the device, if anything was read."""
@@ -102,7 +108,7 @@ class BlockBackend(Backend):
         return Inspection(
             identity=identity_of(table, device),
             size=device.size,
-            units=(Unit(name=UNIT, size=device.size, digest=self._digest(table, device)),),
+            units=(Unit(name=UNIT, size=self._extent(device), digest=self._digest(table, device)),),
             offers=offers,
             denials=denials,
             surfaces=_surfaces(device),
@@ -113,11 +119,12 @@ class BlockBackend(Backend):
         """Name places of 4 KiB, or of one block: a device always holds something at each of them."""
         _, device = self._look_at_the_approved()
         length = max(_PLACE, device.logical_block)
-        population = -(-device.size // length)
+        extent = self._extent(device)
+        population = -(-extent // length)
         numbers = range(population) if count is None else positions(seed, population, count)
         for number in numbers:
             start = number * length
-            yield Locator(unit=UNIT, offset=start, length=min(length, device.size - start))
+            yield Locator(unit=UNIT, offset=start, length=min(length, extent - start))
 
     def probe(self, place: Locator) -> bytes | None:
         """Read a place below the page cache. Raises OSError where the medium does not show it."""
@@ -140,7 +147,7 @@ class BlockBackend(Backend):
             Unsupported: this device does not allow it. Refused: the device must not be written now.
         """
         actions = {action.name for action in technique(step.technique).actions}
-        way = self.ways.get(step.technique)
+        way = self._ways().get(step.technique)
         if way is None or step.action not in actions:
             raise Unsupported(f"a device does not know {step.technique} with {step.action}")
         table, device = self._look_at_the_approved()
@@ -149,6 +156,21 @@ class BlockBackend(Backend):
         if after is None and step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
             raise Unsupported(f"{device.name} does not allow {step.technique} any more; plan again")
         yield from way(device, UNIT, step, after)
+
+    def _ways(self) -> Mapping[str, Way]:
+        if self._keys_end is None:
+            return self.ways
+        return {keys.TECHNIQUE: partial(overwriting.overwrite, size=self._keys_end)}
+
+    def _extent(self, device: Device) -> int:
+        """Return how many bytes from its beginning are erased: of a LUKS container, those of its keys.
+
+        Raises:
+            Refused: there is no such container, and none was planned.
+        """
+        if self._keys_end is None:
+            return device.size
+        return keys.end_of(device) if keys.has_header(device) or not self._keys_end else self._keys_end
 
     def _digest(self, table: DeviceTable, device: Device) -> str:
         return keyed_digest(self._key, b"device", identity_of(table, device).text().encode())
@@ -212,7 +234,7 @@ class BlockBackend(Backend):
             known += [
                 replace(offer, technique=name, limits=(*offer.limits, *overwriting.limits_of(name)))
                 for name in names
-                if name in self.ways
+                if name in self._ways()
             ]
         return tuple(known), denials
 

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 from deleatur.api import (
     STANDARDS,
     Cursor,
     Device,
+    Medium,
     Refused,
     Step,
     laid,
@@ -24,8 +26,12 @@ def limits_of(technique: str) -> tuple[str, ...]:
     return ("repeating-pattern",) if any(s.id == technique and s.repeats for s in STANDARDS) else ()
 
 
-def overwrite(device: Device, unit: str, step: Step, after: Cursor | None) -> Iterator[Cursor]:
+def overwrite(
+    device: Device, unit: str, step: Step, after: Cursor | None, size: int | None = None
+) -> Iterator[Cursor]:
     """Do one pass over `device`, opened for this process alone; yield the durable byte and what failed.
+
+    `size`: bytes from its beginning; None: all of it.
 
     Raises:
         Refused: the step has no pattern, or the device is in use. Transient: it went away.
@@ -36,8 +42,12 @@ def overwrite(device: Device, unit: str, step: Step, after: Cursor | None) -> It
     fd = open_exclusive(device)
     try:
         begin = int(after.position) if after is not None else 0
-        with closing(overwrite_device(medium_of(fd), pattern, unit, begin)) as passing:
+        with closing(overwrite_device(_first(medium_of(fd), size), pattern, unit, begin)) as passing:
             for written in passing:  # closed, and at rest, before the device is
                 yield Cursor(position=str(written.position), done=written.position, failed=written.failed)
     finally:
         os.close(fd)
+
+
+def _first(medium: Medium, size: int | None) -> Medium:
+    return medium if size is None else replace(medium, size=size)
