@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -64,7 +64,30 @@ def table_of(symbols: tuple[bytes, ...], terminated: int = 0) -> bytes:
     return word + bytes([terminated, *counts]) + b"".join(symbols)
 
 
+def varint(number: int) -> bytes:
+    """A varint of SQLite of one or two bytes, high bits first."""
+    return bytes([number]) if number < 128 else bytes([number >> 7 | 0x80, number & 0x7F])
+
+
+def little(number: int) -> bytes:
+    return bytes([number]) if number < 128 else bytes([number & 0x7F | 0x80, number >> 7])
+
+
+def leaf_of_fts3(words: Sequence[bytes]) -> bytes:
+    """The record of a leaf: a word that goes on from the one before says only how, and no rows."""
+    entries, last = [b"\0"], b""
+    for number, word in enumerate(words):
+        kept = len(last) if word.startswith(last) else 0
+        entries += [little(kept)] if number else []
+        entries += [little(len(word) - kept), word[kept:], b"\0"]
+        last = word
+    leaf = b"".join(entries)
+    head = b"\0" + varint(12 + 2 * len(leaf))
+    return bytes([1 + len(head)]) + head + leaf
+
+
 CASES = {
+    "full-text": leaf_of_fts3([TEXT[: 22 * n] for n in range(1, 21)]),
     "duckdb": table_of(SYMBOLS, terminated=1) + b"\2\3\1" * 20,
     "innodb": PAGE + b"\x80\1" + b"\xff\x1f" + PAGE + TEXT[:22] + b"\x16\0\xff\x90",
     "postgresql": inline(PGLZ, len(TEXT)),

@@ -115,6 +115,7 @@ def _decoders_see() -> bool:
     stored = {
         "duckdb": symbols + b"\1\2\0" * 4,
         "innodb": bytes(4) + head + b"\x80\1" + b"\xff\x1f" + bytes(4) + head + text[:22] + b"\x16\0\x2f",
+        "full-text": b"\4\0\x81\x48\0\x16" + text[:22] + b"\0\x16\x42" + text[22:] + b"\0",
         "postgresql": b"\x92\0\0\0\x58\0\0\0" + literal + b"\x0f\x16\x30",
         "redis": b"\xc3\x1a\x40\x58\x15Anna Berg lives here. \xe0\x39\x15",
         "bzip2": bz2.compress(text),

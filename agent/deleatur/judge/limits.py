@@ -287,6 +287,13 @@ LIMITS = {
         "Indexes of the database keep parts of values without their beginnings. Only whole values were "
         "searched: a part that an index kept would not have been seen. These indexes were written anew.",
     ),
+    "words-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "Full-text indexes of the database keep words, each without what it shares with the word before. "
+        "Words were put together and searched where a block of the index lies in one piece; no value of "
+        "several words stands there whole, so none would have been seen. These indexes were written anew.",
+    ),
     "packed-numbers-not-searched": Limit(
         "boundary",
         "not-probed",

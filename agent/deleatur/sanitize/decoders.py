@@ -15,6 +15,7 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from deleatur.errors import Unsupported
 from deleatur.sanitize.expanding import MAX_TABLE, fsst, lz4, lzf, pglz, snappy, symbols_of
+from deleatur.sanitize.full_text import words_of_indexes
 from deleatur.sanitize.streams import LONGEST_START, STREAMS, Stream
 from deleatur.sanitize.surface import Gap, Piece
 
@@ -27,7 +28,7 @@ _LEAST = 6  # bytes; fewer hold no needle
 
 # Decoder, where in the stream of bytes a value begins, plain bytes; None for more than may be read.
 _Named = tuple[str, int, bytes | None]
-Expanded = tuple[int, bytes]  # where in the window it begins, plain bytes
+Expanded = tuple[int, bytes | None]  # where in the window it begins, plain bytes
 Carve = Callable[[bytes, int, int], Iterator[Expanded]]  # window, and between which offsets a value begins
 
 
@@ -311,5 +312,6 @@ DECODERS: dict[str, Carve] = {
     "innodb": _innodb,
     "postgresql": _postgresql,
     "redis": _redis,
+    "full-text": words_of_indexes,
 }
 NAMES = {*DECODERS, *STREAMS}  # of all decoders

@@ -79,17 +79,18 @@ class SqliteBackend(Backend):
                 content.check_archive()
                 identity = self._identity_of_rows(content, system.uuid)
                 units, held, rows = content.units(), content.held, content.rows
-                parts = ("index-parts-not-searched",) if content.schema.has_full_text else ()
+                words = content.schema.has_full_text
             now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads
             copies = copies_beside(files, (selection.table for selection in self._target.select))
-            offer = Offer(technique=ROWS, limits=(*limits_of(files, system, now, whole=False), *parts))
+            limits = limits_of(files, system, now, whole=False)
+            offer = Offer(technique=ROWS, limits=(*limits, *(("words-not-searched",) if words else ())))
             return Inspection(
                 identity=identity,
                 size=rows,
                 units=units,
                 offers=() if denial else (offer,),
                 denials=denial,
-                surfaces=(*surfaces_of(files, system), *copies),
+                surfaces=(*surfaces_of(files, system, ("full-text",) if words else ()), *copies),
                 blockers=blockers_of(files, system, now),
                 held=held,
             )
@@ -209,6 +210,7 @@ class SqliteBackend(Backend):
                 for _, part in content.bystanders():
                     yield part
                 yield from content.joined()
+                yield from content.folded()
 
     @contextmanager
     def _content(self) -> Iterator[Content]:

@@ -8,6 +8,7 @@ a row are handed out.
 
 import hashlib
 import sqlite3
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -229,6 +230,18 @@ class Content:
             if table.kind == "table":
                 yield from joined.rows(table, self._kept(table))
 
+    def folded(self) -> Iterator[bytes]:
+        """Yield every kept row in small letters and in capitals, where an index of words shows words so.
+
+        With the signs over letters and without: whether an index keeps them is up to its tokenizer
+        (https://www.sqlite.org/fts5.html §4.3.1).
+        """
+        for _, part in self.bystanders() if self.schema.has_full_text else ():
+            text = part.decode("utf-8", "replace").lower()
+            for form in {text, _without_signs(text)}:
+                yield form.encode()
+                yield form.encode().upper()  # letters of ASCII only, as the words of an index are shown
+
     def _kept(self, table: Table) -> str:
         condition = next((c.condition for c in self.choices if c.table == table), None)
         return "" if condition is None else f"WHERE NOT {condition}"
@@ -262,6 +275,10 @@ def refuse_unknown(schema: Schema) -> None:
             raise Refused(
                 f"{table.name!r} indexes words without their text; drop it and build it again after"
             )
+
+
+def _without_signs(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
 def _says_enough(shown: int | float) -> bool:

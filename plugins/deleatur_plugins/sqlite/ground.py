@@ -82,15 +82,16 @@ def denial_of(files: Files, technique: str) -> tuple[Denial, ...]:
     )
 
 
-def surfaces_of(files: Files, system: FileSystem) -> tuple[Surface, ...]:
-    """Name every place where bytes of the rows may survive."""
+def surfaces_of(files: Files, system: FileSystem, decoders: tuple[str, ...] = ()) -> tuple[Surface, ...]:
+    """Name every place where bytes of the rows may survive, and by which decoders they are seen."""
     return (
         Surface(
             name="database files",
             reach="scannable",
             paths=tuple(str(files.path) + suffix for suffix in ("", *SIDECARS, *files.ours())),
+            decoders=decoders,
         ),
-        *surfaces_below(system),
+        *surfaces_below(system, decoders),
         Surface(
             name="journals and temporary files of earlier transactions",
             reach="out-of-reach",
