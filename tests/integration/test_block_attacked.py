@@ -3,6 +3,8 @@
 import contextlib
 import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from deleatur.api import DeviceTable, Target, laid, medium_of, open_exclusive, overwrite_device, read_table
 from deleatur.devices.inventory import device_at
 from deleatur.documents.device import Partition
-from deleatur.documents.place import Cursor, Inspection, Step
+from deleatur.documents.place import Cursor, Inspection, Pattern, Step
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import DeleaturError, Refused, Transient
 from deleatur.judge import sampling
@@ -30,6 +32,7 @@ from .test_block_backend import MIB, PATIENCE, SECTOR, Loop
 
 pytestmark = pytest.mark.root
 SIZE = 5 * MIB + SECTOR
+ZEROS = Pattern(kind="bytes", cycle="00")
 
 
 @pytest.fixture
@@ -364,3 +367,53 @@ def test_a_pattern_that_repeats_says_less_than_a_keystream(bench: Workbench, loo
     directory = bench.whole(job(loop.path, "overwrite-device-zeros"))
     assert "repeating-pattern" in limits(predicate(directory))
     assert events(directory)
+
+
+# --- large devices -------------------------------------------------------------------------------
+
+
+def test_a_device_of_twenty_terabytes_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> None:
+    """Sparse, on a file system in memory: planned, sampled, certified in a process of its own."""
+    size = 20 * 10**12
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        image = Path(folder) / "image"
+        with image.open("wb") as file:
+            file.truncate(size)
+        with looped(image) as node:
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.integration.large_device", node, tmp_path / "jobs"],
+                check=True, timeout=4 * PATIENCE, stdout=subprocess.PIPE, text=True,
+                cwd=Path(__file__).parents[2],
+            )  # fmt: skip
+        assert image.stat().st_blocks == 0
+    population, sampled, stored, peak, seconds = map(float, done.stdout.split())
+    assert population == -(-size // whole.PIECE)
+    assert 22 <= sampled <= 40
+    assert stored < MIB
+    assert peak < 150
+    assert seconds < 30
+
+
+def test_a_large_device_has_no_more_cursors_than_a_journal_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole, "PIECE", 512 * MIB)
+    monkeypatch.setattr(whole, "_OFTEN", 0.0)
+    monkeypatch.setattr(whole, "_flush", lambda _medium: None)
+    monkeypatch.setattr(whole, "in_order", lambda pieces, *_, **__: ((piece, ()) for piece in pieces))
+    for size in (1 << 36, 20 * 10**12, 1 << 52):
+        medium = whole.Medium(-1, size, 512)
+        if size > 1 << 50:
+            monkeypatch.setattr(whole, "PIECE", 1 << 37)
+        reached = [w.position for w in whole.overwrite_device(medium, laid(ZEROS), "device")]
+        assert reached == sorted(set(reached))
+        assert reached[-1] == size
+        assert len(reached) <= whole._CURSORS + 1
+
+
+def test_the_keystream_goes_on_beyond_what_32_bits_count() -> None:
+    stream = laid(Pattern(kind="aes-256-ctr", key="5a" * 32))
+    far = 1 << 52
+    assert stream.read("device", far - 16, 48) == b"".join(
+        stream.read("device", far + at, 16) for at in (-16, 0, 16)
+    )
+    seen = {stream.read("device", 1 << shift, 32) for shift in range(9, 53)}
+    assert len(seen) == 44

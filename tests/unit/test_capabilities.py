@@ -104,3 +104,32 @@ def test_a_process_whose_files_are_shown_to_nobody_is_named(
     assert looking.uses() == ()
     assert looking.closed == ["process 1"]
     assert looking.unseen == []
+
+
+def test_what_the_kernel_exports_is_in_use(tmp_path: Path) -> None:
+    """As the targets of Linux 6.1 show themselves in configfs."""
+    config = tmp_path / "sys/kernel/config"
+    namespace = config / "nvmet/subsystems/nqn.shelf/namespaces/1"
+    namespace.mkdir(parents=True)
+    (namespace / "device_path").write_text("/dev/sda\n")
+    told = {
+        "fileio_0/one": "TCM FILEIO ID: 0        File: /dev/sdb  Size: 1048576  Mode: O_DSYNC Async: 0\n",
+        "iblock_0/two": "iBlock device: sdc  UDEV PATH: /dev/disk/by-id/c  readonly: 0\n"
+        "        Major: 8 Minor: 32  CLAIMED: IBLOCK\n",
+        "user_0/three": "Config: foo/bar Size: 512\n",
+    }
+    for store, text in told.items():
+        folder = config / "target/core" / store
+        folder.mkdir(parents=True)
+        (folder / "info").write_text(f"Status: ACTIVATED  Max Queue Depth: 0\n        {text}")
+    (config / "target/core/alua").mkdir()
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/swaps").write_text("Filename\n")
+    nodes = {"/dev/sda": "8:0", "/dev/sdb": "8:16", "/dev/disk/by-id/c": "8:32"}
+    looking = Looking(Places(proc=tmp_path / "proc", sys=tmp_path / "sys"), nodes)
+    assert {(use.number, use.kind, use.what) for use in looking.uses()} == {
+        ("8:0", "exported", "over NVMe as namespace 1 of nqn.shelf"),
+        ("8:16", "exported", "over SCSI as fileio_0/one"),
+        ("8:32", "exported", "over SCSI as iblock_0/two"),
+    }
+    assert looking.unseen == []

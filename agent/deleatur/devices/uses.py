@@ -10,6 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from deleatur.devices.exports import exports
 from deleatur.devices.places import Places, attribute, names_in
 from deleatur.documents.device import Number, Use, UseKind
 
@@ -30,7 +31,8 @@ class Looking:
 
     def uses(self) -> tuple[Use, ...]:
         """Return every use that can be seen, each once."""
-        found = (*self._mounts(), *self._btrfs(), *self._swaps(), *self._resume(), *self._opened())
+        held = (*self._mounts(), *self._btrfs(), *self._swaps(), *self._resume())
+        found = (*held, *self._exported(), *self._opened())
         return tuple(dict.fromkeys(found))
 
     def _mounts(self) -> Iterator[Use]:
@@ -92,6 +94,16 @@ class Looking:
         number = attribute(self._places.sys / "power/resume")
         if number and number != "0:0":
             yield Use(number=number, kind="resume", what="")
+
+    def _exported(self) -> Iterator[Use]:
+        """Yield what this kernel serves to other hosts: it has the device open where no process does."""
+        try:
+            for path, what in exports(self._places):
+                number = self._number(path)
+                if number is not None:
+                    yield Use(number=number, kind="exported", what=what)
+        except OSError:
+            self.unseen.append("what this host's kernel exports")
 
     def _opened(self) -> Iterator[Use]:
         own = str(os.getpid()) if self._places.live else ""

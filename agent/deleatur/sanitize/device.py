@@ -27,6 +27,7 @@ _REQUEST = 2 << 20  # bytes of one write: what four of them hold stays in the pr
 MOST_RANGES = 1024  # bad ranges of one run; a medium with more is to be destroyed
 _THREADS = 4  # benchmarks/overwrite.py
 _DURABLE = 64 << 20  # bytes between two flushes at least,
+_CURSORS = 1 << 14  # of one pass at most: the journal of a large device stays as short as that of a small one
 _OFTEN = 2.0  # and seconds: a flush stops a fast device for as long as it writes some megabytes
 _ATTEMPTS = 3  # at one sector before it counts as bad
 _PATIENCE = 60.0  # seconds for one piece; then what still fails of it is named without being divided further
@@ -88,6 +89,7 @@ def overwrite_device(
     failed: Ranges = ()
     count = unflushed = 0
     flushed_at = time.monotonic()
+    enough = max(_DURABLE, medium.size // _CURSORS)
 
     def write(offset: int, room: memoryview) -> Ranges:
         view = pattern.lay(unit, offset, room)
@@ -98,7 +100,7 @@ def overwrite_device(
         end, failed, count = offset + length, merged((*failed, *bad)), count + len(bad)
         unflushed += length
         _refuse_many(count)
-        if end < medium.size and unflushed >= _DURABLE and time.monotonic() - flushed_at >= _OFTEN:
+        if end < medium.size and unflushed >= enough and time.monotonic() - flushed_at >= _OFTEN:
             _flush(medium)
             yield Written(end, failed)
             failed, unflushed, flushed_at = (), 0, time.monotonic()
