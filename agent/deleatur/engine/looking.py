@@ -380,7 +380,8 @@ def _read_through(
             seen = Counter(_changed(backend, place, was) for place, was in zip(each, before, strict=True))
             return Reading(absent=seen[True], present=seen[False], remaining=0, kept=kept)
         if left is not None and left.pattern is not None:
-            seen = Counter(_holds(backend, place, laid(left.pattern)) for place in each)
+            pattern = laid(left.pattern)
+            seen = Counter(_holds(backend, place, pattern) for place in each)
             return Reading(absent=seen[True], present=seen[False], remaining=0, kept=kept)
         present = sum(backend.probe(p) is not None for p in each)
         units = len(look.units) + sum(1 for _ in backend.sample(1, b""))
