@@ -66,7 +66,7 @@ class TestBlockDevice(BackendContract):
     @pytest.fixture(autouse=True)
     def _small_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make pieces and flushes so small that there are several cursors."""
-        monkeypatch.setattr(device, "PIECE", 8192)
+        monkeypatch.setattr(device, "_REQUEST", 8192)
         monkeypatch.setattr(device, "_DURABLE", 0)
         monkeypatch.setattr(device, "_OFTEN", 0.0)
 

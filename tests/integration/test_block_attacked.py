@@ -395,14 +395,14 @@ def test_a_device_of_twenty_terabytes_takes_no_more_memory_than_a_small_one(tmp_
 
 
 def test_a_large_device_has_no_more_cursors_than_a_journal_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole, "PIECE", 512 * MIB)
+    monkeypatch.setattr(whole, "_REQUEST", 512 * MIB)
     monkeypatch.setattr(whole, "_OFTEN", 0.0)
     monkeypatch.setattr(whole, "_flush", lambda _medium: None)
     monkeypatch.setattr(whole, "in_order", lambda pieces, *_, **__: ((piece, ()) for piece in pieces))
     for size in (1 << 36, 20 * 10**12, 1 << 52):
         medium = whole.Medium(-1, size, 512)
         if size > 1 << 50:
-            monkeypatch.setattr(whole, "PIECE", 1 << 37)
+            monkeypatch.setattr(whole, "_REQUEST", 1 << 37)
         reached = [w.position for w in whole.overwrite_device(medium, laid(ZEROS), "device")]
         assert reached == sorted(set(reached))
         assert reached[-1] == size
