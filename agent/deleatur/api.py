@@ -67,7 +67,7 @@ from deleatur.sanitize.free_blocks import can_flush_journal, flush_journal, sett
 from deleatur.sanitize.ground import limits_of_files, opened_in_turn, surfaces_below
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.linking import HeldName, LinkShredder, nobody_has_open
-from deleatur.sanitize.memory import memory_is_readable
+from deleatur.sanitize.memory import memory_of_server
 from deleatur.sanitize.needles import is_fine, is_large
 from deleatur.sanitize.overwrite import (
     covered,
@@ -184,7 +184,7 @@ __all__ = [
     "lock_bytes",
     "marker_places",
     "medium_of",
-    "memory_is_readable",
+    "memory_of_server",
     "merged",
     "mount_points",
     "nobody_has_open",

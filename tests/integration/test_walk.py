@@ -474,7 +474,7 @@ def test_a_probe_that_sees_nothing_before_the_erase_is_no_control(tmp_path: Path
 
 def test_a_literal_that_stands_in_one_place_only_is_refused(tmp_path: Path) -> None:
     from deleatur.documents.job import Condition, Selection, Target
-    from deleatur.engine.looking import check_literals
+    from deleatur.engine.sampled import check_literals
 
     condition = Condition(column="name", operator="=", value="Ottilie Canary")
     target = Target(id="t", url="memory:/x", select=(Selection(table="people", where=(condition,)),))

@@ -11,7 +11,7 @@ from deleatur_plugins.postgresql.server import Server
 
 def test_who_is_not_root_does_not_reach_the_reserve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pg_tblspc").mkdir()
-    server = Server(data=tmp_path, log=tmp_path, messages=None)
+    server = Server(data=tmp_path, log=tmp_path, process=0, messages=None)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert "reserved-blocks" not in limits_of(server)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

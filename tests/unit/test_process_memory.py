@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 from deleatur.documents.place import MEMORY_OF, Inspection, Surface
 from deleatur.errors import Refused
 from deleatur.sanitize import memory
-from deleatur.sanitize.memory import memory_is_readable, read_memory
+from deleatur.sanitize.memory import memory_is_readable, memory_of_server, read_memory
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
 from deleatur.sanitize.surface import Gap, Piece
@@ -83,7 +84,7 @@ def test_every_process_that_works_there_is_read_and_no_other(tmp_path: Path) -> 
     (tmp_path / "below").mkdir()
     with worker(tmp_path) as one, worker(tmp_path) as two, worker(tmp_path / "below") as other:
         parts = [p for p in read_memory(f"{MEMORY_OF}{tmp_path}") if isinstance(p, Piece)]
-    pids = {int(p.where.rpartition(" ")[2]) for p in parts}
+    pids = {int(p.where.partition(" pid ")[2].split()[0]) for p in parts}
     assert pids == {one.pid, two.pid}
     assert other.pid not in pids
 
@@ -197,3 +198,97 @@ def test_what_is_mapped_while_it_is_read_is_read_too(tmp_path: Path) -> None:
         process.stdin.flush()
         process.stdout.readline()
         assert any(isinstance(p, Piece) and NEEDLE * 1000 in bytes(p.content) for p in reading)
+
+
+SHARING = (
+    "import sys, os, mmap; word = sys.stdin.readline().strip(); room = mmap.mmap(-1, 1 << 26); "
+    "child = os.fork(); child or (room.seek(1 << 25), room.write(word[::-1].encode()), os._exit(0)); "
+    "os.waitpid(child, 0); print('ready', flush=True); sys.stdin.read()"
+)
+
+
+def test_a_shared_page_that_no_living_process_has_touched_is_found_and_stays_untouched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shared(process: subprocess.Popen[str]) -> str:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return next(line for line in status.splitlines() if line.startswith("RssShmem"))
+
+    with worker(tmp_path, SHARING) as process:
+        before = shared(process)
+        parts = [p for p in read_memory(f"{MEMORY_OF}{tmp_path}") if isinstance(p, Piece)]
+        size = sum(len(p.content) for p in parts if " shared inode-" in p.where)
+        assert size < 1 << 20, "what nobody wrote is not read"
+        assert seen(tmp_path) == (1, 0)
+        assert shared(process) == before, "nothing became the server's by our reading"
+        monkeypatch.setattr(memory._Process, "_shared", not_shared)
+        assert seen(tmp_path) == (0, 0), "the control: at the addresses of the process it is not"
+
+
+def not_shared(*_: object) -> Iterator[None]:
+    return
+    yield
+
+
+def test_what_several_processes_share_is_read_once(tmp_path: Path) -> None:
+    code = SHARING.replace("os.waitpid(child, 0);", "os.waitpid(child, 0); other = os.fork();")
+    with worker(tmp_path, code.replace("print(", "other and print(")) as process:
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert seen(tmp_path) == (1, 0)
+        os.kill(int(child), signal.SIGKILL)
+
+
+def test_what_is_shared_and_cannot_be_opened_is_not_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.stat
+
+    def denied(path: str, **more: object) -> os.stat_result:
+        if "/map_files/" in str(path):
+            raise PermissionError(1, "Operation not permitted")
+        return real(path, **more)  # type: ignore[arg-type]
+
+    with worker(tmp_path, SHARING) as process:
+        assert memory_of_server(process.pid, tmp_path, "it keeps much").reach == "scannable"
+        monkeypatch.setattr(memory.os, "stat", denied)
+        assert "what it shares cannot be opened: Operation not permitted" in gaps(tmp_path)
+        surface = memory_of_server(process.pid, tmp_path, "it keeps much")
+    assert (surface.reach, surface.paths) == ("out-of-reach", ())
+    assert surface.reason.startswith("it keeps much; its processes cannot be read from here: run as root")
+
+
+def test_a_process_that_works_elsewhere_is_not_this_servers(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with worker(tmp_path / "other") as process:
+        assert memory_of_server(process.pid, tmp_path, "it keeps much").reach == "out-of-reach"
+        assert memory_of_server(process.pid, tmp_path / "gone", "it keeps much").reach == "out-of-reach"
+    assert memory_of_server(0, tmp_path, "it keeps much").reach == "out-of-reach"
+
+
+def test_terabytes_of_addresses_that_are_only_reserved_take_no_time(tmp_path: Path) -> None:
+    """MariaDB reserves 8 TiB for a buffer pool that may grow: their page map alone has 16 GiB."""
+    code = HOLDING.replace(
+        "import sys;",
+        "import sys, ctypes; reserve = ctypes.CDLL(None).mmap; reserve.restype = ctypes.c_void_p; "
+        "assert reserve(None, ctypes.c_size_t(1 << 43), 0, 0x4022, -1, 0) != 2**64 - 1;",
+    )
+    with worker(tmp_path, code):
+        began = time.process_time()
+        assert seen(tmp_path)[0] >= 3
+        assert time.process_time() - began < 5
+
+
+def test_a_process_that_starts_while_others_are_read_is_read_too(tmp_path: Path) -> None:
+    with worker(tmp_path, HOLDING.replace("[::-1]", "")):
+        reading = read_memory(f"{MEMORY_OF}{tmp_path}")
+        next(reading)
+        with worker(tmp_path):
+            assert any(isinstance(p, Piece) and NEEDLE in bytes(p.content) for p in reading)
+
+
+def test_processes_that_come_without_an_end_are_not_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = iter(range(1 << 22, 1 << 23))  # of processes that have ended by the time they are read
+    monkeypatch.setattr(memory, "_workers", lambda _: ([next(numbers)], []))
+    assert gaps(tmp_path) == ["processes come faster than they are read: let nobody connect meanwhile"]

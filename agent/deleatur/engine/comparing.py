@@ -12,9 +12,10 @@ from deleatur.documents.place import Inspection, Locator, Pattern, Ranges, Step
 from deleatur.documents.plan import PlannedTarget
 from deleatur.documents.ranges import merged, size_of
 from deleatur.engine.below import held, opened_below
-from deleatur.engine.looking import Findings, recall, scan_all, scanned_surfaces
+from deleatur.engine.looking import Findings, scan_all, scanned_surfaces
 from deleatur.engine.opening import Opener
 from deleatur.engine.progress import Progress
+from deleatur.engine.sampled import recall
 from deleatur.engine.spool import Spool
 from deleatur.errors import Refused
 from deleatur.judge.fold import StepProgress

@@ -3,24 +3,32 @@
 What is found goes into events; the verdicts are pure functions of `deleatur.judge.evidence`.
 """
 
-import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import msgspec
 
 from deleatur.backend import Backend
-from deleatur.documents.job import Verification, conditions_of
+from deleatur.documents.job import Verification
 from deleatur.documents.journal import Controlled, SurfaceScan, Verified
 from deleatur.documents.place import Inspection, Locator, Step, Surface
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.below import held
 from deleatur.engine.opening import Opener
 from deleatur.engine.progress import Progress, told
+from deleatur.engine.sampled import (
+    EXCERPT,
+    Sample,
+    check_literals,
+    digest_of,
+    draw_sample,
+    keep_shared,
+    recall,
+    recall_searched,
+    shared,
+)
 from deleatur.engine.spool import Spool
 from deleatur.errors import Failed, Refused
 from deleatur.judge.evidence import may_have_changed, verdict
@@ -32,8 +40,6 @@ from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.patterns import Laid, laid
 from deleatur.sanitize.scan import Place, Scanner
 from deleatur.sanitize.techniques import technique
-
-EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file system splits
 
 
 def scanned_surfaces(planned: PlannedTarget, wanted: Verification) -> tuple[Surface, ...]:
@@ -98,85 +104,6 @@ def keep_digest(backend: Backend, key: bytes) -> str:
         digest = keyed_digest(key, digest.encode(), part)
         parts += 1
     return digest if parts else ""
-
-
-@dataclass
-class Sample:
-    """The values sampled from one target, ready to be searched."""
-
-    places: list[Locator]
-    needles: NeedleSet
-    digests: list[bytes]  # of what stood at each place; b"": one byte only, again and again
-
-
-def draw_sample(backend: Backend, planned: PlannedTarget, count: int) -> Iterator[tuple[Locator, bytes]]:
-    """Yield places and an excerpt of what stands there; a place that a bad medium does not show is left out.
-
-    Raises:
-        Refused: a place that was just named holds nothing, so the backend's word is no evidence.
-    """
-    for place in backend.sample(count, bytes.fromhex(planned.sampling.seed)):
-        try:
-            content = backend.probe(place)
-        except OSError as error:
-            if technique(planned.technique).stays and error.errno in MEDIUM:
-                continue
-            raise
-        if content is None:
-            raise Refused(f"{planned.id}: a sampled place in {place.unit} cannot be read before the erase")
-        yield place, content[:EXCERPT]
-
-
-def recall(spool: Spool, planned: PlannedTarget) -> Sample | None:
-    """Read a sealed sample back from the spool; None if it was lost with the spool's key."""
-    if not spool.sealed(planned.id):
-        return None
-    pairs = list(spool.read(planned.id))
-    needles = NeedleSet.of(v for _, v in pairs)
-    return Sample([p for p, _ in pairs], needles, [_digest(v) for _, v in pairs])
-
-
-def _digest(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest() if len({*value}) > 1 else b""
-
-
-def unshared(sample: Sample, backend: Backend, planned: PlannedTarget) -> tuple[NeedleSet, int]:
-    """Drop the values that also stand in what must stay, or that the job itself names as a class.
-
-    Returns the rest, and how many were dropped.
-    """
-    hits = Scanner(sample.needles).search_apart(chain(backend.bystanders(), literals_of(planned)))
-    return sample.needles.without(hits.seen), len(hits.seen)
-
-
-def literals_of(planned: PlannedTarget) -> frozenset[bytes]:
-    """Return the text that the job's own conditions hold, such as the name of a country."""
-    values = (v for c in conditions_of(planned.target) for v in (c.value, *(c.values or ())))
-    return frozenset(v.encode() for v in values if isinstance(v, str))
-
-
-def check_literals(planned: PlannedTarget, drawn: Iterable[tuple[Locator, bytes]]) -> None:
-    """Refuse a literal that stands in one sampled place of a unit only: it names a person, not a class.
-
-    Job and plan hold literals in clear for ever; what names a person comes from a values_from file.
-    Counted in each unit apart, because a person's name stands in many tables, and in any case of
-    letters, because a column's collation may fold it.
-
-    Raises:
-        Refused: a condition has such a literal.
-    """
-    literals = {_folded(literal) for literal in literals_of(planned)}
-    folded = ((place.unit, _folded(value)) for place, value in drawn)
-    found = Counter((unit, value) for unit, value in folded if value in literals)
-    if 1 in found.values():
-        raise Refused(
-            f"{planned.id}: a value in the job's conditions stands in one place only and may name a person; "
-            "make a new job that has it in a values_from file"
-        )
-
-
-def _folded(value: bytes) -> str:
-    return value.decode("utf-8", "replace").strip().casefold()
 
 
 @dataclass(frozen=True)
@@ -255,20 +182,44 @@ def control(
         sample = recall(spool, planned)
         if sample is None:
             raise Failed(f"{planned.id}: the sample just taken cannot be read back from the spool")
-        needles, shared = unshared(sample, backend, planned)
+        numbers = shared(sample, backend, planned)
+        keep_shared(spool, planned, numbers)
+    needles = sample.needles.without(numbers)
     with held(opener, planned, scanned_surfaces(planned, wanted)) as reached:
         found = scan_all(needles, reached, planned, progress)
     return Controlled(
         target=planned.id,
         places=len(sample.places),
         values=needles.values,
-        shared=shared,
+        shared=len(numbers),
         short=sample.needles.short,
         seen=len(found.seen),
         set_digest=needles.digest(opener.key),
         surfaces=found.scans,
         keep_digest=kept,
     )
+
+
+def look_into_memory(
+    planned: PlannedTarget,
+    controlled: Controlled,
+    wanted: Verification,
+    spool: Spool,
+    progress: Progress,
+    key: bytes,
+) -> Findings:
+    """Search the memory of a target's server, if the job asks for it, without a word to the server.
+
+    A server keeps what it is asked: conditions of a job have values in them, and a probe the key of its row.
+
+    Raises:
+        Failed: the values of the spool are not those of the control.
+    """
+    memory = tuple(s for s in scanned_surfaces(planned, wanted) if s.in_memory)
+    needles = recall_searched(spool, planned) if memory else None
+    if needles is None:
+        return Findings()
+    return scan_all(_as_controlled(planned, controlled, needles, key), memory, planned, progress)
 
 
 def verify(
@@ -279,17 +230,14 @@ def verify(
     spool: Spool,
     progress: Progress,
     left: Step | None,
+    in_memory: Findings,
 ) -> tuple[Verified, Findings]:
     """Look at everything once more, through fresh handles, twice: before and after the scan.
 
     `left` is the step whose pattern the target still holds; None: nothing of the target may be left.
+    `in_memory` is what `look_into_memory` found, before any of this.
     """
     sample = recall(spool, planned)
-    surfaces = scanned_surfaces(planned, wanted)
-    memory = tuple(s for s in surfaces if s.in_memory)
-    early = Findings()
-    if memory and sample is not None:  # before the server is asked for a place: a question names it
-        early = scan_all(_searched(opener, planned, controlled, sample), memory, planned, progress)
     first = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, first)
     found = Findings()
@@ -297,9 +245,9 @@ def verify(
     if sample is not None:
         needles = _searched(opener, planned, controlled, sample)
         values = needles.values
-        rest = tuple(s for s in surfaces if not s.in_memory)
+        rest = tuple(s for s in scanned_surfaces(planned, wanted) if not s.in_memory)
         with held(opener, planned, rest) as reached:
-            found = early.and_those(scan_all(needles, reached, planned, progress))
+            found = in_memory.and_those(scan_all(needles, reached, planned, progress))
     second = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, second)
     present = max(first.present, second.present)
@@ -335,8 +283,14 @@ def _searched(opener: Opener, planned: PlannedTarget, controlled: Controlled, sa
         Failed: they are not those of the control.
     """
     with opener.fresh(planned) as (backend, look):
-        needles = sample.needles if look is None else unshared(sample, backend, planned)[0]
-    if needles.digest(opener.key) != controlled.set_digest:
+        numbers = frozenset[int]() if look is None else shared(sample, backend, planned)
+    return _as_controlled(planned, controlled, sample.needles.without(numbers), opener.key)
+
+
+def _as_controlled(
+    planned: PlannedTarget, controlled: Controlled, needles: NeedleSet, key: bytes
+) -> NeedleSet:
+    if needles.digest(key) != controlled.set_digest:
         raise Failed(f"{planned.id}: the sampled values are not those of the control; there is no proof")
     return needles
 
@@ -400,7 +354,7 @@ def _changed(backend: Backend, place: Locator, before: bytes) -> bool | None:
     A place that held one byte only, as an empty one does, may hold the same after any erase.
     """
     content = _shown(backend, place)
-    return None if content is None or not before else _digest(content[:EXCERPT]) != before
+    return None if content is None or not before else digest_of(content[:EXCERPT]) != before
 
 
 def _shown(backend: Backend, place: Locator) -> bytes | None:

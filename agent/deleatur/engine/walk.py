@@ -135,6 +135,8 @@ class Walk:
         opened = Spool.open(self.directory.spool, self.plan.id)
         self.spool = opened or Spool.create(self.directory.spool, self.plan.id)
         self._distrust()
+        done = [t for t in self.plan.targets if self.progress.done(self.plan, t.id)]
+        self.in_memory = {t.id: self._look_into_memory(t) for t in done}  # before anything is asked of anyone
 
     def _distrust(self) -> None:
         """Forget what an earlier run says it saw, as long as it can be seen again.
@@ -306,12 +308,18 @@ class Walk:
         controlled = self.progress.controlled[target.id]
         wanted = self.plan.verification
         left = next((s for s in self.plan.steps if s.target == target.id and s.stays), None)
+        in_memory = self.in_memory.get(target.id) or self._look_into_memory(target)
         verified, found = looking.verify(
-            self.crew.opener, target, controlled, wanted, self.spool, self._tell, left
+            self.crew.opener, target, controlled, wanted, self.spool, self._tell, left, in_memory
         )
         if found.places:
             self.found = found
         self._note(verified)
+
+    def _look_into_memory(self, target: PlannedTarget) -> looking.Findings:
+        controlled, wanted = self.progress.controlled[target.id], self.plan.verification
+        key = self.crew.opener.key
+        return looking.look_into_memory(target, controlled, wanted, self.spool, self._tell, key)
 
     def _report(self) -> None:
         """Write what was found and where, and end the run: residue never gets a certificate."""

@@ -54,6 +54,10 @@ class Progress:
         """Say whether any step of `target` may have changed it."""
         return any(self.step(s).begun for s in plan.steps if s.target == target)
 
+    def done(self, plan: Plan, target: str) -> bool:
+        """Say whether every step of `target` is."""
+        return all(self.step(s).erased is not None for s in plan.steps if s.target == target)
+
 
 def clean(compared: j.Compared) -> bool:
     """Say whether a comparison found exactly what must be there, wherever it could read.

@@ -138,11 +138,11 @@ def _direct_reader() -> _Read:
 def _file(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
     """Read a file's attributes, its data, and what lies in blocks that it never wrote."""
     yield from _attributes(fd, where)
-    yield from _data(fd, where, margin)
+    yield from data_of(fd, where, margin)
     yield from _reserved(fd, where)
 
 
-def _data(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
+def data_of(fd: int, where: str, margin: int) -> Iterator[Piece | Gap]:
     """Read a file's data, to the end that it has when we get there."""
     at, read = 0, _in_turns(view_below_cache)
     for _ in range(_MAX_PASSES):

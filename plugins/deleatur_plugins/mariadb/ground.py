@@ -22,6 +22,7 @@ from deleatur.api import (
     filesystem_of,
     keyed_digest,
     limits_of_files,
+    memory_of_server,
     opened_in_turn,
     surfaces_below,
 )
@@ -253,10 +254,11 @@ class Ground:
                 reason="the server removed them from its tmpdir when the statements ended; only a scan of "
                 "that block device reaches their blocks",
             ),
-            Surface(
-                name="memory of the server",
-                reach="out-of-reach",
-                reason="its buffers and its swap are not read; a restart empties them",
+            memory_of_server(
+                0 if self.distance else self._session.peer,
+                self.data,
+                "its buffers keep pages and log records of what was deleted; a restart empties them",
+                COMPRESSED,
             ),
             Surface(
                 name="copies elsewhere (backups, dumps, replicas, consumers of the binary log)",

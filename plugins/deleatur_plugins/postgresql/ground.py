@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deleatur.api import FileSystem, Surface, filesystem_of, surfaces_below
+from deleatur.api import FileSystem, Surface, filesystem_of, memory_of_server, surfaces_below
 from deleatur_plugins.postgresql.server import Server
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ COMPRESSED = ("postgresql",)  # decoders: pglz and LZ4, in rows and in TOAST chu
 
 def limits_of(server: Server | None) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
-    always = ("earlier-free-blocks", "process-memory")
     if server is None:
-        return (*always, "numbers-not-searched")
+        return ("earlier-free-blocks", "numbers-not-searched")
     systems = _systems(server)
     known = all(s.in_place or s.copy_on_write or s.network or s.memory for s in systems)
     found = {
@@ -37,7 +36,11 @@ def limits_of(server: Server | None) -> tuple[str, ...]:
         # XFS keeps some of those in each of its groups from any file
         "freed-blocks": any(s.type == "xfs" for s in systems),
     }
-    return (*(name for name, applies in found.items() if applies), *always, "small-numbers-not-searched")
+    return (
+        *(name for name, applies in found.items() if applies),
+        "earlier-free-blocks",
+        "small-numbers-not-searched",
+    )
 
 
 def keeps_parts(connection: "psycopg.Connection[Any]") -> bool:
@@ -56,10 +59,11 @@ def surfaces_of(server: Server | None, left: Sequence[str] = ()) -> tuple[Surfac
             reach="out-of-reach",
             reason="they are no part of the target, and no list of them exists on this host",
         ),
-        Surface(
-            name="memory of the server and of its clients",
-            reach="out-of-reach",
-            reason="their memory and swap are not read",
+        memory_of_server(
+            server.process if server else 0,
+            server.data if server else Path("/"),
+            "its buffers keep pages of what was deleted, those of former files too; a restart empties them",
+            COMPRESSED,
         ),
     )
     if server is None:

@@ -36,6 +36,7 @@ class Server:
 
     data: Path  # its data directory
     log: Path  # of the write-ahead log
+    process: int  # the one that started all others
     messages: Path | None  # where its messages go, when that is a file or folder outside of `data`
 
     def files(self, connection: "psycopg.Connection[Any]", oids: list[int]) -> dict[int, list[Path]]:
@@ -77,10 +78,20 @@ def server_of(connection: "psycopg.Connection[Any]") -> Server | str:
             blocks_of(file.fileno())
         except Unsupported as error:
             return str(error)
-    return Server(data=data, log=log, messages=_messages(connection, data))
+    process = _leader(data)
+    return Server(data=data, log=log, process=process, messages=_messages(connection, data, process))
 
 
-def _messages(connection: "psycopg.Connection[Any]", data: Path) -> Path | None:
+def _leader(data: Path) -> int:
+    """Return the process that started all others of a server, as it wrote it down."""
+    leader = (data / "postmaster.pid").read_text("ascii").split("\n", 1)[0]
+    try:
+        return int(leader)
+    except ValueError:
+        raise Refused("the server's postmaster.pid does not begin with its process id") from None
+
+
+def _messages(connection: "psycopg.Connection[Any]", data: Path, process: int) -> Path | None:
     """Return where the server writes messages: they quote statements, and values of refused rows."""
     ((collected, folder),) = connection.execute(
         "SELECT current_setting('logging_collector'), current_setting('log_directory')"
@@ -88,11 +99,7 @@ def _messages(connection: "psycopg.Connection[Any]", data: Path) -> Path | None:
     if collected == "on":
         path = Path(os.path.realpath(data / str(folder)))
     else:
-        leader = (data / "postmaster.pid").read_text("ascii").split("\n", 1)[0]
-        try:
-            path = Path(os.path.realpath(f"/proc/{int(leader)}/fd/2"))
-        except ValueError:
-            raise Refused("the server's postmaster.pid does not begin with its process id") from None
+        path = Path(os.path.realpath(f"/proc/{process}/fd/2"))
     reached = path.is_dir() or path.is_file()
     return path if reached and not path.is_relative_to(data) else None
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from deleatur.api import (
-    MEMORY_OF,
     Denial,
     Failed,
     FileSystem,
@@ -21,7 +20,7 @@ from deleatur.api import (
     encrypted_below,
     filesystem_of,
     limits_of_files,
-    memory_is_readable,
+    memory_of_server,
     opened_in_turn,
     surfaces_below,
 )
@@ -206,7 +205,11 @@ class Ground:
                 reason="the server gave back older snapshots and logs as they were; only a scan of the block "
                 "device reaches them",
             ),
-            self._memory(),
+            memory_of_server(
+                0 if self.distance else self._session.peer,
+                self.data,
+                "its allocator and its replication backlog keep what was deleted; a restart empties them",
+            ),
             Surface(
                 name="copies elsewhere (backups, dumps, replicas, readers of messages)",
                 reach="out-of-reach",
@@ -219,14 +222,6 @@ class Ground:
             name="files of the server", reach="scannable", paths=self._places(), decoders=_COMPRESSED
         )
         return (files, *surfaces_below(self.system(), _COMPRESSED), *beyond)
-
-    def _memory(self) -> Surface:
-        """Name the memory of the server, which is known by the directory that its process works in."""
-        name = "memory of the server"
-        if not self.distance and memory_is_readable(self._session.peer):
-            return Surface(name=name, reach="scannable", paths=(f"{MEMORY_OF}{self.data}",))
-        reason = "its allocator and its replication backlog keep what was deleted; a restart empties them"
-        return Surface(name=name, reach="out-of-reach", reason=reason)
 
     def _places(self) -> tuple[str, ...]:
         """Return the server's directory, and its own log of events where it lies outside of it."""
