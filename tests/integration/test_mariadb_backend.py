@@ -48,10 +48,12 @@ from deleatur_plugins.mariadb.waiting import Watch
 
 from ..journal_entries import at_entry, run_killed_at_entry
 from ..mariadb_server import Server, server_on_a_disk
+from ..server_memory import seen_in_memory
 
 KEY = {"digest-key": bytes(range(32))}
 (REBUILD,) = steps_of("rebuild-and-shred", "t")
 LEAVING = Condition(column="leaves", operator="=", value=1)
+QUIET = ("SET GLOBAL general_log = OFF", "SET GLOBAL slow_query_log = OFF")
 EVERYBODY = (Selection(table="person", where=(LEAVING,)),)
 
 pytestmark = pytest.mark.root
@@ -60,7 +62,7 @@ pytestmark = pytest.mark.root
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with server_on_a_disk() as running:
-        running.run("SET GLOBAL general_log = OFF", "SET GLOBAL slow_query_log = OFF")
+        running.run(*QUIET)
         yield running
 
 
@@ -147,6 +149,25 @@ url = "{server.url(database)}"
 table = "person"
 where = [{{ column = "leaves", operator = "=", value = 1 }}]
 """
+
+
+# --- memory
+
+
+def test_what_was_deleted_stays_in_the_servers_memory_until_it_is_restarted(
+    server: Server, database: str
+) -> None:
+    going = values(server, database)
+    with closing(opened(server, database)) as backend:
+        surfaces = backend.inspect().surfaces
+        assert seen_in_memory(surfaces, going) == len(going), "the control"
+        list(backend.erase(REBUILD, None))
+    server.run("FLUSH TABLES", "RESET QUERY CACHE", "SET GLOBAL innodb_adaptive_hash_index = OFF")
+    assert seen_in_memory(surfaces, going) > 0
+    server.stop()
+    server.start()
+    server.run(*QUIET)
+    assert seen_in_memory(surfaces, going) == 0
 
 
 # --- what is in the way

@@ -53,6 +53,7 @@ from deleatur_plugins.postgresql.schema import Table
 from ..journal_entries import Moment, at_entry, run_killed_at_entry
 from ..postgresql_people import EVERYBODY, REWRITE, SWAP, job_text, of_forty_people, opened, values
 from ..postgresql_server import RunningServer, as_user, running_server
+from ..server_memory import seen_in_memory
 
 KEY = {"digest-key": bytes(range(32))}
 (DELETE,) = steps_of("delete-rows", "t")
@@ -641,6 +642,21 @@ def test_compressed_long_values_are_seen_and_end_clean(
     verification = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification[0]
     assert verification.verdict == "CLEAN"
     assert server.run("SELECT count(*) FROM person WHERE leaves", database=database) == [(0,)]
+
+
+def test_what_was_deleted_stays_in_the_servers_memory_until_it_is_restarted(
+    server: RunningServer, database: str
+) -> None:
+    going = values(server, database)
+    with closing(opened(server, database)) as backend:
+        surfaces = backend.inspect().surfaces
+        assert seen_in_memory(surfaces, going) == len(going), "the control"
+        list(backend.erase(REWRITE, None))
+    server.run("CHECKPOINT", "DISCARD ALL", database=database)
+    assert seen_in_memory(surfaces, going) > 0
+    server.control("-m", "fast", "stop")
+    server.start()
+    assert seen_in_memory(surfaces, going) == 0
 
 
 def test_without_the_servers_files_the_assurance_falls_and_only_when_asked_by_name(

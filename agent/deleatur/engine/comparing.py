@@ -12,7 +12,7 @@ from deleatur.documents.place import Inspection, Locator, Pattern, Ranges, Step
 from deleatur.documents.plan import PlannedTarget
 from deleatur.documents.ranges import merged, size_of
 from deleatur.engine.below import held, opened_below
-from deleatur.engine.looking import Findings, scan_all, scanned_surfaces
+from deleatur.engine.looking import Findings, scan_all, surfaces_of_storage
 from deleatur.engine.opening import Opener
 from deleatur.engine.progress import Progress
 from deleatur.engine.sampled import recall
@@ -47,7 +47,7 @@ def compare(
     found = Findings()
     sample = recall(spool, planned)
     if sample is not None:
-        with held(opener, planned, scanned_surfaces(planned, wanted)) as reached:
+        with held(opener, planned, surfaces_of_storage(planned, wanted)) as reached:
             found = scan_all(sample.needles, reached, planned, progress)
     return msgspec.structs.replace(compared, surfaces=found.scans), found
 

@@ -53,6 +53,11 @@ def scanned_surfaces(planned: PlannedTarget, wanted: Verification) -> tuple[Surf
     )
 
 
+def surfaces_of_storage(planned: PlannedTarget, wanted: Verification) -> tuple[Surface, ...]:
+    """Return those that keep what was written: all but memory, which is looked into once and first."""
+    return tuple(s for s in scanned_surfaces(planned, wanted) if not s.in_memory)
+
+
 def check_units(planned: PlannedTarget, look: Inspection) -> None:
     """Compare what is selected now with what was approved.
 
@@ -245,8 +250,7 @@ def verify(
     if sample is not None:
         needles = _searched(opener, planned, controlled, sample)
         values = needles.values
-        rest = tuple(s for s in scanned_surfaces(planned, wanted) if not s.in_memory)
-        with held(opener, planned, rest) as reached:
+        with held(opener, planned, surfaces_of_storage(planned, wanted)) as reached:
             found = in_memory.and_those(scan_all(needles, reached, planned, progress))
     second = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, second)

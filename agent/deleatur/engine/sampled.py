@@ -23,7 +23,7 @@ from deleatur.sanitize.scan import Scanner
 from deleatur.sanitize.techniques import technique
 
 EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file system splits
-_SHARED = "shared"  # how the name of the second sample of a target begins: numbers, and no values
+_LEFT_OUT = "not searched of "  # how the name of a second sample begins: numbers, and no values
 
 
 @dataclass
@@ -73,14 +73,14 @@ def shared(sample: Sample, backend: Backend, planned: PlannedTarget) -> frozense
 
 def keep_shared(spool: Spool, planned: PlannedTarget, numbers: Iterable[int]) -> None:
     """Keep beside a target's sample which of its values are not searched for."""
-    mark = f"{_SHARED} {planned.id}"
+    mark = f"{_LEFT_OUT}{planned.id}"
     spool.append(mark, ((Locator(unit=mark, offset=number), b"") for number in sorted(numbers)))
     spool.seal(mark)
 
 
 def recall_searched(spool: Spool, planned: PlannedTarget) -> NeedleSet | None:
     """Return the values to search for as the control had them, without a word of the target; None if lost."""
-    sample, mark = recall(spool, planned), f"{_SHARED} {planned.id}"
+    sample, mark = recall(spool, planned), f"{_LEFT_OUT}{planned.id}"
     if sample is None or not spool.sealed(mark):
         return None
     return sample.needles.without([place.offset for place, _ in spool.read(mark)])
