@@ -182,7 +182,7 @@ def test_what_an_engine_keeps_in_memory_is_residue_until_it_is_restarted(
     with engine(technique) as (text, restart):
         bench = Workbench(tmp_path)
         with pytest.raises(Residue):
-            bench.whole(text.replace("device = true", "device = true\nmemory = true"))
+            bench.whole(text.replace("device = true", "device = false\nmemory = true"))
         job = JobDirectory(tmp_path / "job")
         assert "occurrences of" in job.journal.read_text()
         restart()
