@@ -14,7 +14,7 @@ from deleatur.api import MEMORY_OF, Failed, Inspection, Surface, Target
 from deleatur.engine import looking
 from deleatur.engine.directory import JobDirectory
 from deleatur.engine.sampled import recall_searched
-from deleatur.errors import Residue
+from deleatur.errors import Residue, Transient
 from deleatur.judge.fold import Progress
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.testing.memory import MemoryBackend, Store, memory_url
@@ -117,6 +117,16 @@ def test_memory_that_is_read_after_the_server_was_asked_shows_our_own_questions(
     monkeypatch.setattr(Progress, "done", lambda *_: False)
     with served(tmp_path / "server"), pytest.raises(Residue):
         bench.run(job)
+
+
+def test_a_server_that_does_not_run_is_waited_for(tmp_path: Path) -> None:
+    bench, job = asked_until_residue(tmp_path)
+    with pytest.raises(Transient, match="start it, and resume"):
+        bench.run(job)
+    with served(tmp_path / "server"):
+        bench.run(job)
+    (verification,) = verify(job.certificate, [bench.agent.public], 1, None).certificate.verification
+    assert verification.verdict == "CLEAN"
 
 
 def test_a_search_for_fewer_values_than_the_control_had_is_refused(

@@ -30,7 +30,7 @@ from deleatur.engine.sampled import (
     shared,
 )
 from deleatur.engine.spool import Spool
-from deleatur.errors import Failed, Refused
+from deleatur.errors import Failed, Refused, Transient
 from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.sentences import limit
 from deleatur.sanitize.device import MEDIUM
@@ -219,12 +219,16 @@ def look_into_memory(
 
     Raises:
         Failed: the values of the spool are not those of the control.
+        Transient: there was nothing to read, because the server does not run.
     """
     memory = tuple(s for s in scanned_surfaces(planned, wanted) if s.in_memory)
     needles = recall_searched(spool, planned) if memory else None
     if needles is None:
         return Findings()
-    return scan_all(_as_controlled(planned, controlled, needles, key), memory, planned, progress)
+    found = scan_all(_as_controlled(planned, controlled, needles, key), memory, planned, progress)
+    if not all(scan.size for scan in found.scans):
+        raise Transient(f"{planned.id}: its server does not run, or not where it did; start it, and resume")
+    return found
 
 
 def verify(

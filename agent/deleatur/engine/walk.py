@@ -112,6 +112,8 @@ class Walk:
         else:
             self._start(passed)
             try:
+                done = [t for t in self.plan.targets if self.progress.done(self.plan, t.id)]
+                self.in_memory = {t.id: self._look_into_memory(t) for t in done}  # before a target is opened
                 while (action := f.next_action(self.plan, self.progress)) is not None:
                     give_back_memory()  # of the step before, or of whoever called
                     if several := f.at_once(self.plan, self.progress, action):
@@ -135,8 +137,6 @@ class Walk:
         opened = Spool.open(self.directory.spool, self.plan.id)
         self.spool = opened or Spool.create(self.directory.spool, self.plan.id)
         self._distrust()
-        done = [t for t in self.plan.targets if self.progress.done(self.plan, t.id)]
-        self.in_memory = {t.id: self._look_into_memory(t) for t in done}  # before anything is asked of anyone
 
     def _distrust(self) -> None:
         """Forget what an earlier run says it saw, as long as it can be seen again.
