@@ -95,12 +95,22 @@ def test_a_device_without_a_header_is_refused(tmp_path: Path) -> None:
         plain.detach()
 
 
-@pytest.mark.parametrize("at", [8, 12, 4096, 4100, 4200])
-def test_a_damaged_header_is_refused_and_nothing_is_guessed(container: Loop, kind: str, at: int) -> None:
+DAMAGES = {
+    "luks1": (
+        (104, b"\xff" * 4),
+        (104, bytes(4)),
+        (248, b"\x7f" * 4),
+        (6, b"\0\3"),
+        (112 + 136, b"\0\1\0\0"),
+    ),
+    "luks2": ((8, b"\xff" * 4), (12, bytes(4)), (4096, b"\xff" * 4), (4096, b"[" * 12000), (6, b"\0\3")),
+}
+
+
+@pytest.mark.parametrize("damage", range(5))
+def test_a_damaged_header_is_refused_and_nothing_is_guessed(container: Loop, kind: str, damage: int) -> None:
     content = bytearray(container.file.read_bytes())
-    if kind == "luks1":
-        content[104:108] = b"\xff" * 4
-    else:
-        content[at : at + 4] = b"\xff" * 4
+    at, wrong = DAMAGES[kind][damage]
+    content[at : at + len(wrong)] = wrong
     with pytest.raises(Refused):
         key_area(lambda offset, length: bytes(content[offset : offset + length]), len(content))

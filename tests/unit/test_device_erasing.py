@@ -6,6 +6,7 @@ import fcntl
 import pytest
 
 from deleatur.devices import ata, nvme, sending
+from deleatur.devices.asking import _sanitize_state
 from deleatur.devices.commanding import COMMANDS, erase_by_command
 from deleatur.devices.erase_ata import PASSWORD
 from deleatur.documents.place import Cursor
@@ -206,6 +207,16 @@ def test_an_aborted_ata_command_is_a_failure_in_every_form(technique, aborts, at
         erase(technique, drive)
     assert not drive.enabled
     assert drive.medium != ZEROS
+
+
+@pytest.mark.parametrize("aborts", ["linux", "sat", "descriptor"])
+def test_a_drive_whose_sanitize_failed_says_so_and_one_that_never_began_does_not(aborts, attach):
+    drive = attach(AtaDrive(aborts=aborts))
+    assert _sanitize_state(3) == (False, None)
+    drive.failed = True
+    assert _sanitize_state(3) == (False, "failed")
+    drive.failed, drive.running_since = False, 0.0
+    assert _sanitize_state(3) == (False, "running")
 
 
 def test_a_bridge_without_room_for_the_upper_registers_is_not_believed(attach):

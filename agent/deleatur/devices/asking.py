@@ -35,6 +35,7 @@ from deleatur.errors import Malformed, Refused
 
 _OPAL_STATUS = 0x800870EC  # linux/sed-opal.h: IOC_OPAL_GET_STATUS, since 6.1
 _OPAL_SUPPORTED, _OPAL_ENABLED, _OPAL_LOCKED = 0x1, 0x4, 0x8  # same place, OPAL_FL_…
+_FAILED, _FROZEN = 1, 3  # ACS-3 table "Sanitize Device Error Reason"
 _CONTROLLERS = Path("/sys/class/nvme")
 _SANITIZE, _FORMAT_UNIT = 0x48, 0x04  # SBC-4
 _ERASING: dict[nvme.SanitizeState | None, Erasing] = {
@@ -227,8 +228,10 @@ def _sanitize_state(fd: int) -> tuple[bool | None, Erasing | None]:
         return None, None
     try:
         status = ata.SanitizeStatus.decode(sense.ata)
-    except Refused:  # the only abort that is an answer to this question: the last one failed
-        return False, "failed"
+    except Refused:  # Linux 6.1 drops the reason; the one that this question has of its own is a failure
+        reason = _FAILED if sense.ata.lba is None else sense.ata.lba & 0xFF
+        frozen = {_FAILED: False, _FROZEN: True}.get(reason)
+        return frozen, "failed" if reason == _FAILED else None
     except Malformed:
         return None, None
     return status.frozen, "running" if status.running else None

@@ -27,9 +27,22 @@ def key_area(read: Read, size: int) -> int:
     version = int.from_bytes(head[6:8], "big")
     if head[:6] != MAGIC or version not in (1, 2):
         raise Refused("no LUKS header lies at its beginning")
-    end = int.from_bytes(head[104:108], "big") * _SECTOR if version == 1 else _before_segments(read, head)
+    end = _before_payload(head) if version == 1 else _before_segments(read, head)
     if not _SECTOR * 2 <= end <= size or end % _SECTOR:
         raise Refused("its LUKS header names no room for keys on this device: it may belong to another one")
+    return end
+
+
+def _before_payload(head: bytes) -> int:
+    """Return where the data of a LUKS1 container begin, with every key slot before."""
+
+    def number(at: int) -> int:
+        return int.from_bytes(head[at : at + 4], "big")
+
+    end = number(104) * _SECTOR
+    for slot in range(208, 208 + 8 * 48, 48):  # LUKS1 §2, figures 2 and 3
+        if number(slot + 40) * _SECTOR + number(slot + 44) * number(108) > end:
+            raise Refused("its LUKS1 header names keys that do not lie before its data")
     return end
 
 
@@ -41,7 +54,7 @@ def _before_segments(read: Read, head: bytes) -> int:
     try:
         found = json.loads(read(_JSON_AT, length - _JSON_AT).split(b"\0")[0])
         return _checked(found, 2 * length)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Refused("its LUKS2 header cannot be understood") from None
 
 
