@@ -304,6 +304,25 @@ def test_a_journal_without_room_ends_the_run_and_it_goes_on_later(tmp_path: Path
         subprocess.run(["umount", jobs], check=True, timeout=PATIENCE)
 
 
+def test_a_process_that_stood_still_goes_on_to_the_sector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGSTOP, or a host that slept: an hour within one attempt is no reason to give a range up whole."""
+    now = [0.0]
+    monkeypatch.setattr(whole.time, "monotonic", lambda: now[0])
+    stopped = [3600.0]
+    bad = 77 * SECTOR
+
+    def act(low: int, high: int) -> None:
+        now[0] += stopped.pop() if stopped else 0.01
+        if low <= bad < high:
+            raise OSError(5, "bad")
+
+    with (tmp_path / "file").open("wb") as file:
+        medium = whole.Medium(file.fileno(), MIB, SECTOR)
+        assert whole._bad(medium, 0, MIB, act) == ((bad, bad + SECTOR),)
+
+
 @pytest.mark.parametrize("block", [1024, 4096])
 def test_a_device_of_larger_blocks_is_erased_to_its_last_one(
     bench: Workbench, tmp_path: Path, block: int

@@ -144,16 +144,17 @@ def _bad(medium: Medium, offset: int, length: int, act: Callable[[int, int], Non
 
     Returns the ranges for which it failed in the end.
     """
-    pending, bad, ends = [(offset, offset + length)], [], 0.0
+    pending, bad, spent = [(offset, offset + length)], [], 0.0
     while pending:
         low, high = pending.pop()
         smallest = high - low <= medium.sector
+        began = time.monotonic()
         error = _tried(medium, act, low, high, _ATTEMPTS if smallest else 1)
+        spent += min(time.monotonic() - began, _PATIENCE / 2)  # the process may have stood still meanwhile
         if error is None:
             continue
         _require_there(medium, low)
-        ends = ends or time.monotonic() + _PATIENCE
-        if smallest or time.monotonic() > ends:
+        if smallest or spent > _PATIENCE:
             bad.append((low, high))
             continue
         middle = low + max((high - low) // 2 // medium.sector, 1) * medium.sector
