@@ -8,7 +8,7 @@ export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin" DEBIAN_FRONTEND=n
 
 # program:package, or file:package
 peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
-       mkfs.btrfs:btrfs-progs losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
+       mkfs.btrfs:btrfs-progs sshfs:sshfs /usr/lib/openssh/sftp-server:openssh-sftp-server losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
        postgres:postgresql-15 /usr/share/postgresql/15/extension/pg_dirtyread.control:postgresql-15-dirtyread
        mariadbd:mariadb-server /usr/lib/galera/libgalera_smm.so:galera-4 rg:ripgrep redis-server:redis-server softhsm2-util:softhsm2
        bzip2:bzip2 xz:xz-utils zstd:zstd fio:fio

@@ -5,6 +5,7 @@ may stand on the device; where it is not, the certificate says so, and the raw d
 """
 
 import hashlib
+import io
 import os
 import pwd
 import re
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from deleatur.cli.picture import show_plan
 from deleatur.documents import certificate as c
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.jobs import read_plan
 from deleatur.errors import Refused, Residue
 from deleatur.sanitize import overwrite
 from deleatur.sanitize.filesystem import FileSystem
@@ -228,7 +231,11 @@ def test_who_holds_shared_blocks_is_named_in_the_refusal_and_in_the_certificate(
             bench.whole(job_text(path), "refused")
         assert MARK in disk.below()
         assert (path / NAME).read_bytes() == CONTENT
-        told = certificate(bench, bench.whole(job_text(path, leave_shared=True), "left"))
+        directory = bench.whole(job_text(path, leave_shared=True), "left")
+        to = io.StringIO()
+        show_plan(read_plan(directory), to)
+        assert re.search(f"inode-{inode}: {who}", to.getvalue()), "who approves sees who keeps it"
+        told = certificate(bench, directory)
         named = [e.sentence.text for e in told.exceptions if e.sentence.id == "shared-with"]
         assert len(named) == 1
         assert re.search(f"Blocks of inode-{inode} are also held by {who}, ", named[0])

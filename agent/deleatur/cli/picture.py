@@ -20,6 +20,7 @@ from deleatur.engine.jobs import Approved
 from deleatur.judge.fold import Progress
 
 WIDTH = 30  # characters of a bar
+_MOST_KEPT = 20  # files whose other holders are listed; `plan.json` has all
 
 
 def _safe(text: str) -> str:
@@ -71,6 +72,9 @@ def _planned(target: PlannedTarget) -> list[Text | Table]:
         rows.append(("", f"[green]{sum(u.size for u in target.held)}[/] stay"))
     if target.target.others_write:
         rows.append(("", "others write to what stays: a change there [bold]will not stop the job[/]"))
+    if target.kept:
+        rows.append(("left", f"blocks of [bold]{len(target.kept)} files[/] that others hold too"))
+        rows += [("", _safe(f"{kept.unit}: {kept.by}")) for kept in target.kept[:_MOST_KEPT]]
     for part in target.target.archive:
         rows.append(("archived", _safe(selected(part))))
         if part.risk is not None:
