@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from deleatur.api import Backend, Inspection, filesystem_of
-from deleatur.errors import Malformed
+from deleatur.errors import Malformed, Residue
 
 from .sabotage_cheats import UNVERIFIED, Cheat, only
 from .sabotage_worlds import World
@@ -97,11 +97,15 @@ DEVICE = (
         "rows",
         SHOWN_BEFORE,
     ),
-    _row(
+    Cheat(
         "names a block device that shows zeros after the erase only",
+        "as the plugin",
         shows_zeros_after,
-        "file",
-        "a device must show what was just written to the file system above it",
+        {"file": Residue, "rows": UNVERIFIED},
+        "files are read back there; **no claim** else: a device must show what was just written to the file "
+        "system above it",
+        spares=False,
+        device=True,
     ),
     Cheat(
         "says that the values need not lie on the block device",
