@@ -42,14 +42,16 @@ def chosen_files(request: pytest.FixtureRequest) -> list[str]:
     return sorted({item.callspec.params["file"] for item in items})
 
 
-def run_in_guest(files: Sequence[str], folder: Path, only: str = "") -> Results:
+def run_in_guest(files: Sequence[str], folder: Path, only: str = "", share: str = "") -> Results:
     """Boot, run these files of guest/, and cut the power; the images of the drives lie in `folder`.
 
-    `only`: the tests whose names have this in them; "": all.
+    `only`: the tests whose names have this in them; "": all. `share`, as 3/16, is for a file that knows of
+    shares.
     """
     paths = " ".join(shlex.quote(f"tests/lab/guest/{file}") for file in files)
     with machine(standard_drives(folder), MODULES) as guest:
-        ended = guest.run(f"{PYTEST} -k {shlex.quote(only)} {paths}", ALL_TESTS)
+        setting = f"DELEATUR_SHARE={share} " if share else ""
+        ended = guest.run(f"{setting}{PYTEST} -k {shlex.quote(only)} {paths}", ALL_TESTS)
         report = guest.share / "results.xml"
         assert report.exists(), ended.output
         return Results(_by_file(ElementTree.parse(report)), ended.output)

@@ -76,6 +76,20 @@ class Machine:
                 assert "return" in answer, f"{execute}: {answer['error']['desc']}"
         return answer["return"]
 
+    @property
+    def pid(self) -> int:
+        """QEMU's process."""
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        """Whether QEMU is there; a moment after its end, too."""
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
     def cut_power(self) -> None:
         """Stop the guest between two of its instructions."""
         self._process.kill()
@@ -115,6 +129,8 @@ class Machine:
                 if not (piece := self._port.recv(64)):
                     raise Silent(f"the guest is gone; its console ended with: {self.console()[-2000:]}")
                 line += piece
+        except ConnectionResetError:
+            raise Silent("the guest is gone in the midst of a command") from None
         except TimeoutError:
             raise Silent(
                 f"no answer after {timeout:.0f} s; the command printed {self._printed()[-2000:]!r}"

@@ -55,7 +55,8 @@ class PoweredHost:
         return False
 
     def _start_again(self, chance: int) -> None:
-        self._disk.set_faults(Faults(off=True, volatile=True, chance=chance))
+        for drive in (self.device, self._disk):
+            drive.set_faults(Faults(off=True, volatile=True, chance=chance))
         subprocess.run(["umount", self.jobs], check=True, timeout=PATIENCE)
         self._disk.set_faults(ON)
         subprocess.run(["mount", self._disk.path, self.jobs], check=True, timeout=PATIENCE)
