@@ -184,7 +184,9 @@ def test_nothing_is_written_to_a_device_that_was_not_approved(company: Company, 
         act = (
             partial(company.planned, drive) if moment == "planned" else partial(company.bench.run, directory)
         )
-        assert outcome(act, forbidden) == (Refused, False)
+        error, written = outcome(act, forbidden)
+        assert error in (Refused, Transient)  # Transient: what lies at the path does not answer as planned
+        assert not written
 
 
 def test_there_are_two_hundred_trials() -> None:
@@ -192,7 +194,7 @@ def test_there_are_two_hundred_trials() -> None:
     assert set(share()) <= set(TRIALS)
 
 
-def nothing(*_: object) -> Iterator[str]:
+def nothing(*_: object, **__: object) -> Iterator[str]:
     return iter(())
 
 
