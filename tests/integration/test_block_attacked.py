@@ -161,7 +161,7 @@ class WritesATwin(BlockBackend):
             os.close(fd)
 
 
-@pytest.mark.parametrize("more", ["", "device = true"])
+@pytest.mark.parametrize("more", [pytest.param("", marks=pytest.mark.campaign), "device = true"])
 def test_another_device_that_holds_the_pattern_is_not_read_instead(
     loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
@@ -190,6 +190,7 @@ def test_a_pass_that_did_not_reach_the_end_of_the_device_is_not_certified(loop: 
         bench.whole(job(loop.path, "overwrite-device-dod-short"))
 
 
+@pytest.mark.campaign
 def test_a_device_that_grows_while_it_is_erased_is_not_certified(
     bench: Workbench, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +242,7 @@ def test_a_sample_that_the_medium_does_not_show_is_no_sample(
     assert found["outcome"]["overall"] == "executed-unverified"
 
 
+@pytest.mark.campaign
 def test_a_place_or_two_that_the_medium_does_not_show_are_no_chance_lost(bench: Workbench) -> None:
     with faulty_device(40 * whole.PIECE, Faults.bad((whole.PIECE // SECTOR, 2))) as device:
         asked = job(
@@ -257,7 +259,7 @@ def test_a_place_or_two_that_the_medium_does_not_show_are_no_chance_lost(bench: 
 # --- what ends a run -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("moment", ["before the run", "in the run"])
+@pytest.mark.parametrize("moment", [pytest.param("before the run", marks=pytest.mark.campaign), "in the run"])
 def test_a_pulled_device_is_tried_again_when_it_is_back(
     bench: Workbench, loop: Loop, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,6 +285,7 @@ def test_a_pulled_device_is_tried_again_when_it_is_back(
     assert loop.file.read_bytes() == laid(pattern_of(directory)).read("device", 0, SIZE)
 
 
+@pytest.mark.campaign
 def test_a_journal_without_room_ends_the_run_and_it_goes_on_later(tmp_path: Path, loop: Loop) -> None:
     jobs = tmp_path / "small"
     jobs.mkdir()
@@ -323,7 +326,7 @@ def test_a_process_that_stood_still_goes_on_to_the_sector(
         assert whole._bad(medium, 0, MIB, act) == ((bad, bad + SECTOR),)
 
 
-@pytest.mark.parametrize("block", [1024, 4096])
+@pytest.mark.parametrize("block", [pytest.param(1024, marks=pytest.mark.campaign), 4096])
 def test_a_device_of_larger_blocks_is_erased_to_its_last_one(
     bench: Workbench, tmp_path: Path, block: int
 ) -> None:
@@ -382,6 +385,7 @@ def test_processes_that_cannot_be_looked_into_are_named(
     assert found["outcome"]["perTarget"][0]["assurance"] == "A3/addressable"
 
 
+@pytest.mark.campaign
 def test_a_pattern_that_repeats_says_less_than_a_keystream(bench: Workbench, loop: Loop) -> None:
     directory = bench.whole(job(loop.path, "overwrite-device-zeros"))
     assert "repeating-pattern" in limits(predicate(directory))

@@ -135,6 +135,7 @@ CAUGHT: dict[type[Rogue], type[DeleaturError]] = {
 }
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("rogue", CAUGHT, ids=lambda rogue: rogue.__name__)
 def test_what_was_not_written_is_seen(
     rogue: type[Rogue], loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,6 +160,7 @@ def test_a_resume_that_skips_is_seen(loop: Loop, tmp_path: Path, monkeypatch: py
         bench.run(directory)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("readable", [False, True])
 def test_what_failed_is_found_without_the_backend(tmp_path: Path, readable: bool) -> None:
     bad = ((2100, 3),)
