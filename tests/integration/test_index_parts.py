@@ -85,6 +85,7 @@ def test_words_of_sqlite_go_with_their_index(tmp_path: Path, module: str) -> Non
     assert counted(path.read_bytes(), going) == (0, 0)
     assert counted(path.read_bytes(), VALUES[::2])[1] == len(VALUES[::2])
     assert '"words-not-searched"' in said
+    assert '"folded-words-not-searched"' in said
     assert '"full-text"' in said
 
 
@@ -123,6 +124,7 @@ def test_words_of_those_who_stay_are_no_residue_in_whatever_letters(tmp_path: Pa
         database.commit()
     said = erased(tmp_path, url="sqlite:../words.sqlite", table="people", column="leaves", values='["one"]')
     assert '"words-not-searched"' in said
+    assert '"folded-words-not-searched"' in said
     assert VALUES[5].encode() not in path.read_bytes()
 
 

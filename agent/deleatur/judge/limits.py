@@ -294,6 +294,11 @@ LIMITS = {
         "Words were put together and searched where a block of the index lies in one piece; no value of "
         "several words stands there whole, so none would have been seen. These indexes were written anew.",
     ),
+    "folded-words-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "In full-text indexes, values with small letters and capitals, or with accents, were not searched.",
+    ),
     "packed-numbers-not-searched": Limit(
         "boundary",
         "not-probed",

@@ -47,6 +47,7 @@ from deleatur_plugins.sqlite.schema import Table, quoted, read_schema
 from deleatur_plugins.sqlite.whole import Whole
 
 ROWS, WHOLE = "rewrite-and-shred", "overwrite-and-remove"
+FOLDED = ("words-not-searched", "folded-words-not-searched")  # of full-text indexes
 _TABLE = "table "  # how the unit of a table begins
 
 
@@ -83,7 +84,7 @@ class SqliteBackend(Backend):
             now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads
             copies = copies_beside(files, (selection.table for selection in self._target.select))
             limits = limits_of(files, system, now, whole=False)
-            offer = Offer(technique=ROWS, limits=(*limits, *(("words-not-searched",) if words else ())))
+            offer = Offer(technique=ROWS, limits=(*limits, *(FOLDED if words else ())))
             return Inspection(
                 identity=identity,
                 size=rows,
