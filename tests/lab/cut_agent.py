@@ -15,16 +15,18 @@ from .drives import by_serial
 from .jobs import job
 
 AT = Path("/run/jobs")
+DRIVE = Path("/dev/cut")  # as a link by serial is: which node a drive gets is chance at each start
 
 
 def main() -> None:
     """Erase, with an entry in the journal after every piece."""
     whole._DURABLE, whole._OFTEN = 0, 0.0
     AT.mkdir()
+    DRIVE.symlink_to(by_serial("CUT0"))
     subprocess.run(["mount", by_serial("JOBS0"), AT], check=True, timeout=60)
     bench = Workbench(AT)
     if not (AT / "approved").exists():
-        directory = bench.job(job(by_serial("CUT0")))
+        directory = bench.job(job(str(DRIVE)))
         bench.plan(directory)
         bench.approve(directory)
         (AT / "approved").touch()
