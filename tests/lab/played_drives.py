@@ -1,6 +1,8 @@
 """Attach a played drive in the guest, as a device of the kernel, and take it away again."""
 
+import errno
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -80,7 +82,7 @@ def scsi_drive(kind: str, mode: str, seconds: float = 2.0) -> Iterator[Path]:
         unit.mkdir()
         (unit / "drive").symlink_to(store)
         try:
-            yield _appeared(lambda: by_serial(serial), f"no disk {serial}")
+            yield _appeared(lambda: _ready(by_serial(serial)), f"no disk {serial}")
         finally:
             (unit / "drive").unlink()
             for folder in (unit, port, port.parent):
@@ -124,6 +126,17 @@ def _appeared(find: Callable[[], Path], otherwise: str) -> Path:
         except (LookupError, StopIteration):
             time.sleep(0.1)
     raise AssertionError(otherwise)
+
+
+def _ready(drive: Path) -> Path:
+    """Return the drive; its name is there a moment before it can be opened."""
+    try:
+        os.close(os.open(drive, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError as error:
+        if error.errno not in (errno.ENXIO, errno.ENOENT):
+            raise
+        raise LookupError(drive) from None
+    return drive
 
 
 def _run(*words: str) -> str:
