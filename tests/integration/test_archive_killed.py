@@ -77,6 +77,7 @@ PLANNED = {
     "size": 1,
     "units": [],
     "held": [],
+    "kept": [],
     "technique": "rewrite",
     "limits": [],
     "surfaces": [],

@@ -16,6 +16,7 @@ TARGET = Target(
     select=(Selection(table="person", where=WHERE),),
     hold=(HeldRows(id="h", reason="r", table="person", where=WHERE),),
     others_write=True,
+    leave_shared=True,
 )
 
 
