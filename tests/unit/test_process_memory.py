@@ -80,6 +80,20 @@ def test_what_a_process_holds_is_found_and_gone_with_it(tmp_path: Path) -> None:
         assert seen(tmp_path) == (0, 0), "another process, which has the needle backwards only"
 
 
+@pytest.mark.parametrize("name", ["a\rb", "a\u2028b", "a [vvar]"])
+def test_what_lies_in_a_mapped_file_of_any_name_is_found(tmp_path: Path, name: str) -> None:
+    """Whoever names the file neither breaks the list of mappings nor hides one as a page of the kernel's."""
+    (tmp_path / name).write_bytes(bytes(4096))
+    mapping = (
+        f"import mmap, sys; file = open({name!r}, 'rb'); "
+        "room = mmap.mmap(file.fileno(), 4096, access=mmap.ACCESS_COPY); "
+        "[room.__setitem__(*one) for one in enumerate(reversed(sys.stdin.buffer.readline().strip()))]; "
+        "print('ready', flush=True); sys.stdin.read()"
+    )
+    with worker(tmp_path, mapping):
+        assert seen(tmp_path)[0]
+
+
 def test_every_process_that_works_there_is_read_and_no_other(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     with worker(tmp_path) as one, worker(tmp_path) as two, worker(tmp_path / "below") as other:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from deleatur.errors import Refused
+from deleatur.sanitize.mounts import mounts
 
 SYSFS: Final = Path("/sys")
 MOUNTS: Final = Path("/proc/self/mountinfo")
@@ -93,9 +94,7 @@ def _serial(node: Path) -> str:
 
 def _mounted(number: str, path: Path) -> tuple[str, str]:
     """Return type and source of a mounted file system, as proc(5) writes them."""
-    for line in MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        mount, _, rest = line.partition(" - ")
-        if mount.split()[2] == number:
-            kind, source, *_ = rest.split(" ")
-            return kind, source.replace("\\040", " ")
+    for mount in mounts(MOUNTS.read_bytes()):
+        if mount.number == number:
+            return mount.kind, mount.source
     raise Refused(f"{path}: the system does not tell on which disk it lies; use another place")

@@ -13,6 +13,7 @@ from pathlib import Path
 from deleatur.devices.exports import exports
 from deleatur.devices.places import Places, attribute, names_in
 from deleatur.documents.device import Number, Use, UseKind
+from deleatur.sanitize.mounts import Mount, mounts, plain
 
 _BOOT_POINTS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
 # Options of XFS, ext4, ReiserFS and JFS that name another device of the same file system.
@@ -45,7 +46,7 @@ class Looking:
                 continue
             seen.add(namespace)
             try:
-                lines = (self._places.proc / process / "mountinfo").read_bytes().splitlines()
+                table = (self._places.proc / process / "mountinfo").read_bytes()
             except (FileNotFoundError, ProcessLookupError):
                 continue
             except OSError as error:
@@ -53,21 +54,19 @@ class Looking:
                     self.unseen.append(f"the mounts of process {process}")
                 continue
             where = "" if namespace in (first, own) else f" in the mount namespace of process {process}"
-            for line in lines:
-                yield from self._mount(os.fsdecode(line).split(" "), where)
+            for mount in mounts(table):
+                yield from self._mount(mount, where)
 
-    def _mount(self, fields: list[str], where: str) -> Iterator[Use]:
-        dash = fields.index("-", 6)
-        point, source, options = _plain(fields[4]), _plain(fields[dash + 2]), fields[dash + 3]
+    def _mount(self, mount: Mount, where: str) -> Iterator[Use]:
         kind: UseKind = "mounted"
-        if not where and point == "/":
+        if not where and mount.point == "/":
             kind = "root"
-        elif not where and point in _BOOT_POINTS:
+        elif not where and mount.point in _BOOT_POINTS:
             kind = "boot"
-        what = f"at {point}{where}"
-        numbers = {fields[2]} if not fields[2].startswith("0:") else set()
+        what = f"at {mount.point}{where}"
+        numbers = {mount.number} if not mount.number.startswith("0:") else set()
         # Several devices: bcachefs joins them by colons; the others name what lies beside by options.
-        for path in (*source.split(":"), *_BESIDE.findall(_plain(options))):
+        for path in (*mount.source.split(":"), *_BESIDE.findall(mount.super_options)):
             if (number := self._number(path)) is not None:
                 numbers.add(number)
         yield from (Use(number=number, kind=kind, what=what) for number in sorted(numbers))
@@ -84,7 +83,7 @@ class Looking:
     def _swaps(self) -> Iterator[Use]:
         for line in (self._places.proc / "swaps").read_text("utf-8", "surrogateescape").splitlines()[1:]:
             path, kind = line.split()[:2]
-            number = self._number(_plain(path))
+            number = self._number(plain(path))
             if number is not None:
                 yield Use(number=number, kind="swap", what="")
             elif kind == "partition":
@@ -160,8 +159,3 @@ class Looking:
         if stat.S_ISBLK(status.st_mode):
             return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
         return None
-
-
-def _plain(field: str) -> str:
-    """Undo the octal escapes of mountinfo and swaps (proc(5))."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

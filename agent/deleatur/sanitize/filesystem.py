@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from deleatur.errors import Failed
+from deleatur.sanitize.mounts import Mount, mounts
 
 # linux/magic.h, and the file systems' own headers for those that are not in it
 _MAGIC = {
@@ -67,6 +68,7 @@ _FIEMAP_LAST = 0x1
 # (Documentation/admin-guide/devices.txt).
 _LAYERED = ("dm-", "md", "loop", "nbd", "rbd", "zd", "drbd", "vd", "xvd")
 _BATCH = 256  # extents asked for at once
+_MOUNTS = Path("/proc/self/mountinfo")
 _UNKNOWN_TO_FILE_SYSTEM = frozenset({errno.ENOTTY, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
@@ -240,20 +242,21 @@ def _flags(fd: int) -> int:
 
 def _describe(fd: int) -> FileSystem:
     kind, fsid = _magic(fd)
-    mount_point, mount_options, source, super_options = _mount_of(fd)
+    mount = _mount_of(fd)
+    source = mount.source
     device = _device_number(source, fd)
     status = os.fstatvfs(fd)
     return FileSystem(
         type=kind,
-        mount_point=mount_point,
+        mount_point=mount.point,
         source=_followed(source) if device else "",
         uuid=_uuid(fd, source) or (f"fsid-{fsid:016x}" if fsid else ""),
-        read_only=bool(status.f_flag & os.ST_RDONLY) or "ro" in mount_options,
+        read_only=bool(status.f_flag & os.ST_RDONLY) or "ro" in mount.options.split(","),
         copy_on_write=kind in _COPY_ON_WRITE,
         in_place=kind in _IN_PLACE,
         network=kind in _NETWORK,
         memory=kind in _MEMORY,
-        data_journal=kind == "ext4" and _ext4_journals_data(source, super_options),
+        data_journal=kind == "ext4" and _ext4_journals_data(source, mount.super_options.split(",")),
         flash=device is not None and _flash(device),
         layered=device is not None and _layered(device),
         block=status.f_frsize,
@@ -276,39 +279,21 @@ def _magic(fd: int) -> tuple[str, int]:
     return _MAGIC.get(magic, f"magic-{magic:#x}"), os.fstatvfs(fd).f_fsid
 
 
-def _mount_of(fd: int) -> tuple[str, list[str], str, list[str]]:
-    """Return mount point, mount options, source and super-block options from mountinfo.
-
-    The mount is found by its id: on btrfs the device number of a file is not the mount's.
-    """
+def _mount_of(fd: int) -> Mount:
+    """Return the mount of an open file, by its id: on btrfs the file has another device number."""
     identifier = ""
     for line in Path(f"/proc/self/fdinfo/{fd}").read_text("ascii").splitlines():
         if line.startswith("mnt_id:"):
             identifier = line.split()[1]
-    for raw in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        fields = os.fsdecode(raw).split(" ")
-        if fields[0] == identifier:
-            dash = fields.index("-", 6)
-            return (
-                _unescape(fields[4]),
-                fields[5].split(","),
-                _unescape(fields[dash + 2]),
-                fields[dash + 3].split(","),
-            )
+    for mount in mounts(_MOUNTS.read_bytes()):
+        if mount.identifier == identifier:
+            return mount
     raise Failed("the mount table does not list the mount of the target; mount it in this namespace")
 
 
-def mount_points() -> frozenset[str]:
-    """Return every mount point that this process sees."""
-    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    return frozenset(_unescape(os.fsdecode(line).split(" ")[4]) for line in lines)
-
-
-def _unescape(field: str) -> str:
-    """Undo the octal escapes of mountinfo (proc(5): space, tab, newline, backslash)."""
-    for escape, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        field = field.replace(escape, plain)
-    return field
+def mount_points() -> dict[str, str]:
+    """Return every mount point that this process sees, with the type of what is mounted there."""
+    return {mount.point: mount.kind for mount in mounts(_MOUNTS.read_bytes())}
 
 
 def _device_number(source: str, fd: int) -> tuple[int, int] | None:

@@ -168,11 +168,12 @@ class _Process:
         """List what is mapped now; a server may reserve terabytes of addresses that hold nothing."""
         found: list[_Mapping] = []
         kernels = False
-        for line in Path(f"/proc/{self.pid}/smaps").read_text("utf-8", "surrogateescape").splitlines():
-            first, *rest = line.split()
+        lines = Path(f"/proc/{self.pid}/smaps").read_bytes().split(b"\n")  # no other character ends one
+        for line in filter(None, lines):
+            first, *rest = os.fsdecode(line).split()
             if not first.endswith(":"):
                 begin, end = first.split("-")
-                kernels = line.endswith(_KERNELS)
+                kernels = " ".join(rest[4:]) in _KERNELS
                 if not kernels:
                     found.append(_Mapping(int(begin, 16), int(end, 16), shared=rest[0].endswith("s")))
             elif first in _FILLED and not kernels and rest[0] != "0":

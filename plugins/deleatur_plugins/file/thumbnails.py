@@ -9,8 +9,11 @@ import hashlib
 import os
 import pwd
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
+
+from deleatur.api import mount_points
 
 # Thumbnail Managing Standard 0.9 (freedesktop.org), "Thumbnail Directory"; `fail` holds no pictures.
 _SIZES = ("normal", "large", "x-large", "xx-large")
@@ -25,7 +28,7 @@ class Thumbnails:
         """List the caches once."""
         self.found: Counter[int] = Counter()  # thumbnails of the target's files, by user
         self._names: dict[str, set[int]] = {}
-        mounts = _mounts()
+        mounts = mount_points()
         for user in pwd.getpwall():
             if _kind_of(mounts, user.pw_dir) in _LOCAL:
                 for size in _SIZES:
@@ -52,15 +55,6 @@ class Thumbnails:
         return f"they lie in ~/.cache/thumbnails of the users with the numbers {users}" if users else ""
 
 
-def _mounts() -> dict[str, str]:
-    """Return the type of each mount by its mount point (proc(5), mountinfo)."""
-    found = {}
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        fields = os.fsdecode(line).split(" ")
-        found[fields[4]] = fields[fields.index("-", 6) + 1]
-    return found
-
-
-def _kind_of(mounts: dict[str, str], path: str) -> str:
+def _kind_of(mounts: Mapping[str, str], path: str) -> str:
     """Return the type of the file system on which an absolute path lies, by its name alone."""
     return next((mounts[str(p)] for p in (Path(path), *Path(path).parents) if str(p) in mounts), "")
