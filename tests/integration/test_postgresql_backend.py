@@ -11,10 +11,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from datetime import date
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import PIN, Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.postgresql import PostgresqlBackend, deleting
+from deleatur_plugins.postgresql import swapping as swapping_module
 from deleatur_plugins.postgresql.integrity import check_tables
 from deleatur_plugins.postgresql.schema import Table
 
@@ -1010,7 +1011,7 @@ def killed_swap(server: RunningServer, database: str, monkeypatch: pytest.Monkey
         cursors = backend.erase(SWAP, None)
         deleted = next(cursors)
         break_at(patch, moment)
-        with pytest.raises(InterruptedError):
+        with pytest.raises(_KilledError):
             next(cursors)
     return deleted
 
@@ -1030,8 +1031,59 @@ def break_at(patch: pytest.MonkeyPatch, moment: str) -> None:
         patch.setattr(f"{module}.LinkShredder.finish", broken)
 
 
+class _KilledError(BaseException):
+    """The agent's process is gone."""
+
+
 def broken(*_: object, **__: object) -> None:
-    raise InterruptedError
+    raise _KilledError
+
+
+@pytest.mark.parametrize("moment", ["held", "half aside", "aside"])
+def test_a_disk_that_fails_within_a_swap_leaves_the_tables_open_and_whole(
+    server: RunningServer, database: str, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    going, staying = values(server, database), values(server, database, "NOT leaves")
+    with monkeypatch.context() as patch, closing(swapping(server, database)) as backend:
+        cursors = backend.erase(SWAP, None)
+        deleted = next(cursors)
+        fail_at(patch, moment)
+        with pytest.raises(OSError, match="No space left"):
+            next(cursors)
+    with server.connect(database) as other:
+        other.execute("SET lock_timeout = '100ms'")
+        assert other.execute("SELECT count(*) FROM person").fetchall() == [(20,)]
+        other.execute("UPDATE person SET leaves = leaves")  # and it can be written to
+    kill_server(server)  # nothing of this was in its memory only
+    server.start()
+    assert values(server, database, "true") == staying
+    with closing(swapping(server, database)) as backend:
+        list(backend.erase(SWAP, deleted))
+    raw = server.raw()
+    assert [v for v in going if v in raw] == []
+    assert values(server, database, "true") == staying
+    assert [p.name for p in server.data.rglob("*deleatur*")] == []
+
+
+def fail_at(patch: pytest.MonkeyPatch, moment: str) -> None:
+    """Let the disk be full at one moment of the next swap, and once only."""
+    if moment == "half aside":
+        patch.setattr(Path, "rename", full_at(2, Path.rename))
+    else:
+        name = "_put_aside" if moment == "held" else "flush"
+        patch.setattr(swapping_module, name, full_at(1, getattr(swapping_module, name)))
+
+
+def full_at(number: int, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with a disk that is full at its call of that number."""
+    calls = count(1)
+
+    def maybe_full(*given: Any) -> Any:
+        if next(calls) == number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*given)
+
+    return maybe_full
 
 
 def test_a_swap_that_somebody_rolls_back_leaves_no_empty_table(

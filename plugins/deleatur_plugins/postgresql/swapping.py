@@ -77,9 +77,17 @@ def swap_tables(
                 return 0
             connection.execute(f"PREPARE TRANSACTION '{name}'".encode(), ())
         # others still see the catalogs of before, so these are the old files
-        held = old.hold(_files_now(connection, server, tables))
-        connection.execute("CHECKPOINT")  # what is still in the server's memory belongs into the old files
-        _put_aside(held)
+        used = _files_now(connection, server, tables)
+        try:
+            held = old.hold(used)
+            connection.execute(
+                "CHECKPOINT"
+            )  # what is still in the server's memory belongs into the old files
+            _put_aside(held)
+        except OSError:  # nobody shall wait for a job that cannot go on; where this fails too, the lock stays
+            _give_first_names_back(old, used)
+            connection.execute(f"ROLLBACK PREPARED '{name}'".encode(), ())
+            raise
         connection.execute(f"COMMIT PREPARED '{name}'".encode(), ())
         return wait.milliseconds
 
@@ -148,6 +156,16 @@ def _put_back(old: LinkShredder, used: list[Path]) -> None:
     """Undo a swap whose transaction was rolled back by another hand: the tables use their old files again.
 
     Raises:
+        Refused: as `_give_first_names_back`.
+    """
+    _give_first_names_back(old, used)
+    old.release(name for name in old.pending if name.path in used)
+
+
+def _give_first_names_back(old: LinkShredder, used: list[Path]) -> None:
+    """Let the old files stand again where the tables have them, as far as they were put aside.
+
+    Raises:
         Refused: somebody wrote to a table meanwhile; going back would lose it.
     """
     given = {name.path for name in old.in_use()}
@@ -164,4 +182,3 @@ def _put_back(old: LinkShredder, used: list[Path]) -> None:
         os.link(name.second, new)
         new.rename(name.path)
         flush(name.path.parent)
-    old.release(name for name in old.pending if name.path in used)
