@@ -7,6 +7,7 @@ tried against the kernel's own drivers; the ATA answers follow what Linux 6.1 ga
 import ctypes
 import errno
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from deleatur.devices import ata, sending
@@ -232,11 +233,14 @@ class AtaDrive(Drive):
             return self._sanitize(sent)
         return self._security(sent, sends)
 
+    def words(self) -> dict[int, int]:
+        """Words of IDENTIFY DEVICE."""
+        security = 1 | self.enabled << 1 | self.locked << 2 | self.frozen << 3 | 1 << 5
+        return {59: 0xF000, 82: 2, 83: 0x400, 89: 1, 90: 1, 100: SIZE // 512, 128: security}
+
     def _identity(self) -> bytes:
         content = bytearray(512)
-        security = 1 | self.enabled << 1 | self.locked << 2 | self.frozen << 3 | 1 << 5
-        words = {59: 0xF000, 82: 2, 83: 0x400, 89: 1, 90: 1, 100: SIZE // 512, 128: security}
-        for word, value in words.items():
+        for word, value in self.words().items():
             struct.pack_into("<H", content, 2 * word, value)
         content[510] = 0xA5
         content[511] = -sum(content) % 256
@@ -305,3 +309,76 @@ class AtaDrive(Drive):
             self.medium[:] = bytes(SIZE)
         self.password, self.enabled = b"", False
         return self._good()
+
+
+@dataclass
+class HidingDrive(AtaDrive):
+    """A drive that keeps sectors from the host, by one way or two.
+
+    mode: ok, lie (says good and shows no more), refuse (aborts what would show more), half (shows half).
+    """
+
+    way: str = "hpa"  # hpa, amac; none: by an overlay only
+    real: int = 2 * SIZE // 512  # sectors
+    native: int = 2 * SIZE // 512  # what an overlay leaves of them
+    shown: int = SIZE // 512
+    overlay_frozen: bool = False
+    lasting: int = SIZE // 512  # shown after a power-up
+    resized: Callable[[int], None] = lambda _sectors: None  # the host's side of it
+
+    def words(self) -> dict[int, int]:
+        found = super().words()
+        found[59] |= 0x110
+        found[82] |= (self.way == "hpa") << 10
+        found[83] |= (self.native != self.real or self.overlay_frozen) << 11
+        found[119] = (self.way == "amac") << 8
+        return found | {100: self.shown & 0xFFFF, 101: self.shown >> 16}
+
+    def command(self, block: bytes, sends: bytes) -> tuple[int, bytes, bytes]:
+        if block[0] != 0x85:
+            return super().command(block, sends)
+        sent = ata.unwrapped(block)
+        if sent.command in (0x27, 0x78) and not sent.features:
+            return self._good(lba=self.native - 1)
+        if sent.command in (0x37, 0x78):
+            return self._set(sent.lba + 1, lasting=sent.command == 0x78 or bool(sent.count & 1))
+        if sent.command == 0xB1:
+            return self._overlay(sent.features)
+        if sent.command == 0xC6:
+            self.sent.append(0xC6)
+            return self._good()
+        return super().command(block, sends)
+
+    def power_cycle(self) -> None:
+        """Switch it off and on: what was not lasting is as before."""
+        self._show(self.lasting)
+
+    def _set(self, sectors: int, *, lasting: bool) -> tuple[int, bytes, bytes]:
+        if self.mode == "refuse" or sectors > self.native:
+            return self._aborted()
+        self.sent.append(0x78 if self.way == "amac" else 0x37)
+        if self.mode == "half":
+            sectors = (self.shown + sectors) // 2
+        if self.mode != "lie":
+            self.lasting = sectors if lasting else self.lasting
+            self._show(sectors)
+        return self._good(lba=sectors - 1)
+
+    def _overlay(self, feature: int) -> tuple[int, bytes, bytes]:
+        if self.overlay_frozen or (feature == 0xC0 and (self.mode == "refuse" or self.shown < self.native)):
+            return self._aborted()  # a protected area must go first (ATA8-ACS)
+        if feature == 0xC2:
+            content = bytearray(512)
+            content[6:14] = (self.real - 1).to_bytes(8, "little")
+            content[510] = 0xA5
+            content[511] = -sum(content) % 256
+            return self._good(content=bytes(content))
+        self.sent.append(0xB1)
+        if self.mode != "lie":
+            self.native = self.lasting = self.real
+            self._show(self.real)
+        return self._good()
+
+    def _show(self, sectors: int) -> None:
+        self.shown = sectors
+        self.resized(sectors)

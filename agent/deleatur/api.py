@@ -6,6 +6,7 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 from deleatur.backend import Backend, Secrets
 from deleatur.devices.commanding import COMMANDS, erase_by_command
 from deleatur.devices.inventory import device_at, read_table
+from deleatur.devices.lifting import lift_hidden
 from deleatur.devices.luks import key_area
 from deleatur.devices.opening import open_exclusive, opened_to_look, require_same
 from deleatur.documents.destruction import Exhibit, Item, Missing, Treatment
@@ -14,6 +15,7 @@ from deleatur.documents.device import Device, DeviceTable
 from deleatur.documents.job import Condition, HeldRows, Selection, Target, Within
 from deleatur.documents.journal import Entry
 from deleatur.documents.place import (
+    LIFT,
     MEMORY_OF,
     Cursor,
     Denial,
@@ -32,11 +34,11 @@ from deleatur.documents.ranges import merged
 from deleatur.errors import Failed, Gone, Refused, Transient, Unsupported
 from deleatur.holding import Column, Contents, HeldFile, HeldTable, Holding, NotRead
 from deleatur.hooks import Hold, hookimpl
-from deleatur.judge.capabilities import offers_for
+from deleatur.judge.capabilities import offers_for, unliftable
 from deleatur.judge.choosing import chosen_rows, idle_hold, refuse_forgotten_columns
 from deleatur.judge.clauses import Clauses
 from deleatur.judge.foreign_keys import ForeignKey, Stage, deletion_order
-from deleatur.judge.interlocks import identity_of, interlocks, unreadable_until
+from deleatur.judge.interlocks import full_size, identity_of, interlocks, unreadable_until
 from deleatur.judge.markers import marker_places
 from deleatur.judge.sampling import drawn, positions
 from deleatur.judge.selecting import (
@@ -89,6 +91,7 @@ from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
     "COMMANDS",
+    "LIFT",
     "MEMORY_OF",
     "STANDARDS",
     "Backend",
@@ -162,6 +165,7 @@ __all__ = [
     "filesystem_of",
     "flush_journal",
     "found_again",
+    "full_size",
     "generation",
     "holders",
     "hookimpl",
@@ -179,6 +183,7 @@ __all__ = [
     "keyed_digest_of_set",
     "laid",
     "lies",
+    "lift_hidden",
     "limits_of_files",
     "listed_values",
     "lock_bytes",
@@ -216,6 +221,7 @@ __all__ = [
     "technique",
     "tls_context",
     "tls_failure",
+    "unliftable",
     "unreadable_until",
     "usage",
     "users_of",

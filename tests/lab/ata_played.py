@@ -20,6 +20,7 @@ SANITIZES = {  # feature: key in the LBA, what is there afterwards (ACS-3 §7.36
     0x14: (0x4F57 << 32, b"\0"),
 }
 FAILED, UNSUPPORTED, FROZEN = 1, 2, 3  # why a sanitize was refused, in the LBA
+HIDING = (0x37, 0x78, 0xB1, 0xC6)  # SET MAX ADDRESS EXT, Accessible Max Address, DCO, SET MULTIPLE MODE
 DONE, RUNNING, IS_FROZEN = 1 << 15, 1 << 14, 1 << 13  # status in the count
 
 
@@ -106,6 +107,8 @@ class AtaDisk(ScsiDisk):
                 content = self._plain(command, registers)
             elif command == 0xB4:
                 self._sanitize(features, count, lba, registers)
+            elif command in HIDING:
+                content = self.hiding(command, features, lba, registers)
             else:
                 self._security(command, brought)
         except Aborted as aborted:
@@ -123,10 +126,20 @@ class AtaDisk(ScsiDisk):
             registers.count = 0xFF  # CHECK POWER MODE: active
         return b""
 
+    def hiding(self, command: int, features: int, lba: int, registers: Registers) -> bytes:
+        """Hide sectors, or show them; this drive knows no way to."""
+        raise Aborted
+
     def identify(self) -> bytes:
         """Return IDENTIFY DEVICE (ACS-3 §7.12), with its checksum."""
+        words = self.words()
+        content = struct.pack("<255H", *words[:255]) + b"\xa5"
+        return content + bytes([-sum(content) & 0xFF])
+
+    def words(self) -> list[int]:
+        """Return the words of IDENTIFY DEVICE."""
         words = [0] * 256
-        sectors = self.media.size // SECTOR
+        sectors = self.size // SECTOR
         for first, count, text in ((10, 10, self.serial), (23, 4, b"1.0"), (27, 20, b"PLAYED ATA DISK")):
             words[first : first + count] = struct.unpack(f">{count}H", text.ljust(2 * count)[: 2 * count])
         words[0], words[49], words[53], words[217] = 0x0040, 0x0F00, 0x0006, 1
@@ -137,8 +150,7 @@ class AtaDisk(ScsiDisk):
         words[89] = words[90] = 1  # 2 minutes
         words[100:102] = sectors & 0xFFFF, sectors >> 16
         words[128] = 0x21 | bool(self.password) << 1 | self.locked << 2 | self.frozen << 3
-        content = struct.pack("<255H", *words[:255]) + b"\xa5"
-        return content + bytes([-sum(content) & 0xFF])
+        return words
 
     def _sanitize(self, feature: int, count: int, lba: int, registers: Registers) -> None:
         runs = self.media.running

@@ -63,7 +63,7 @@ def nvme_drive(mode: str, seconds: float = 2.0) -> Iterator[Path]:
 
 @contextmanager
 def scsi_drive(kind: str, mode: str, seconds: float = 2.0) -> Iterator[Path]:
-    """Yield /dev/sdX of a played drive, `scsi` or `ata`, whose sanitize takes so many seconds."""
+    """Yield /dev/sdX of a played drive, of a kind of `tcmu.py`, whose sanitize takes so many seconds."""
     number = next(_numbers)
     serial = f"PLAYED{number:02d}"
     _run("modprobe", "--all", "configfs", "target_core_user", "tcm_loop", "sd_mod", "sg")

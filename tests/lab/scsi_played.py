@@ -51,6 +51,11 @@ class ScsiDisk:
         self.media, self.serial = media, serial.encode()
         self.descriptor_sense = False
 
+    @property
+    def size(self) -> int:
+        """How many bytes it shows."""
+        return self.media.size
+
     def execute(self, block: bytes, brought: bytes, length: int) -> bytes:
         """Return the data that a command answers, of at most `length` bytes.
 
@@ -79,7 +84,7 @@ class ScsiDisk:
 
     def when_ready(self, operation: int, block: bytes, brought: bytes) -> bytes:
         """Answer a command that a running or failed sanitize refuses."""
-        sectors = self.media.size // SECTOR
+        sectors = self.size // SECTOR
         if operation in READS or operation in WRITES:
             return self.transfer(operation, block, brought)
         match operation:
@@ -134,7 +139,7 @@ class ScsiDisk:
         """Read or write sectors."""
         first, count = struct.unpack_from(">IxH" if operation in (0x28, 0x2A) else ">QI", block, 2)
         start, end = first * SECTOR, (first + count) * SECTOR
-        if end > self.media.size:
+        if end > self.size:
             raise Sense(ILLEGAL, (0x21, 0x00))
         if operation in READS:
             return bytes(self.media.content[start:end])

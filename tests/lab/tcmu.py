@@ -1,6 +1,6 @@
 """Bring the commands of a kernel's SCSI target to a disk that is played here (TCM userspace).
 
-`python tcmu.py /dev/uioN KIND MODE SECONDS SERIAL`, KIND `scsi` or `ata`. The ring is that of
+`python tcmu.py /dev/uioN KIND MODE SECONDS SERIAL`, KIND one of `KINDS`. The ring is that of
 linux/target_core_user.h, version 2: a mailbox, then entries of which each names the command's block and its
 data by offsets into the mapped memory.
 """
@@ -9,14 +9,21 @@ import mmap
 import os
 import struct
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ata_played import AtaDisk
+from hiding_played import WAYS, HidingDisk
 from played import Media, Mode
 from scsi_played import ScsiDisk, Sense
 
 SIZE = 16 << 20
-KINDS = {"scsi": ScsiDisk, "ata": AtaDisk}
+KINDS: dict[str, Callable[[Media, str], ScsiDisk]] = {
+    "scsi": ScsiDisk,
+    "ata": AtaDisk,
+    **{way: partial(HidingDisk, way) for way in WAYS},
+}
 PLACE_OF_RING, PLACE_OF_HEAD, PLACE_OF_TAIL = 4, 12, 64
 COMMAND = 1  # TCMU_OP_CMD; the other is padding
 GOOD, CHECK_CONDITION = 0, 2

@@ -17,6 +17,7 @@ TARGET = Target(
     hold=(HeldRows(id="h", reason="r", table="person", where=WHERE),),
     others_write=True,
     leave_shared=True,
+    lift_hidden=True,
 )
 
 

@@ -160,6 +160,15 @@ MEASURED = JOB[: JOB.index(b"columns = ")] + RISK
 CONDITION = b'{ column = "Country", operator = "=", value = "Germany" }'
 
 
+DRIVE = b"""[[target]]
+id = "disk"
+url = "block:///dev/disk/by-id/ata-EXAMPLE_S3Z1NB0K123456"
+technique = "overwrite-device"
+lift_hidden = true
+
+"""
+
+
 def job_good() -> Made:
     good = {"decoder": "job", "expect": "ok"}
     yield "job/good-files", vector_text(good | {"comment": "files, one approval"}, FILES)
@@ -168,6 +177,8 @@ def job_good() -> Made:
     yield "job/good-others-write", vector_text(good | {"comment": "writers go on"}, live)
     left = swap(FILES, b'url = "file:', b'leave_shared = true\nurl = "file:')
     yield "job/good-leave-shared", vector_text(good | {"comment": "snapshots keep theirs"}, left)
+    drive = swap(JOB, b"[[target]]", DRIVE + b"[[target]]")
+    yield "job/good-lift-hidden", vector_text(good | {"comment": "hidden sectors too"}, drive)
     yield "job/good-last-four", vector_text(good | {"comment": "last four digits apart"}, APART)
     yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
     yield "job/good-risk", vector_text(good | {"comment": "k and l, a share, a ladder"}, MEASURED)
@@ -435,6 +446,22 @@ def _job_rules(where: str) -> Made:
             "contradiction",
             "$.target[0].leave_shared",
             "a database has no reflinks of its own",
+        ),
+        (
+            "lift-hidden-of-rows",
+            b'url = "sqlite:',
+            b'lift_hidden = true\nurl = "sqlite:',
+            "contradiction",
+            "$.target[0].lift_hidden",
+            "a database is no drive",
+        ),
+        (
+            "lift-hidden-and-search",
+            b"[verification]",
+            DRIVE + b"[verification]\ndevice = true",
+            "contradiction",
+            "$.verification.device",
+            "what is hidden cannot be searched before",
         ),
         ("url-without-scheme", b"sqlite:///srv", b"/srv", "bad-value", "$.target[0].url", "which backend?"),
         (

@@ -375,6 +375,22 @@ def plan() -> Made:
             "$.targets[0].kept[0]",
             "the job leaves nothing",
         ),
+        (
+            "shown-unasked",
+            b'"shown":null',
+            b'"shown":3',
+            "contradiction",
+            "$.targets[0].shown",
+            "nothing is lifted",
+        ),
+        (
+            "lift-unasked",
+            b'"action":"rewrite","compare":"absence"',
+            b'"action":"lift","compare":"size"',
+            "contradiction",
+            "$.steps",
+            "no drive hides anything",
+        ),
         ("lies-short", b'"lies":""', b'"lies":"ab"', "bad-value", "$.targets[0].units[0].lies", "2 digits"),
         ("step-number", b'"id":"s1"', b'"id":"s2"', "contradiction", "$.steps[0].id", "the first is s1"),
         (
@@ -444,7 +460,7 @@ def plan() -> Made:
     yield bad("plan/surface-twice", "repeated", place, "which one was searched?", twice)
     yield bad("plan/no-newline", "not-canonical", "$", "the newline at the end is missing", text[:-1])
     yield bad("plan/two-newlines", "not-canonical", "$", "a line too many", text + b"\n")
-    yield bad("plan/truncated", "syntax", "character 1186", "half a plan", text[:1200])
+    yield bad("plan/truncated", "syntax", "character 1194", "half a plan", text[:1200])
     yield bad("plan/trailing", "syntax", f"character {len(text)}", "two plans", text + text)
     yield bad("plan/bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + text)
     yield bad("plan/array", "wrong-type", "$", "not an object", b"[]\n")

@@ -80,6 +80,9 @@ def _planned(target: PlannedTarget) -> list[Text | Table]:
         if part.risk is not None:
             rows.append(("", _safe(risk_in_words(part.risk))))
     rows.append(("how", _safe(target.technique)))
+    if target.shown is not None:
+        shows = f"the drive shows {target.shown} of {target.size} bytes"
+        rows.append(("", f"{shows} and is [bold]made to show all of them first[/]"))
     if target.outage:
         rows.append(("", f"others wait at most [bold]{target.outage / 1000:.1f} s[/] at one stretch"))
     lines = Table.grid(padding=(0, 2))

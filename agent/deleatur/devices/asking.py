@@ -11,6 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -239,19 +240,19 @@ def _sanitize_state(fd: int) -> tuple[bool | None, Erasing | None]:
 
 def _hidden(fd: int, found: ata.AtaIdentity) -> HiddenAreas:
     """Ask in the drive's own way for its whole size: ACS-3's, else the host protected area's."""
-    factory = None
+    factory, unread = None, False
     if found.overlay:
         reply = send_scsi(fd, ata.overlay_identify().wrapped())
         with contextlib.suppress(Malformed):
             if reply.outcome == "good":
                 factory = ata.Overlay.decode(reply.content).sectors
-    if found.accessible_max:
-        native = _last_address(fd, ata.native_accessible())
-        return HiddenAreas(native_sectors=native, factory_sectors=factory, by="amac")
-    if found.hpa:
-        native = _last_address(fd, ata.read_native_max())
-        return HiddenAreas(native_sectors=native, factory_sectors=factory, by="hpa")
-    return HiddenAreas(native_sectors=found.sectors, factory_sectors=factory)
+        unread = factory is None
+    by: Literal["hpa", "amac", "none"] = "amac" if found.accessible_max else "hpa" if found.hpa else "none"
+    native: int | None = found.sectors
+    if by != "none":
+        asks = ata.native_accessible() if by == "amac" else ata.read_native_max()
+        native = _last_address(fd, asks)
+    return HiddenAreas(native_sectors=native, factory_sectors=factory, by=by, overlay_unread=unread)
 
 
 def _last_address(fd: int, command: ata.AtaCommand) -> int | None:

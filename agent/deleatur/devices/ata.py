@@ -157,6 +157,11 @@ def set_max(lba: int, *, lasting: bool) -> AtaCommand:
     return AtaCommand(command=0x37, count=int(lasting), lba=lba, extended=True)
 
 
+def set_multiple(count: int) -> AtaCommand:
+    """Return SET MULTIPLE MODE, C6h: how many sectors a drive hands over at a time."""
+    return AtaCommand(command=0xC6, count=count)
+
+
 def overlay_identify() -> AtaCommand:
     """Ask what a device configuration overlay may hide: DCO IDENTIFY, B1h/C2h (ATA8-ACS)."""
     return AtaCommand(command=0xB1, features=0xC2, count=1, direction="in")
@@ -240,6 +245,7 @@ class AtaIdentity(Frozen, frozen=True):
     sector: int  # bytes, 117-118
     physical: int  # bytes, 106
     rotation: int | None  # 217: turns a minute; 0: does not turn; None: not reported
+    multiple: int  # 59, bits 7:0 where bit 8 says so: sectors handed over at a time; 0: not reported
     sanitize: bool  # 59, bit 12
     sanitize_crypto: bool  # 59, bit 13
     sanitize_overwrite: bool  # 59, bit 14
@@ -290,6 +296,7 @@ class AtaIdentity(Frozen, frozen=True):
             sector=_sector(content),
             physical=_sector(content) << (_word(content, 106) & 0xF if _valid(content, 106, 13) else 0),
             rotation={0: None, 1: 0, 0xFFFF: None}.get(_word(content, 217), _word(content, 217)),
+            multiple=_word(content, 59) & 0xFF if _bit(content, 59, 8) else 0,
             sanitize=_bit(content, 59, 12),
             sanitize_crypto=_bit(content, 59, 13),
             sanitize_overwrite=_bit(content, 59, 14),

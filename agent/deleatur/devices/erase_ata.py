@@ -8,10 +8,10 @@ is a failure in whatever form the answer comes; after a security erase no passwo
 from collections.abc import Iterator
 
 from deleatur.devices import ata, scsi
-from deleatur.devices.ata import AtaCommand, AtaIdentity, Kind, SanitizeStatus
+from deleatur.devices.ata import AtaIdentity, Kind, SanitizeStatus
 from deleatur.devices.erase_scsi import require_good
+from deleatur.devices.passing import evidence, identified, registers_of, sent
 from deleatur.devices.sending import ScsiReply, send_scsi
-from deleatur.devices.sense import AtaRegisters
 from deleatur.devices.waiting import (
     ACCEPTED,
     BEGUN,
@@ -19,11 +19,10 @@ from deleatur.devices.waiting import (
     REFUSED,
     Look,
     Patience,
-    exchange,
     was_accepted,
     watched,
 )
-from deleatur.documents.place import Cursor, Exchange
+from deleatur.documents.place import Cursor
 from deleatur.errors import Failed, Malformed, Refused, Transient
 
 PASSWORD = b"deleatur"  # written in the manual, so that whoever finds a drive that we left locked can open it
@@ -51,33 +50,33 @@ def sanitize(fd: int, size: int, kind: Kind, after: Cursor | None, patience: Pat
         command = ata.sanitize(kind)
         reply = send_scsi(fd, command.wrapped())
         if reply.outcome != "good":
-            yield Cursor(position=REFUSED, done=0, exchanges=(_evidence(command, reply),))
+            yield Cursor(position=REFUSED, done=0, exchanges=(evidence(command, reply),))
             raise Failed(f"the drive did not take the sanitize: {reply.outcome}: {_refusal(reply)}")
-        yield Cursor(position=ACCEPTED, done=0, exchanges=(_evidence(command, reply),))
+        yield Cursor(position=ACCEPTED, done=0, exchanges=(evidence(command, reply),))
     yield from watched(lambda: _look(fd), size, None, patience, what="the sanitize")
 
 
 def _look(fd: int) -> Look:
     asked = ata.sanitize_status()
     reply = send_scsi(fd, asked.wrapped())
-    evidence = _evidence(asked, reply)
+    kept = evidence(asked, reply)
     try:
-        status = SanitizeStatus.decode(_registers(reply))
+        status = SanitizeStatus.decode(registers_of(reply))
     except Refused as error:
-        return Look("failed", 0, str(error), evidence)
+        return Look("failed", 0, str(error), kept)
     except Malformed as error:
-        return Look("unclear", 0, str(error), evidence)
+        return Look("unclear", 0, str(error), kept)
     if status.running:
-        return Look("running", status.progress, "running", evidence)
+        return Look("running", status.progress, "running", kept)
     if status.done:
-        return Look("done", status.progress, "done", evidence)
-    return Look("unclear", 0, "the drive says neither that it works nor that it is done", evidence)
+        return Look("done", status.progress, "done", kept)
+    return Look("unclear", 0, "the drive says neither that it works nor that it is done", kept)
 
 
 def _status(fd: int) -> tuple[SanitizeStatus | None, str]:
     """Return the status, or why there is none: the last sanitize failed."""
     try:
-        return SanitizeStatus.decode(_registers(send_scsi(fd, ata.sanitize_status().wrapped()))), ""
+        return SanitizeStatus.decode(registers_of(send_scsi(fd, ata.sanitize_status().wrapped()))), ""
     except Refused as error:
         return None, str(error)
 
@@ -91,32 +90,32 @@ def security_erase(fd: int, size: int, after: Cursor | None, *, enhanced: bool) 
         Refused: the drive is frozen, locked, or has a password that is not ours.
         Failed: a command was aborted, or the password is still set: then it is taken away first.
     """
-    before = _identity(fd)
+    before = identified(fd)
     if after is None:
         _refuse_unable(before, enhanced=enhanced)
         yield Cursor(position=BEGUN, done=0)
     elif before.locked:
-        yield from _sent(
+        yield from sent(
             fd, ata.unlock(PASSWORD), "it is locked by a password that is not ours: unlock it first"
         )
-        before = _identity(fd)
+        before = identified(fd)
     _refuse_unable(before, enhanced=enhanced)
     if before.enabled:  # of a run that was killed: our own password opens it
         words = "a password is set that is not ours: take it away first"
-        yield from _sent(fd, ata.disable_password(PASSWORD), words)
-    yield from _sent(fd, ata.set_password(PASSWORD), "the drive did not take a password")
-    yield from _sent(fd, ata.erase_prepare(), "the drive did not prepare to erase")
+        yield from sent(fd, ata.disable_password(PASSWORD), words)
+    yield from sent(fd, ata.set_password(PASSWORD), "the drive did not take a password")
+    yield from sent(fd, ata.erase_prepare(), "the drive did not prepare to erase")
     minutes = before.enhanced_minutes if enhanced else before.erase_minutes
     timeout = max(2 * 60.0 * minutes, _LEAST_TIME) if minutes else _UNKNOWN_TIME
     command = ata.security_erase(PASSWORD, enhanced=enhanced, timeout=timeout)
     reply = send_scsi(fd, command.wrapped())
-    said = _evidence(command, reply)
-    left = _identity(fd).enabled
+    said = evidence(command, reply)
+    left = identified(fd).enabled
     good = reply.outcome == "good" and not left
     yield Cursor(position=DONE if good else REFUSED, done=size if good else 0, exchanges=(said,))
     if left:
         kept = f"the drive keeps the password {PASSWORD.decode()!r}"
-        yield from _sent(fd, ata.disable_password(PASSWORD), kept)
+        yield from sent(fd, ata.disable_password(PASSWORD), kept)
     require_good(reply, "the drive did not erase")
     if left:
         raise Failed("the drive still had its password after the erase: it erased nothing for sure")
@@ -135,39 +134,6 @@ def _refuse_unable(seen: AtaIdentity, *, enhanced: bool) -> None:
         raise Refused("its count of wrong passwords is used up until the next power-up")
 
 
-def _identity(fd: int) -> AtaIdentity:
-    reply = send_scsi(fd, ata.identify().wrapped())
-    return AtaIdentity.decode(require_good(reply, "the drive does not say who it is"))
-
-
-def _sent(fd: int, command: AtaCommand, otherwise: str) -> Iterator[Cursor]:
-    """Send a command and yield what was answered, good or not.
-
-    Raises:
-        Failed: it was not good.
-    """
-    reply = send_scsi(fd, command.wrapped())
-    yield Cursor(position=f"command {command.command:02x}", done=0, exchanges=(_evidence(command, reply),))
-    require_good(reply, otherwise)
-
-
-def _registers(reply: ScsiReply) -> AtaRegisters:
-    """Return the registers of an answer that must have them.
-
-    Raises:
-        Malformed: it has none.
-    """
-    sense = reply.decoded()
-    if sense is None or sense.ata is None:
-        raise Malformed(f"an ATA answer without registers: {reply.words()}", kind="short-answer")
-    return sense.ata
-
-
 def _refusal(reply: ScsiReply) -> str:
     sense = reply.decoded()
     return reply.words() if sense is None or sense.ata is None else ata.refusal(sense.ata)
-
-
-def _evidence(command: AtaCommand, reply: ScsiReply) -> Exchange:
-    """Return what was sent and answered; what a password block held is in no journal."""
-    return exchange(command.wrapped().block, reply.raw(), reply.seconds)

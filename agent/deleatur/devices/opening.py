@@ -83,7 +83,7 @@ def require_same(fd: int, device: Device) -> None:
         raise Refused(f"{device.path} is device {number} now, and {device.number} was meant")
     if device.diskseq is not None and (found := _asked(fd, _BLKGETDISKSEQ)) != device.diskseq:
         raise Refused(f"{device.path} is attachment {found} now, and {device.diskseq} was meant: look again")
-    if (size := _asked(fd, _BLKGETSIZE64)) != device.size:
+    if (size := size_of_open(fd)) != device.size:
         raise Refused(f"{device.path} has {size} bytes now, and {device.size} were seen: look again")
     if device.partition is not None:  # of the same size, it may begin elsewhere by now
         start = (number_in(Path("/sys/dev/block") / number / "start") or 0) * _SECTOR
@@ -91,6 +91,11 @@ def require_same(fd: int, device: Device) -> None:
             raise Refused(
                 f"{device.path} begins at byte {start} now, and {device.partition.start} was seen: look again"
             )
+
+
+def size_of_open(fd: int) -> int:
+    """Return how many bytes the kernel says that an open device has. Raises OSError."""
+    return _asked(fd, _BLKGETSIZE64)
 
 
 def _asked(fd: int, request: int) -> int:

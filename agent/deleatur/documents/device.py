@@ -45,6 +45,7 @@ class HiddenAreas(Frozen, frozen=True):
     native_sectors: Count | None = None  # with the host protected area taken back
     factory_sectors: Count | None = None  # with the configuration overlay taken back too
     by: Literal["hpa", "amac", "none"] = "none"  # the way in which it was asked
+    overlay_unread: bool = False  # it has a configuration overlay, and does not say what that hides
 
 
 class Security(Frozen, frozen=True):

@@ -189,6 +189,7 @@ class Target(Frozen, frozen=True):
     archive: tuple[ArchivedTable, ...] = ()
     others_write: bool = False  # to rows that stay, while the job runs: a change there does not end it
     leave_shared: bool = False  # blocks of files that other files or snapshots hold too: left, and named
+    lift_hidden: bool = False  # have an ATA drive show the sectors that it hides, and overwrite them too
 
 
 def parts_of(target: Target) -> tuple[ArchivePart, ...]:

@@ -150,6 +150,9 @@ class Inspection(Frozen, frozen=True):
     blockers: tuple[str, ...] = ()  # each one alone refuses the job; named: pid, path, trigger
     held: tuple[Unit, ...] = ()  # what the target's holds keep out of the selection
     kept: tuple[Kept, ...] = ()  # what is left because others hold it too, as the job says
+    shown: Count | None = (
+        None  # bytes that a drive shows now, where `size` has those that it hides; None: all
+    )
 
 
 class Locator(Frozen, frozen=True):
@@ -208,7 +211,9 @@ class Sampling(Frozen, frozen=True):
 # How the core judges the result of a step. keystream: each place of each unit reads back as the pattern;
 # pattern: the device does, from its first byte to its last, and stays; none: another pass follows.
 # marked: the markers on a device read back as the pattern; changed: none of them does any more.
-Compare = Literal["keystream", "pattern", "absence", "none", "marked", "changed"]
+# size: the device shows its planned size, which a loss of power takes back: each run does it again.
+Compare = Literal["keystream", "pattern", "absence", "none", "marked", "changed", "size"]
+LIFT = "lift"  # the action before the first of a technique, where the job has hidden sectors lifted
 
 
 class Step(Frozen, frozen=True):
@@ -225,6 +230,11 @@ class Step(Frozen, frozen=True):
     def reads_back(self) -> bool:
         """Whether what it left behind is compared with its pattern."""
         return self.compare in ("keystream", "pattern", "marked", "changed")
+
+    @property
+    def of_each_run(self) -> bool:
+        """Whether what it does may not outlast a loss of power, so that each run does it again."""
+        return self.compare == "size"
 
     @property
     def stays(self) -> bool:

@@ -63,6 +63,7 @@ class PlannedTarget(Frozen, frozen=True):
     plugin: PluginPin
     values_digest: KeyedDigest = ""  # keyed digest of the operator's values_from files
     outage: Count = 0  # milliseconds: for how long at most others wait at one stretch; the backend keeps it
+    shown: Count | None = None  # bytes that a drive showed when `size` has those that it hid too; None: all
 
 
 class PlannedFill(Frozen, frozen=True):

@@ -25,6 +25,7 @@ from deleatur.documents.job import (
     Value,
     parts_of,
 )
+from deleatur.documents.place import LIFT
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.errors import Malformed
 
@@ -92,6 +93,9 @@ def faults_of_job(job: Job) -> Iterator[Fault]:
     yield from twice((paper.file for paper in job.paper), "$.paper", "file")
     for n, target in enumerate(job.target):
         yield from _target(target, f"$.target[{n}]")
+    if job.verification.device and any(t.lift_hidden for t in job.target):
+        what = "what a drive hides cannot be searched before it is lifted: compare it with its pattern only"
+        yield Fault("contradiction", "$.verification.device", what)
     if any(t.archive for t in job.target) and job.custody is None:
         yield Fault("no-custodian", "$.custody", "an archive needs custodians who can open it")
     if job.custody is not None:
@@ -124,14 +128,7 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
     for n, target in enumerate(plan.targets):
         yield from _planned(target, f"$.targets[{n}]")
     techniques = {t.id: t.technique for t in plan.targets}
-    for n, step in enumerate(plan.steps):
-        where = f"$.steps[{n}]"
-        if step.id != f"s{n + 1}":
-            yield Fault("contradiction", f"{where}.id", f"step number {n + 1} must be called s{n + 1}")
-        if techniques.get(step.target) != step.technique:
-            yield Fault("contradiction", where, "no target of the plan has this id and this technique")
-        if step.reads_back and step.pattern is None:
-            yield Fault("missing-key", where, "a step that is compared with a pattern needs one")
+    yield from _steps(plan)
     yield from twice((f.id for f in plan.free_space), "$.free_space", "id")
     for n, fill in enumerate(plan.free_space):
         if fill.id != fill.asked.id:
@@ -148,6 +145,25 @@ def faults_of_plan(plan: Plan) -> Iterator[Fault]:
         yield Fault("contradiction", "$.steps", f"target {idle} has no step")
 
 
+def _steps(plan: Plan) -> Iterator[Fault]:
+    techniques = {t.id: t.technique for t in plan.targets}
+    for n, step in enumerate(plan.steps):
+        where = f"$.steps[{n}]"
+        if step.id != f"s{n + 1}":
+            yield Fault("contradiction", f"{where}.id", f"step number {n + 1} must be called s{n + 1}")
+        if techniques.get(step.target) != step.technique:
+            yield Fault("contradiction", where, "no target of the plan has this id and this technique")
+        if step.reads_back and step.pattern is None:
+            yield Fault("missing-key", where, "a step that is compared with a pattern needs one")
+    lifted = [(step.target, step.action) for step in plan.steps if step.of_each_run]
+    firsts = {step.target: step.id for step in reversed(plan.steps)}
+    wanted = [(t.id, LIFT) for t in plan.targets if t.shown is not None]
+    late = [step for step in plan.steps if step.of_each_run and firsts[step.target] != step.id]
+    if late or lifted != wanted or any(s.action == LIFT and not s.of_each_run for s in plan.steps):
+        what = "what a drive hides is lifted once, first, and only where it shows less than all"
+        yield Fault("contradiction", "$.steps", what)
+
+
 def _planned(target: PlannedTarget, where: str) -> Iterator[Fault]:
     if target.id != target.target.id:
         yield Fault("contradiction", f"{where}.target.id", "not the id of the planned target")
@@ -158,6 +174,9 @@ def _planned(target: PlannedTarget, where: str) -> Iterator[Fault]:
         if kept.unit not in names or not target.target.leave_shared:
             what = "blocks are kept of a unit of the target, where the job leaves what is shared"
             yield Fault("contradiction", f"{where}.kept[{n}]", what)
+    if target.shown is not None and not (target.target.lift_hidden and target.shown < target.size):
+        what = "a drive shows less than all of it, and the job has the rest lifted"
+        yield Fault("contradiction", f"{where}.shown", what)
     yield from twice((s.name for s in target.surfaces), f"{where}.surfaces", "name")
     for n, surface in enumerate(target.surfaces):
         if surface.is_device and surface.control == "none":
@@ -284,6 +303,8 @@ def _url(target: Target, where: str) -> Iterator[Fault]:
         yield Fault("contradiction", where, "files have no rows: nothing in them to select, hold or archive")
     if target.leave_shared and scheme not in SINGLE_APPROVAL_SCHEMES:
         yield Fault("contradiction", f"{where}.leave_shared", "only files share blocks with other files")
+    if target.lift_hidden and scheme != "block":
+        yield Fault("contradiction", f"{where}.lift_hidden", "only drives hide sectors: `block:` targets")
     if target.others_write and not target.select:
         yield Fault("contradiction", f"{where}.others_write", "all of it goes: no row stays to be written to")
 

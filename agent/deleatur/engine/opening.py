@@ -176,6 +176,9 @@ def same_identity(backend: Backend, planned: PlannedTarget) -> Inspection | None
     if look.identity != planned.identity:
         changed = sorted(k for k, _ in set(look.identity.fields) ^ set(planned.identity.fields))
         raise Refused(f"{planned.id}: not the target of the plan ({', '.join(changed)} differ); plan again")
+    if look.shown not in (planned.size, planned.shown, None):
+        sizes = " or ".join(str(size) for size in dict.fromkeys((planned.shown, planned.size)) if size)
+        raise Refused(f"{planned.id}: shows {look.shown} bytes now, and {sizes} were planned; plan again")
     return look
 
 

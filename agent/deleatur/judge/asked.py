@@ -47,7 +47,7 @@ def _of_target(planned: PlannedTarget, asked: Target) -> Iterator[str]:
         yield "url"
     if asked.technique not in (None, planned.technique):
         yield "technique"
-    for key in ("select", "archive", "others_write", "leave_shared"):
+    for key in ("select", "archive", "others_write", "leave_shared", "lift_hidden"):
         if getattr(planned.target, key) != getattr(asked, key):
             yield key
     if any(rows not in planned.target.hold for rows in asked.hold):

@@ -258,7 +258,18 @@ def _may_hide(device: Device) -> bool:
     spins = device.rotational or device.medium == "magnetic"
     if device.kind != "disk" or not (device.bus == "ata" or (device.bus == "usb" and spins)):
         return False
-    return device.hidden is None or device.hidden.native_sectors is None
+    return device.hidden is None or device.hidden.native_sectors is None or device.hidden.overlay_unread
+
+
+def unliftable(device: Device) -> str:
+    """Say why what a device hides cannot be lifted; "": nothing speaks against it."""
+    if device.kind != "disk" or device.ata is None or device.hidden is None:
+        return "lift_hidden is for whole ATA drives that say what they hide"
+    if device.hidden.native_sectors is None:
+        return "the drive does not say how many sectors it has, so nobody would know whether all were lifted"
+    if device.hidden.overlay_unread:
+        return "its configuration overlay is frozen or does not answer; switch the drive off and on"
+    return ""
 
 
 def _of_luks(device: Device, _technique: str) -> str | None:

@@ -267,6 +267,13 @@ class Finding:
         else:
             if technique(self.planned.technique).attested:
                 yield claim("device-reported", at=max(step.ended_at for step in self.told.steps.values()))
+            if self.planned.shown is not None:
+                yield claim(
+                    "hidden-lifted",
+                    at=max(s.ended_at for s in self.told.steps.values() if s.step.of_each_run),
+                    hidden=self.planned.size - self.planned.shown,
+                    size=self.planned.size,
+                )
             for found in self._comparisons():
                 yield _overwritten_claim(found)
             if not self.stays:

@@ -23,6 +23,7 @@ class StepProgress:
     begun: bool = False
     cursor: Cursor | None = None
     erased: j.Erased | None = None
+    in_this_run: bool = False  # it came to its end since the last start
     failed: Ranges = ()  # the medium took no writing there
     seed: str = ""  # of the places to be read back, drawn after the erase
     compared: j.Compared | None = None
@@ -120,7 +121,7 @@ def _step(progress: Progress, event: j.Erasing | j.Advanced | j.Erased | j.Chall
             steps[event.step].failed += event.failed
             steps[event.step].outage = max(steps[event.step].outage, event.outage)
         case j.Erased():
-            steps[event.step].erased = event
+            steps[event.step].erased, steps[event.step].in_this_run = event, True
         case j.Challenged():
             steps[event.step].seed = event.seed
         case j.Compared():
@@ -153,7 +154,7 @@ def _begin(progress: Progress) -> None:
         if step.compared is not None and not clean(step.compared):
             step.compared = step.erased = step.cursor = None
             step.failed = ()
-        step.seed = ""
+        step.seed, step.in_this_run = "", False
     progress.verified.clear()
 
 
@@ -327,6 +328,8 @@ def _steps(plan: Plan, progress: Progress) -> Action | None:
 
 
 def _of_step(plan: Plan, step: Step, state: StepProgress) -> Erase | Challenge | Compare | Report | None:
+    if step.of_each_run and not state.in_this_run:
+        return Erase(step, None)
     if state.erased is None:
         return Erase(step, state.cursor)
     if step.reads_back:

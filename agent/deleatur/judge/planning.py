@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deleatur.documents.job import Job, Target
-from deleatur.documents.place import Inspection, Offer, Pattern, Sampling, Step
+from deleatur.documents.place import LIFT, Inspection, Offer, Pattern, Sampling, Step
 from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
 from deleatur.errors import Refused, Unsupported
 from deleatur.judge.approvers import unfilled
@@ -203,11 +203,20 @@ def _target(job: Job, seen: Seen, entropy: bytes) -> PlannedTarget:
         plugin=seen.plugin,
         values_digest=seen.values_digest,
         outage=offer.outage,
+        shown=None if look.shown == look.size else look.shown,
     )
 
 
 def _steps(targets: Sequence[PlannedTarget], entropy: bytes) -> tuple[Step, ...]:
-    pairs = [(t, a) for t in targets for a in patterned(t.technique, t.id, entropy)]
+    lift: tuple[Action, Pattern | None] = Action(name=LIFT, compare="size"), None
+    pairs = [
+        (target, action)
+        for target in targets
+        for action in (
+            *(() if target.shown is None else (lift,)),
+            *patterned(target.technique, target.id, entropy),
+        )
+    ]
     return tuple(
         Step(
             id=f"s{number}",

@@ -37,6 +37,11 @@ CLAIMS = {
         "By {at} the device had taken a command to erase itself and had reported that it was done; commands "
         "and answers stand with the method."
     ),
+    "hidden-lifted": (
+        "The drive had hidden {hidden} of its {size} bytes from the host. By {at} it had been made to show "
+        "them, and they are part of what was overwritten and read back; commands and answers stand with the "
+        "method."
+    ),
     "markers-written": (
         "At {at}, before the command, markers were read back at every place where they had been written "
         "(places: {read}, bytes: {size})."

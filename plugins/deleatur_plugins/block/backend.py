@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec.structs import replace
 
 from deleatur.api import (
+    LIFT,
     Backend,
     Cursor,
     Denial,
@@ -34,6 +35,7 @@ from deleatur.api import (
     Unit,
     Unsupported,
     device_at,
+    full_size,
     identity_of,
     interlocks,
     keyed_digest,
@@ -44,7 +46,7 @@ from deleatur.api import (
     technique,
     unreadable_until,
 )
-from deleatur_plugins.block import commanding, keys, overwriting
+from deleatur_plugins.block import commanding, keys, lifting, overwriting
 
 UNIT = "device"
 _PLACE = 4096  # bytes of one sampled place at least; a multiple of most logical blocks in use
@@ -62,12 +64,19 @@ class BlockBackend(Backend):
     }
 
     def __init__(
-        self, path: str, key: bytes, approved: frozenset[str] | None, keys_end: int | None = None
+        self,
+        path: str,
+        key: bytes,
+        approved: frozenset[str] | None,
+        keys_end: int | None = None,
+        *,
+        lifts: bool = False,
     ) -> None:
         self._path = path
         self._key = key
         self._approved = approved  # digests of the unit's identity; None before there is a plan
         self._keys_end = keys_end  # of a LUKS container, in bytes as planned, 0 before; None: all is erased
+        self._lifts = lifts  # what a drive hides is shown first, and overwritten too
         self._fd: int | None = None
 
     @classmethod
@@ -83,7 +92,7 @@ class BlockBackend(Backend):
             approved = frozenset(unit["digest"] for unit in units)
             size = sum(unit["size"] for unit in units)
         keys_end = size if target.technique == keys.TECHNIQUE else None
-        return cls(_path_of(target.url), secrets["digest-key"], approved, keys_end)
+        return cls(_path_of(target.url), secrets["digest-key"], approved, keys_end, lifts=target.lift_hidden)
 
     def close(self) -> None:
         """Close the device, if anything was read."""
@@ -107,19 +116,20 @@ class BlockBackend(Backend):
             offers = tuple(replace(offer, limits=(*offer.limits, "openers-unseen")) for offer in offers)
         return Inspection(
             identity=identity_of(table, device),
-            size=device.size,
+            size=full_size(device) if self._lifts else device.size,
             units=(Unit(name=UNIT, size=self._extent(device), digest=self._digest(table, device)),),
             offers=offers,
             denials=denials,
             surfaces=_surfaces(device),
             blockers=interlocks(table, device, approved=planned),
+            shown=device.size if self._lifts else None,
         )
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
         """Name places of 4 KiB, or of one block: a device always holds something at each of them."""
         _, device = self._look_at_the_approved()
         length = max(_PLACE, device.logical_block)
-        extent = self._extent(device)
+        extent = min(self._extent(device), device.size)  # what a drive hides cannot be read yet
         population = -(-extent // length)
         numbers = range(population) if count is None else positions(seed, population, count)
         for number in numbers:
@@ -148,13 +158,17 @@ class BlockBackend(Backend):
         """
         actions = {action.name for action in technique(step.technique).actions}
         way = self._ways().get(step.technique)
-        if way is None or step.action not in actions:
+        if step.action == LIFT and self._lifts:
+            way = lifting.lift
+        elif way is None or step.action not in actions:
             raise Unsupported(f"a device does not know {step.technique} with {step.action}")
         table, device = self._look_at_the_approved()
         if blockers := interlocks(table, device, approved=after is not None):
             raise Refused("; ".join(blockers))
         if after is None and step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
             raise Unsupported(f"{device.name} does not allow {step.technique} any more; plan again")
+        if self._lifts and step.action != LIFT and device.size != full_size(device):
+            raise Transient(f"{device.name} hides sectors again; resume, and they are lifted again")
         yield from way(device, UNIT, step, after)
 
     def _ways(self) -> Mapping[str, Way]:
@@ -168,6 +182,8 @@ class BlockBackend(Backend):
         Raises:
             Refused: there is no such container, and none was planned.
         """
+        if self._lifts:
+            return full_size(device)
         if self._keys_end is None:
             return device.size
         return keys.end_of(device) if keys.has_header(device) or not self._keys_end else self._keys_end
@@ -236,7 +252,7 @@ class BlockBackend(Backend):
                 for name in names
                 if name in self._ways()
             ]
-        return tuple(known), denials
+        return lifting.only_overwrites(device, known) if self._lifts else (tuple(known), denials)
 
 
 def _surfaces(device: Device) -> tuple[Surface, ...]:
