@@ -4,7 +4,6 @@ The device is sparse and reads as zeros, as one that was overwritten with zeros:
 """
 
 import sys
-import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def main(node: str, folder: Path) -> None:
     sizes = sum(path.stat().st_size for path in directory.path.rglob("*") if path.is_file())
     status = Path("/proc/self/status").read_text()  # getrusage would tell of whoever started this, too
     peak = int(status.partition("VmHWM:")[2].split()[0]) // 1024
-    print(compared["population"], compared["sampled"], sizes, peak, round(time.process_time(), 1))
+    print(compared["population"], compared["sampled"], sizes, peak)
 
 
 if __name__ == "__main__":

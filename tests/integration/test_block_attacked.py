@@ -27,7 +27,7 @@ from deleatur_plugins.block import backend as plugin
 
 from ..lab.faulty_device import faulty_device
 from ..lab.faulty_file import Faults
-from ..lab.jobs import events, job, pattern_of, predicate
+from ..lab.jobs import job, pattern_of, predicate
 from .test_block_backend import MIB, PATIENCE, SECTOR, Loop
 
 pytestmark = pytest.mark.root
@@ -389,7 +389,7 @@ def test_processes_that_cannot_be_looked_into_are_named(
 def test_a_pattern_that_repeats_says_less_than_a_keystream(bench: Workbench, loop: Loop) -> None:
     directory = bench.whole(job(loop.path, "overwrite-device-zeros"))
     assert "repeating-pattern" in limits(predicate(directory))
-    assert events(directory)
+    assert "repeating-pattern" not in limits(predicate(bench.whole(job(loop.path), "keystream")))
 
 
 # --- large devices -------------------------------------------------------------------------------
@@ -409,12 +409,11 @@ def test_a_device_of_twenty_terabytes_takes_no_more_memory_than_a_small_one(tmp_
                 cwd=Path(__file__).parents[2],
             )  # fmt: skip
         assert image.stat().st_blocks == 0
-    population, sampled, stored, peak, seconds = map(float, done.stdout.split())
+    population, sampled, stored, peak = map(float, done.stdout.split())
     assert population == -(-size // whole.PIECE)
     assert 22 <= sampled <= 40
     assert stored < MIB
     assert peak < 150
-    assert seconds < 30
 
 
 def test_a_large_device_has_no_more_cursors_than_a_journal_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,8 @@ def test_what_the_kernel_exports_is_in_use(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "info").write_text(f"Status: ACTIVATED  Max Queue Depth: 0\n        {text}")
     (config / "target/core/alua").mkdir()
+    (config / "nvmet/subsystems/nqn.shelf/namespaces/2").mkdir()
+    (config / "nvmet/subsystems/nqn.shelf/namespaces/2/device_path").write_text("(null)\n")
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/swaps").write_text("Filename\n")
     nodes = {"/dev/sda": "8:0", "/dev/sdb": "8:16", "/dev/disk/by-id/c": "8:32"}
@@ -133,3 +135,17 @@ def test_what_the_kernel_exports_is_in_use(tmp_path: Path) -> None:
         ("8:32", "exported", "over SCSI as iblock_0/two"),
     }
     assert looking.unseen == []
+
+
+def test_an_export_that_leads_to_no_device_and_no_file_is_not_taken_for_unused(tmp_path: Path) -> None:
+    """A link that was exported by and is gone, or a node that another name space alone has."""
+    spaces = tmp_path / "sys/kernel/config/nvmet/subsystems/nqn.shelf/namespaces"
+    (tmp_path / "image").touch()
+    for number, path in enumerate((tmp_path / "image", tmp_path / "gone")):
+        (spaces / str(number)).mkdir(parents=True)
+        (spaces / str(number) / "device_path").write_text(f"{path}\n")
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/swaps").write_text("Filename\n")
+    looking = Looking(Places(proc=tmp_path / "proc", sys=tmp_path / "sys"), {})
+    assert looking.uses() == ()
+    assert looking.unseen == ["what this host's kernel exports over NVMe as namespace 1 of nqn.shelf"]

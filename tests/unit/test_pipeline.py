@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from deleatur.engine.together import perform_together
 from deleatur.sanitize.pipeline import in_order
 
 PROGRAM = Path(__file__).with_name("pressed.py")
@@ -31,6 +34,27 @@ def test_where_threads_are_only_joined_something_is() -> None:
     stopped, late = pressed("joined")
     assert stopped
     assert late
+
+
+class PressedMeanwhile(list[Callable[[], None]]):
+    """Works of which the first runs when Ctrl-C is pressed, before the second begins."""
+
+    def __iter__(self) -> Iterator[Callable[[], None]]:
+        yield self[0]
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_works_are_begun_waits_for_those_that_run() -> None:
+    halt, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        if halt.wait(5):
+            time.sleep(0.2)
+            ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        perform_together(PressedMeanwhile([work, work]), halt)
+    assert ended.is_set()
 
 
 def test_a_piece_that_fails_waits_for_the_others() -> None:

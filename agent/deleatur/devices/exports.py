@@ -12,6 +12,7 @@ from deleatur.devices.places import Places, attribute, names_in
 # What a backstore prints of itself (drivers/target: target_core_file.c, target_core_iblock.c).
 _FILE = re.compile(r"\bFile: (.+?)  Size: [0-9]+")
 _BLOCK = re.compile(r"\bUDEV PATH: (.+?)(?:  |$)", re.MULTILINE)
+_NONE = ("", "(null)")  # of a namespace that was given no device yet (drivers/nvme/target/configfs.c)
 
 
 def exports(places: Places) -> Iterator[tuple[str, str]]:
@@ -24,7 +25,8 @@ def exports(places: Places) -> Iterator[tuple[str, str]]:
     for system in names_in(systems):
         for namespace in names_in(systems / system / "namespaces"):
             path = attribute(systems / system / "namespaces" / namespace / "device_path")
-            yield path, f"over NVMe as namespace {namespace} of {system}"
+            if path not in _NONE:
+                yield path, f"over NVMe as namespace {namespace} of {system}"
     stores = config / "target/core"
     for adapter in names_in(stores):
         for store in names_in(stores / adapter):

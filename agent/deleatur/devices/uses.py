@@ -101,6 +101,8 @@ class Looking:
                 number = self._number(path)
                 if number is not None:
                     yield Use(number=number, kind="exported", what=what)
+                elif not Path(path).is_file():  # a link that leads nowhere, or a node elsewhere
+                    self.unseen.append(f"what this host's kernel exports {what}")
         except OSError:
             self.unseen.append("what this host's kernel exports")
 

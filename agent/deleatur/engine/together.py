@@ -23,9 +23,15 @@ def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
         Exception: what the only one that failed has raised, or a defect.
     """
     pool = ThreadPoolExecutor(len(works))
-    running = [pool.submit(work) for work in works]
+    running: list[Future[None]] = []
+    stopped = None
+    try:
+        running.extend(pool.submit(work) for work in works)
+    except KeyboardInterrupt as pressed:  # those that run already are waited for all the same
+        halt.set()
+        stopped = pressed
     pool.shutdown(wait=False)  # begins nothing more; and joins none: see `in_order`
-    stopped = _all_ended(running, halt)
+    stopped = _all_ended(running, halt) or stopped
     if stopped is not None:
         raise stopped
     errors = [error for future in running if (error := future.exception()) is not None]
