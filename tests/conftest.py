@@ -105,6 +105,5 @@ def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has a file open is not asked here, 20 times a trial: that takes longer than all the rest."""
     from deleatur.sanitize.usage import Usage
 
-    for module in ("file.survey", "sqlite.backend", "sqlite.files", "sqlite.rewriting"):
+    for module in ("duckdb.backend", "file.survey", "sqlite.backend", "sqlite.files", "sqlite.rewriting"):
         monkeypatch.setattr(f"deleatur_plugins.{module}.usage", lambda: Usage(users={}, unseen=0))
-    monkeypatch.setattr("deleatur_plugins.duckdb.ground.users_of", lambda _: ())

@@ -27,6 +27,7 @@ from deleatur.api import (
 from deleatur.errors import DeleaturError, Residue
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.scan import Scanner
+from deleatur.sanitize.usage import Usage
 from deleatur.testing import faults
 from deleatur.testing.trial import steps_of
 from deleatur.testing.workbench import Workbench
@@ -508,6 +509,15 @@ def test_what_is_in_the_way_is_named(path: Path) -> None:
     assert "1 comments would be lost" in told
     assert "table 'made' has a generated column" in told
     assert "has 2 names; remove the others" in told
+
+
+@pytest.mark.parametrize("unseen", [0, 1])
+def test_programs_that_cannot_be_looked_into_lower_the_claim(
+    path: Path, monkeypatch: pytest.MonkeyPatch, unseen: int
+) -> None:
+    monkeypatch.setattr("deleatur_plugins.duckdb.backend.usage", lambda: Usage(users={}, unseen=unseen))
+    with closing(opened(path)) as backend:
+        assert ("open-files-unseen" in backend.inspect().offers[0].limits) == bool(unseen)
 
 
 def test_rows_that_refer_to_those_that_go_must_be_selected_too(path: Path) -> None:

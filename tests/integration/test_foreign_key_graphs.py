@@ -21,7 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from deleatur.api import Condition, Selection, Target, Within
 from deleatur.sanitize.usage import Usage
 from deleatur.testing.trial import steps_of
-from deleatur_plugins.duckdb import DuckdbBackend, ground
+from deleatur_plugins.duckdb import DuckdbBackend
+from deleatur_plugins.duckdb import backend as duckdb_backend
 from deleatur_plugins.mariadb import MariadbBackend
 from deleatur_plugins.postgresql import PostgresqlBackend, blockers
 from deleatur_plugins.sqlite import SqliteBackend, backend, files, rebuild, rewriting
@@ -213,9 +214,8 @@ def folder() -> Iterator[Path]:
 def _no_look_at_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has a new file open is no question here, and costs more than all the rest."""
     nobody = Usage(users={}, unseen=0)
-    for module in (backend, files, rewriting):
+    for module in (backend, files, rewriting, duckdb_backend):
         monkeypatch.setattr(module, "usage", lambda: nobody)
-    monkeypatch.setattr(ground, "users_of", lambda _: ())
 
 
 def one(engine: Any, world: World, tally: Tally) -> None:

@@ -34,6 +34,7 @@ from deleatur.api import (
     filesystem_of,
     selection_named,
     shredding,
+    usage,
 )
 from deleatur_plugins.duckdb.connecting import OLD, Session, path_of
 from deleatur_plugins.duckdb.content import Content, typed_rows
@@ -71,14 +72,15 @@ class DuckdbBackend(Backend):
         with self._content() as (session, content):
             content.check_archive()
             units = content.units()
+            now = usage()
             identity = (*self._identity(content.schema), *selection_named(self._target))
             return Inspection(
                 identity=Identity(kind="rows", fields=identity),
                 size=sum(unit.size for unit in units),
                 units=units,
-                offers=(Offer(technique=_REWRITE, limits=limits_of(self._path, session)),),
+                offers=(Offer(technique=_REWRITE, limits=limits_of(self._path, session, now)),),
                 surfaces=surfaces_of(self._path),
-                blockers=blockers_of(self._path, session, content),
+                blockers=blockers_of(self._path, session, content, now),
                 held=content.held(),
             )
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from deleatur.api import (
     Surface,
+    Usage,
     filesystem_of,
     immutable,
     limits_of_files,
     opened_in_turn,
     surfaces_below,
-    users_of,
 )
 from deleatur_plugins.duckdb.connecting import OLD, Session
 from deleatur_plugins.duckdb.content import Content
@@ -26,9 +26,11 @@ def files_of(path: Path) -> tuple[Path, ...]:
     return tuple(file for file in (path, log_of(path)) if file.exists())
 
 
-def blockers_of(path: Path, session: Session, content: Content) -> tuple[str, ...]:
+def blockers_of(path: Path, session: Session, content: Content, now: Usage) -> tuple[str, ...]:
     """Return each reason that alone forbids to erase here and now."""
-    found = [f"the database is open in {name} ({pid}); close it there" for pid, name in users_of(path)[:20]]
+    status = path.lstat()
+    users = now.users.get((status.st_dev, status.st_ino), ())
+    found = [f"the database is open in {name} ({pid}); close it there" for pid, name in users[:20]]
     if left_over := half_checkpoint(path):
         found.append(left_over)
     system = filesystem_of(path)
@@ -59,12 +61,13 @@ def blockers_of(path: Path, session: Session, content: Content) -> tuple[str, ..
     return tuple(found)
 
 
-def limits_of(path: Path, session: Session) -> tuple[str, ...]:
+def limits_of(path: Path, session: Session, now: Usage) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
     found = limits_of_files(filesystem_of(path), opened_in_turn(files_of(path)))
     parts = ("index-parts-not-searched",) if has_indexes(session, OLD) else ()
+    dark = ("open-files-unseen",) if now.unseen else ()
     numbers = ("small-numbers-not-searched", "packed-numbers-not-searched")
-    return (*found, "earlier-free-blocks", *numbers, *parts, "engine-check-not-run")
+    return (*found, *dark, "earlier-free-blocks", *numbers, *parts, "engine-check-not-run")
 
 
 def surfaces_of(path: Path) -> tuple[Surface, ...]:
