@@ -14,6 +14,8 @@ from deleatur.devices import ata, sending
 from deleatur.devices.erase_nvme import NVME_IOCTL_ID
 from deleatur.devices.waiting import Patience
 
+from .lab.tper_played import Tper
+
 SIZE = 1 << 20  # bytes
 
 
@@ -73,7 +75,7 @@ class Drive:
     def _nvme(self, packed):
         fields = sending._NVME.unpack(packed)
         opcode, nsid, address, length, ten = fields[0], fields[3], fields[7], fields[9], fields[10]
-        content = bytearray(length)
+        content = bytearray(ctypes.string_at(address, length)) if length else bytearray()
         status = self.admin(opcode, nsid, ten, content)
         if length:
             ctypes.memmove(address, bytes(content), length)
@@ -161,6 +163,24 @@ class NvmeDrive(Drive):
         return 0
 
 
+@dataclass
+class OpalNvme(NvmeDrive):
+    """A controller before the part that speaks the TCG's protocol."""
+
+    tper: Tper | None = None
+
+    def admin(self, opcode: int, nsid: int, ten: int, content: bytearray) -> int:
+        assert self.tper is not None
+        if opcode in (0x81, 0x82) and ten >> 24 != 1:
+            return 0x4002
+        if opcode == 0x81:
+            return 0 if self.tper.send(ten >> 8 & 0xFFFF, bytes(content)) else 0x4004
+        if opcode == 0x82:
+            content[:] = self.tper.receive(ten >> 8 & 0xFFFF, len(content))
+            return 0
+        return super().admin(opcode, nsid, ten, content)
+
+
 def fixed_sense(key: int, asc: int, ascq: int, progress: int | None = None) -> bytes:
     """Return sense data of the fixed format."""
     sense = bytearray(18)
@@ -201,6 +221,22 @@ class ScsiDrive(Drive):
             return 0, b"", b""
         self.running_since = self.now
         return 0, b"", b""
+
+
+@dataclass
+class OpalScsi(ScsiDrive):
+    """A disk before the part that speaks the TCG's protocol."""
+
+    tper: Tper | None = None
+
+    def command(self, block: bytes, sends: bytes) -> tuple[int, bytes, bytes]:
+        assert self.tper is not None
+        com_id = int.from_bytes(block[2:4], "big")
+        if block[0] == 0xB5:
+            return (0, b"", b"") if self.tper.send(com_id, sends) else (2, fixed_sense(0xB, 0, 0), b"")
+        if block[0] == 0xA2:
+            return 0, b"", self.tper.receive(com_id, int.from_bytes(block[6:10], "big"))
+        return super().command(block, sends)
 
 
 @dataclass

@@ -5,6 +5,7 @@ A plugin needs nothing else of deleatur, and what stands here changes only with 
 
 from deleatur.backend import Backend, Secrets
 from deleatur.devices.commanding import COMMANDS, erase_by_command
+from deleatur.devices.erase_opal import revert_by_psid
 from deleatur.devices.inventory import device_at, read_table
 from deleatur.devices.lifting import lift_hidden
 from deleatur.devices.luks import key_area
@@ -212,6 +213,7 @@ __all__ = [
     "remove",
     "remove_directory",
     "require_same",
+    "revert_by_psid",
     "selection_named",
     "server_named",
     "settle",

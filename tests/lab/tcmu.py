@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ata_played import AtaDisk
 from hiding_played import WAYS, HidingDisk
+from opal_played import OpalDisk
 from played import Media, Mode
 from scsi_played import ScsiDisk, Sense
 
@@ -22,6 +23,7 @@ SIZE = 16 << 20
 KINDS: dict[str, Callable[[Media, str], ScsiDisk]] = {
     "scsi": ScsiDisk,
     "ata": AtaDisk,
+    "opal": OpalDisk,
     **{way: partial(HidingDisk, way) for way in WAYS},
 }
 PLACE_OF_RING, PLACE_OF_HEAD, PLACE_OF_TAIL = 4, 12, 64

@@ -6,6 +6,7 @@ from deleatur.devices.ata import AtaIdentity
 from deleatur.devices.nvme import IdentifyController, IdentifyNamespace
 from deleatur.devices.scsi import Capacity, Inquiry
 from deleatur.devices.sense import Sense
+from deleatur.devices.tcg import ROOM, Discovery
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "devices"
 
@@ -36,6 +37,18 @@ def test_scsi() -> None:
     assert (drive.vendor, drive.product) == ("QEMU", "QEMU HARDDISK")
     capacity = Capacity.decode(recorded("scsi-capacity"))
     assert (capacity.blocks, capacity.block) == (32768, 512)
+
+
+def test_self_encrypting_drives() -> None:
+    told = {
+        "samsung-860-evo": ("opal-2", 0x1004, True, True, True),
+        "samsung-970-evo-plus": ("opal-2", 0x1004, True, False, False),
+        "sabrent-rocket-4": ("pyrite-1", 0x07FE, False, False, False),
+    }
+    for name, (ssc, com_id, encrypts, enabled, locked) in told.items():
+        found = Discovery.decode(recorded(f"tcg-discovery-{name}").ljust(ROOM, b"\0"))  # a whole transfer
+        assert (found.ssc, found.com_id) == (ssc, com_id)
+        assert (found.encrypts, found.enabled, found.locked) == (encrypts, enabled, locked)
 
 
 def test_sense() -> None:

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from deleatur.devices import ata, nvme, scsi
+from deleatur.devices.erase_opal import discovered, passing
 from deleatur.devices.opening import opened_to_look
 from deleatur.devices.places import attribute
 from deleatur.devices.sending import ScsiReply, send_nvme, send_scsi
@@ -32,13 +33,14 @@ from deleatur.documents.device import (
     ScsiCommands,
     Security,
 )
-from deleatur.errors import Malformed, Refused
+from deleatur.errors import Failed, Malformed, Refused
 
 _OPAL_STATUS = 0x800870EC  # linux/sed-opal.h: IOC_OPAL_GET_STATUS, since 6.1
 _OPAL_SUPPORTED, _OPAL_ENABLED, _OPAL_LOCKED = 0x1, 0x4, 0x8  # same place, OPAL_FL_…
 _FAILED, _FROZEN = 1, 3  # ACS-3 table "Sanitize Device Error Reason"
 _CONTROLLERS = Path("/sys/class/nvme")
 _SANITIZE, _FORMAT_UNIT = 0x48, 0x04  # SBC-4
+_SECURITY_IN = 0xA2  # SPC-4
 _ERASING: dict[nvme.SanitizeState | None, Erasing] = {
     nvme.SanitizeState.running: "running",
     nvme.SanitizeState.failed: "failed",
@@ -64,6 +66,7 @@ def asked(device: Device) -> Device:
             device = msgspec.structs.replace(device, erasing=_erasing_scsi(fd))
             device = _scsi(device, fd)
             device = _ata(device, fd)
+        device = _discovered(device, fd)
     return device
 
 
@@ -97,6 +100,7 @@ def _nvme(device: Device) -> Device:
         sanitize_overwrite=found.sanitize_overwrite,
         no_deallocate_inhibited=found.no_deallocate_inhibited,
         media_verification=found.media_verification,
+        security_protocol=found.can_security,
     )
     state = None
     if health.good:
@@ -133,6 +137,25 @@ def _opal(device: Device, fd: int) -> Device:
     return msgspec.structs.replace(device, opal=found)
 
 
+def _discovered(device: Device, fd: int) -> Device:
+    """Ask a drive that takes security commands what it is by the TCG; else the kernel's word stands."""
+    kinds = (device.nvme, device.ata or device.scsi)
+    if not any(kind is not None and kind.security_protocol for kind in kinds):
+        return device
+    try:
+        found = discovered(passing(fd, over_nvme=device.bus == "nvme"))
+    except (Failed, Malformed):
+        return device
+    told = Opal(
+        supported=bool(found.ssc),
+        ssc=found.ssc,
+        encrypts=found.encrypts,
+        locking_enabled=found.enabled,
+        locked=found.locked,
+    )
+    return msgspec.structs.replace(device, opal=told)
+
+
 def _erasing_scsi(fd: int) -> Erasing | None:
     """Ask first of all: while a disk erases itself the kernel tries each read again until it is over."""
     reply = send_scsi(fd, scsi.request_sense())
@@ -153,6 +176,7 @@ def _scsi(device: Device, fd: int) -> Device:
         )
     }
     offered["format_unit"] = _supports(fd, _FORMAT_UNIT, None)
+    offered["security_protocol"] = _supports(fd, _SECURITY_IN, None)
     known = {name: said for name, said in offered.items() if said is not None}
     serial = device.serial or _unit_serial(fd)
     commands = ScsiCommands(**known) if known else None
@@ -193,6 +217,7 @@ def _ata(device: Device, fd: int) -> Device:
         sanitize_block=found.sanitize_block,
         sanitize_overwrite=found.sanitize_overwrite,
         antifreeze=found.antifreeze,
+        security_protocol=found.trusted,
         sanitize_frozen=frozen,
     )
     security = Security(

@@ -251,6 +251,7 @@ class AtaIdentity(Frozen, frozen=True):
     sanitize_overwrite: bool  # 59, bit 14
     sanitize_block: bool  # 59, bit 15
     antifreeze: bool  # 59, bit 10
+    trusted: bool  # 48, bit 0: TRUSTED SEND and RECEIVE
     encrypts: bool  # 69, bit 4: all user data are encrypted
     hpa: bool  # 82, bit 10: a host protected area is possible
     overlay: bool  # 83, bit 11: a device configuration overlay is possible
@@ -302,6 +303,7 @@ class AtaIdentity(Frozen, frozen=True):
             sanitize_overwrite=_bit(content, 59, 14),
             sanitize_block=_bit(content, 59, 15),
             antifreeze=_bit(content, 59, 10),
+            trusted=_valid(content, 48, 0),
             encrypts=_bit(content, 69, 4),
             hpa=_bit(content, 82, 10),
             overlay=_bit(content, 83, 11),

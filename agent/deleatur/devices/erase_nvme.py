@@ -42,8 +42,7 @@ def sanitize(
         Transient: another sanitize is running.
         Failed: the command was not taken, failed, or stands still.
     """
-    controller = _controller(fd)
-    _refuse_others(fd, controller, "a sanitize takes all namespaces")
+    controller = refuse_others(fd, "a sanitize takes all namespaces")
     command = nvme.sanitize(action, keep_blocks=not controller.no_deallocate_inhibited)
     log = _log(fd)
     running = log.state is SanitizeState.running
@@ -121,6 +120,13 @@ def format_namespace(fd: int, size: int, erase: SecureErase) -> Iterator[Cursor]
 def _controller(fd: int) -> nvme.IdentifyController:
     reply = send_nvme(fd, nvme.identify_controller())
     return nvme.IdentifyController.decode(_answered(reply, "Identify Controller"))
+
+
+def refuse_others(fd: int, why: str) -> nvme.IdentifyController:
+    """Return what the controller says of itself; raise Refused if it has other namespaces."""
+    controller = _controller(fd)
+    _refuse_others(fd, controller, why)
+    return controller
 
 
 def _refuse_others(fd: int, controller: nvme.IdentifyController, why: str) -> None:

@@ -55,6 +55,7 @@ class AdminCommand(Frozen, frozen=True):
     nsid: int = 0
     cdw10: int = 0
     cdw11: int = 0
+    sends: bytes = b""
     receives: int = 0  # bytes that the controller returns
     timeout: float = 10.0  # seconds
 
@@ -375,6 +376,14 @@ def sanitize(action: SanitizeAction, *, keep_blocks: bool) -> AdminCommand:
     """
     passes = 1 if action is SanitizeAction.overwrite else 0
     return AdminCommand(opcode=0x84, cdw10=action | passes << 4 | keep_blocks << 9, timeout=60.0)
+
+
+def security(protocol: int, specific: int, sends: bytes | None, length: int) -> AdminCommand:
+    """Return Security Send, or Security Receive of `length` bytes if nothing is sent (Base §5.25, §5.26)."""
+    ten = protocol << 24 | specific << 8
+    if sends is None:
+        return AdminCommand(opcode=0x82, cdw10=ten, cdw11=length, receives=length)
+    return AdminCommand(opcode=0x81, cdw10=ten, cdw11=len(sends), sends=sends)
 
 
 def format_namespace(

@@ -65,6 +65,13 @@ def supported(operation: int, service: int | None = None) -> ScsiCommand:
     return ScsiCommand(block=block + (64).to_bytes(4, "big") + bytes(2), receives=64)
 
 
+def security(protocol: int, specific: int, sends: bytes | None, length: int) -> ScsiCommand:
+    """Return SECURITY PROTOCOL OUT, or IN of `length` bytes where nothing is sent (SPC-4 §6.40, §6.41)."""
+    code, count = (0xA2, length) if sends is None else (0xB5, len(sends))
+    block = bytes((code, protocol)) + specific.to_bytes(2) + bytes(2) + count.to_bytes(4) + bytes(2)
+    return ScsiCommand(block=block, sends=sends or b"", receives=0 if sends is not None else length)
+
+
 def sanitize(action: SanitizeService) -> ScsiCommand:
     """Return SANITIZE that answers at once and works on (SBC-4 §5.30); one pass of zeros for overwrite.
 

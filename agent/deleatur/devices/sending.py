@@ -108,8 +108,9 @@ def send_nvme(fd: int, command: AdminCommand) -> NvmeReply:
 
     Raises OSError: the kernel did not pass it on.
     """
-    room = ctypes.create_string_buffer(max(command.receives, 1))
-    address = ctypes.addressof(room) if command.receives else 0
+    length = len(command.sends) or command.receives
+    room = ctypes.create_string_buffer(command.sends, max(length, 1))
+    address = ctypes.addressof(room) if length else 0
     packed = bytearray(
         _NVME.pack(
             command.opcode,
@@ -121,7 +122,7 @@ def send_nvme(fd: int, command: AdminCommand) -> NvmeReply:
             0,
             address,
             0,
-            command.receives,
+            length,
             command.cdw10,
             command.cdw11,
             0,

@@ -61,10 +61,15 @@ class Security(Frozen, frozen=True):
     enhanced_minutes: Count | None = None
 
 
+REVERTING = ("opal-1", "opal-2", "opalite", "ruby")  # TCG classes whose Revert changes the medium's key
+
+
 class Opal(Frozen, frozen=True):
     """The TCG state of a self-encrypting drive, as the kernel or Level 0 Discovery tells it."""
 
     supported: bool
+    ssc: str = ""  # the security subsystem class: opal-2, pyrite-2 …; "": nobody asked, or it told none
+    encrypts: bool = False  # the medium is always encrypted
     locking_enabled: bool = False
     locked: bool = False
 
@@ -89,6 +94,7 @@ class AtaCommands(Frozen, frozen=True):
     sanitize_block: bool = False
     sanitize_overwrite: bool = False
     antifreeze: bool = False
+    security_protocol: bool = False  # TRUSTED SEND and RECEIVE
     sanitize_frozen: bool | None = None  # None: it did not say
 
 
@@ -99,6 +105,7 @@ class ScsiCommands(Frozen, frozen=True):
     sanitize_block: bool = False
     sanitize_overwrite: bool = False
     format_unit: bool = False
+    security_protocol: bool = False  # SECURITY PROTOCOL IN and OUT
 
 
 class NvmeCommands(Frozen, frozen=True):
@@ -112,6 +119,7 @@ class NvmeCommands(Frozen, frozen=True):
     sanitize_overwrite: bool = False
     no_deallocate_inhibited: bool = False
     media_verification: bool = False
+    security_protocol: bool = False  # Security Send and Receive
 
 
 class Device(Frozen, frozen=True):

@@ -7,7 +7,7 @@ no technique of a program is Destroy.
 from collections.abc import Callable
 from typing import Literal
 
-from deleatur.documents.device import Device, Medium
+from deleatur.documents.device import REVERTING, Device, Medium
 from deleatur.documents.place import Denial, Frozen, Offer
 from deleatur.judge.interlocks import full_size
 
@@ -134,6 +134,12 @@ CAPABILITIES: tuple[Capability, ...] = (
         magnetic="clear",
         flash="clear",
         source="NIST SP 800-88r2 §3.2, cryptographic erase, of the keys that a host overwrites: Clear",
+    ),
+    Capability(
+        technique="opal-psid-revert",
+        magnetic="purge-if-vendor",
+        flash="purge-if-vendor",
+        source="TCG Opal SSC: Revert by the PSID; NIST SP 800-88r2 §3.2, if its conditions hold",
     ),
 )
 BY_NAME: dict[str, Capability] = {capability.technique: capability for capability in CAPABILITIES}
@@ -278,8 +284,20 @@ def _of_luks(device: Device, _technique: str) -> str | None:
     return "" if found & {"luks1", "luks2"} else None
 
 
+def _of_opal(device: Device, _technique: str) -> str | None:
+    """Of a drive that no security subsystem class is known of, the technique is not of its kind."""
+    state = device.opal
+    if device.kind != "disk" or state is None or not state.ssc:
+        return None
+    if state.ssc not in REVERTING or not state.encrypts:
+        return "the drive does not say that it encrypts its medium and changes the key at a revert"
+    return _LOCKED if state.locked else ""
+
+
+_LOCKED = "its data are locked: no marker could be written and read back; unlock it first"
 _FAMILIES: dict[str, Callable[[Device, str], str | None]] = {
     "luks-": _of_luks,
+    "opal-": _of_opal,
     "nvme-": _of_nvme,
     "scsi-": _of_scsi,
     "ata-": _of_ata,

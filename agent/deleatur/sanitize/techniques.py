@@ -217,6 +217,12 @@ TECHNIQUES |= {
             "ACS-3 §7.43 SECURITY ERASE UNIT; IEEE 2883-2022, Clear",
         ),
         _by_command(
+            "opal-psid-revert",
+            "have the self-encrypting drive revert by the PSID of its label, with a change of key",
+            "clear",
+            "TCG Opal SSC: Revert; NIST SP 800-88r2 §3.2, cryptographic erase: Purge only on its conditions",
+        ),
+        _by_command(
             "scsi-format",
             "have the device format itself",
             "clear",

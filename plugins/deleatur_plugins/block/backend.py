@@ -46,7 +46,7 @@ from deleatur.api import (
     technique,
     unreadable_until,
 )
-from deleatur_plugins.block import commanding, keys, lifting, overwriting
+from deleatur_plugins.block import commanding, keys, lifting, overwriting, psid
 
 UNIT = "device"
 _PLACE = 4096  # bytes of one sampled place at least; a multiple of most logical blocks in use
@@ -71,12 +71,14 @@ class BlockBackend(Backend):
         keys_end: int | None = None,
         *,
         lifts: bool = False,
+        by_label: bool = False,
     ) -> None:
         self._path = path
         self._key = key
         self._approved = approved  # digests of the unit's identity; None before there is a plan
         self._keys_end = keys_end  # of a LUKS container, in bytes as planned, 0 before; None: all is erased
         self._lifts = lifts  # what a drive hides is shown first, and overwritten too
+        self._by_label = by_label  # the technique needs a secret that is looked for before anything begins
         self._fd: int | None = None
 
     @classmethod
@@ -92,7 +94,14 @@ class BlockBackend(Backend):
             approved = frozenset(unit["digest"] for unit in units)
             size = sum(unit["size"] for unit in units)
         keys_end = size if target.technique == keys.TECHNIQUE else None
-        return cls(_path_of(target.url), secrets["digest-key"], approved, keys_end, lifts=target.lift_hidden)
+        return cls(
+            _path_of(target.url),
+            secrets["digest-key"],
+            approved,
+            keys_end,
+            lifts=target.lift_hidden,
+            by_label=target.technique == psid.TECHNIQUE,
+        )
 
     def close(self) -> None:
         """Close the device, if anything was read."""
@@ -112,6 +121,8 @@ class BlockBackend(Backend):
         if device.signatures is None and not (planned and unreadable_until(device)):
             raise self._unread(device)
         offers, denials = self._allowed(device)
+        if self._by_label and psid.TECHNIQUE in {offer.technique for offer in offers}:
+            psid.psid_of(device)
         if table.closed:
             offers = tuple(replace(offer, limits=(*offer.limits, "openers-unseen")) for offer in offers)
         return Inspection(

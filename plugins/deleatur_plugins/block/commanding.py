@@ -15,9 +15,11 @@ from deleatur.api import (
     laid,
     marker_places,
     open_exclusive,
+    revert_by_psid,
 )
+from deleatur_plugins.block import psid
 
-TECHNIQUES = tuple(COMMANDS)
+TECHNIQUES = (*COMMANDS, psid.TECHNIQUE)
 
 
 def command(device: Device, unit: str, step: Step, after: Cursor | None) -> Iterator[Cursor]:
@@ -34,6 +36,9 @@ def command(device: Device, unit: str, step: Step, after: Cursor | None) -> Iter
         if step.action == "mark":
             mark(fd, device.size, unit, step.pattern)
             yield Cursor(position="marked", done=device.size)
+        elif step.technique == psid.TECHNIQUE:
+            label, over_nvme = psid.psid_of(device), device.bus == "nvme"
+            yield from revert_by_psid(fd, device.size, after, label, over_nvme=over_nvme)
         else:
             yield from erase_by_command(step.technique, fd, device.size, after)
     finally:
