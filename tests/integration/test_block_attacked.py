@@ -16,7 +16,6 @@ from deleatur.api import DeviceTable, Target, laid, medium_of, open_exclusive, o
 from deleatur.devices.inventory import device_at
 from deleatur.documents.device import Partition
 from deleatur.documents.place import Cursor, Inspection, Pattern, Step
-from deleatur.engine.directory import JobDirectory
 from deleatur.errors import DeleaturError, Refused, Transient
 from deleatur.judge import sampling
 from deleatur.judge.interlocks import interlocks
@@ -28,7 +27,7 @@ from deleatur_plugins.block import backend as plugin
 from ..lab.faulty_device import faulty_device
 from ..lab.faulty_file import Faults
 from ..lab.jobs import job, pattern_of, predicate
-from .test_block_backend import MIB, PATIENCE, SECTOR, Loop
+from .loops import MIB, PATIENCE, SECTOR, Loop, attached, loop_over
 
 pytestmark = pytest.mark.root
 SIZE = 5 * MIB + SECTOR
@@ -40,35 +39,10 @@ def bench(tmp_path: Path) -> Workbench:
     return Workbench(tmp_path / "jobs")
 
 
-@contextlib.contextmanager
-def looped(file: Path, *options: str) -> Iterator[str]:
-    """Attach a file, or a device, and take it off again."""
-    done = subprocess.run(
-        ["losetup", "--find", "--show", *options, file],
-        check=True, timeout=PATIENCE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    path = done.stdout.strip()
-    try:
-        yield path
-    finally:
-        subprocess.run(["losetup", "--detach", path], check=True, timeout=PATIENCE)
-
-
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path / "image", os.urandom(SIZE))
-    try:
+    with loop_over(tmp_path / "image", os.urandom(SIZE)) as made:
         yield made
-    finally:
-        if subprocess.run(["losetup", made.path], capture_output=True, timeout=PATIENCE).returncode == 0:
-            made.detach()
-
-
-def approved(bench: Workbench, text: str) -> JobDirectory:
-    directory = bench.job(text)
-    bench.plan(directory)
-    bench.approve(directory)
-    return directory
 
 
 def reasons(path: str) -> tuple[str, ...]:
@@ -85,18 +59,19 @@ def test_a_loop_over_the_device_by_a_node_of_another_name_refuses_it(loop: Loop,
     status = Path(loop.path).stat()
     os.mknod(node, 0o600 | 0o060000, status.st_rdev)
     assert reasons(loop.path) == ()
-    with looped(node) as above:
+    with attached(node) as above:
         assert any(f"{Path(above).name} is made of" in reason for reason in reasons(loop.path))
 
 
 def test_two_loops_that_share_bytes_of_one_file_refuse_each_other(loop: Loop) -> None:
-    with looped(loop.file, "--offset", str(4 * MIB)) as other:
+    with attached(loop.file, "--offset", str(4 * MIB)) as other:
         for one in (loop.path, other):
             assert any("shares its bytes" in reason for reason in reasons(one)), one
     loop.detach()
+    loop.wait_until_free()
     with (
-        looped(loop.file, "--offset", "0", "--sizelimit", str(MIB)) as low,
-        looped(loop.file, "--offset", str(2 * MIB), "--sizelimit", str(MIB)) as high,
+        attached(loop.file, "--offset", "0", "--sizelimit", str(MIB)) as low,
+        attached(loop.file, "--offset", str(2 * MIB), "--sizelimit", str(MIB)) as high,
     ):
         assert reasons(low) == reasons(high) == ()
 
@@ -108,8 +83,8 @@ def test_a_loop_at_the_same_path_over_the_same_name_may_be_another_device(
     os.truncate(loop.file, 2 * SIZE)
     loop.detach()
     limit = ("--sizelimit", str(SIZE))
-    subprocess.run(["losetup", *limit, loop.path, loop.file], check=True, timeout=PATIENCE)
-    directory = approved(bench, job(loop.path))
+    loop.attach(loop.file, *limit)
+    directory = bench.approved(job(loop.path))
     loop.detach()
     before = loop.file.read_bytes()
     offset: tuple[str, ...] = ()
@@ -119,7 +94,7 @@ def test_a_loop_at_the_same_path_over_the_same_name_may_be_another_device(
         copy.replace(loop.file)
     else:
         offset = ("--offset", str(SIZE - SECTOR))
-    subprocess.run(["losetup", *limit, *offset, loop.path, loop.file], check=True, timeout=PATIENCE)
+    loop.attach(loop.file, *limit, *offset)
     with pytest.raises(Refused, match="not the target of the plan"):
         bench.run(directory)
     assert loop.file.read_bytes() == before
@@ -165,14 +140,11 @@ class WritesATwin(BlockBackend):
 def test_another_device_that_holds_the_pattern_is_not_read_instead(
     loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
-    twin = Loop(tmp_path / "twin", loop.file.read_bytes())
-    monkeypatch.setattr(WritesATwin, "twin", twin.path)
     bench = Workbench(tmp_path / "jobs", {"block": WritesATwin})
-    try:
+    with loop_over(tmp_path / "twin", loop.file.read_bytes()) as twin:
+        monkeypatch.setattr(WritesATwin, "twin", twin.path)
         with pytest.raises(Refused, match="not the device of the plan"):
             bench.whole(job(loop.path, more=more))
-    finally:
-        twin.detach()
     assert not (bench.folder / "job" / "certificate").exists()
 
 
@@ -209,7 +181,7 @@ def test_a_device_that_grows_while_it_is_erased_is_not_certified(
 def test_a_device_that_shrinks_while_it_is_erased_is_told_from_a_full_disk(
     bench: Workbench, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = approved(bench, job(loop.path))
+    directory = bench.approved(job(loop.path))
     honest = whole._write
 
     def shrink(fd: int, view: memoryview, base: int, low: int, high: int) -> None:
@@ -263,7 +235,7 @@ def test_a_place_or_two_that_the_medium_does_not_show_are_no_chance_lost(bench: 
 def test_a_pulled_device_is_tried_again_when_it_is_back(
     bench: Workbench, loop: Loop, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = approved(bench, job(loop.path))
+    directory = bench.approved(job(loop.path))
     monkeypatch.setattr("deleatur.engine.opening.DELAY", 0.01)
     honest = whole._flush
 
@@ -280,7 +252,7 @@ def test_a_pulled_device_is_tried_again_when_it_is_back(
     assert told.value.exit_code == 6
     assert "attach it again" in str(told.value)
     monkeypatch.setattr(whole, "_flush", honest)
-    subprocess.run(["losetup", loop.path, loop.file], check=True, timeout=PATIENCE)
+    loop.attach(loop.file)
     bench.run(directory)
     assert loop.file.read_bytes() == laid(pattern_of(directory)).read("device", 0, SIZE)
 
@@ -292,7 +264,7 @@ def test_a_journal_without_room_ends_the_run_and_it_goes_on_later(tmp_path: Path
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "none", jobs], check=True, timeout=PATIENCE)
     try:
         bench = Workbench(jobs)
-        directory = approved(bench, job(loop.path))
+        directory = bench.approved(job(loop.path))
         full = jobs / "full"
         with contextlib.suppress(OSError), full.open("wb", buffering=0) as file:
             while file.write(bytes(512)):
@@ -332,7 +304,7 @@ def test_a_device_of_larger_blocks_is_erased_to_its_last_one(
 ) -> None:
     image = tmp_path / "large"
     image.write_bytes(os.urandom(4 * MIB + 3 * block))
-    with looped(image, "--sector-size", str(block)) as path:
+    with attached(image, "--sector-size", str(block)) as path:
         directory = bench.whole(job(path))
     expected = laid(pattern_of(directory)).read("device", 0, 4 * MIB + 3 * block)
     assert image.read_bytes() == expected
@@ -361,7 +333,7 @@ def test_a_device_whose_end_is_half_a_block_is_refused_when_it_is_planned(
 ) -> None:
     image = tmp_path / "odd"
     image.write_bytes(bytes(MIB + SECTOR))
-    with looped(image, "--sector-size", "4096") as path, pytest.raises(DeleaturError, match="no multiple"):
+    with attached(image, "--sector-size", "4096") as path, pytest.raises(DeleaturError, match="no multiple"):
         bench.plan(bench.job(job(path)))
 
 
@@ -402,7 +374,7 @@ def test_a_device_of_twenty_terabytes_takes_no_more_memory_than_a_small_one(tmp_
         image = Path(folder) / "image"
         with image.open("wb") as file:
             file.truncate(size)
-        with looped(image) as node:
+        with attached(image) as node:
             done = subprocess.run(
                 [sys.executable, "-m", "tests.integration.large_device", node, tmp_path / "jobs"],
                 check=True, timeout=4 * PATIENCE, stdout=subprocess.PIPE, text=True,

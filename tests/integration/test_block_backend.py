@@ -24,11 +24,9 @@ from deleatur_plugins.block.backend import BlockBackend
 from ..lab.faulty_device import SPLIT, faulty_device
 from ..lab.faulty_file import Faults
 from ..lab.jobs import events, job, pattern_of, predicate
+from .loops import MIB, PATIENCE, SECTOR, Loop, attached, loop_over
 
 pytestmark = pytest.mark.root
-MIB = 1 << 20
-SECTOR = 512
-PATIENCE = 60
 
 
 @pytest.fixture
@@ -36,29 +34,10 @@ def bench(tmp_path: Path) -> Workbench:
     return Workbench(tmp_path / "jobs")
 
 
-class Loop:
-    """A loop device over a file."""
-
-    def __init__(self, file: Path, content: bytes) -> None:
-        file.write_bytes(content)
-        self.file = file
-        done = subprocess.run(
-            ["losetup", "--find", "--show", "--direct-io=on", file],
-            check=True, timeout=PATIENCE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        self.path = done.stdout.strip()
-
-    def detach(self) -> None:
-        subprocess.run(["losetup", "--detach", self.path], check=True, timeout=PATIENCE)
-
-
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path / "image", os.urandom(9 * MIB + 3 * SECTOR))
-    try:
+    with loop_over(tmp_path / "image", os.urandom(9 * MIB + 3 * SECTOR)) as made:
         yield made
-    finally:
-        made.detach()
 
 
 def test_a_device_is_overwritten_and_every_byte_is_read_back(bench: Workbench, loop: Loop) -> None:
@@ -73,11 +52,8 @@ def test_a_device_is_overwritten_and_every_byte_is_read_back(bench: Workbench, l
 
 
 def test_a_blank_device_gets_its_certificate_too(bench: Workbench, tmp_path: Path) -> None:
-    blank = Loop(tmp_path / "blank", bytes(5 * MIB))
-    try:
+    with loop_over(tmp_path / "blank", bytes(5 * MIB)) as blank:
         directory = bench.whole(job(blank.path, "overwrite-device-zeros"))
-    finally:
-        blank.detach()
     assert predicate(directory)["outcome"]["perTarget"][0]["assurance"] == "A3/addressable"
 
 
@@ -102,24 +78,8 @@ def test_a_sample_is_drawn_after_the_erase_and_its_bound_is_printed(bench: Workb
     large = tmp_path / "sparse"
     with large.open("wb") as file:
         file.truncate(400 * whole.PIECE)
-    directory = bench.job(job("/dev/null", mode="sample"))  # the text is written again below
-    loop = Loop.__new__(Loop)
-    loop.file = large
-    loop.path = subprocess.run(
-        ["losetup", "--find", "--show", large],
-        check=True,
-        timeout=PATIENCE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout.strip()
-    try:
-        text = job(loop.path, "overwrite-device-zeros", "sample", 'max_bad_fraction = "0.02"')
-        (directory.path / "job.toml").write_text(text)
-        bench.plan(directory)
-        bench.approve(directory)
-        bench.run(directory)
-    finally:
-        loop.detach()
+    with attached(large) as path:
+        directory = bench.whole(job(path, "overwrite-device-zeros", "sample", 'max_bad_fraction = "0.02"'))
     told = events(directory)
     challenged = next(n for n, e in enumerate(told) if isinstance(e, Challenged))
     assert challenged > max(n for n, e in enumerate(told) if isinstance(e, Advanced))
@@ -197,9 +157,7 @@ def test_a_lie_ends_in_a_report_and_never_in_a_certificate(
 
 def test_a_device_that_goes_away_ends_the_run_and_is_no_list_of_bad_sectors(bench: Workbench) -> None:
     with faulty_device(64 * MIB) as device:
-        directory = bench.job(job(device.path))
-        bench.plan(directory)
-        bench.approve(directory)
+        directory = bench.approved(job(device.path))
         device.set_faults(Faults(gone_after=20))
         with pytest.raises(DeleaturError, match=r"went away|could not be read"):
             bench.run(directory)
@@ -222,9 +180,7 @@ def test_a_mounted_device_is_refused_and_stays_as_it_is(bench: Workbench, loop: 
 
 def test_a_device_mounted_after_the_plan_is_refused(bench: Workbench, loop: Loop, tmp_path: Path) -> None:
     subprocess.run(["mkfs.ext4", "-q", loop.path], check=True, timeout=PATIENCE)
-    directory = bench.job(job(loop.path))
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(job(loop.path))
     (tmp_path / "mnt").mkdir()
     subprocess.run(["mount", loop.path, tmp_path / "mnt"], check=True, timeout=PATIENCE)
     try:
@@ -237,13 +193,11 @@ def test_a_device_mounted_after_the_plan_is_refused(bench: Workbench, loop: Loop
 
 
 def test_another_device_at_the_same_path_is_refused(bench: Workbench, loop: Loop, tmp_path: Path) -> None:
-    directory = bench.job(job(loop.path))
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(job(loop.path))
     loop.detach()
     other = tmp_path / "other"
     other.write_bytes(content := os.urandom(loop.file.stat().st_size))
-    subprocess.run(["losetup", loop.path, other], check=True, timeout=PATIENCE)
+    loop.attach(other)
     with pytest.raises(Refused, match="not the target of the plan"):
         bench.run(directory)
     assert other.read_bytes() == content
@@ -266,19 +220,18 @@ def test_a_device_that_comes_to_the_path_at_the_last_moment_is_not_written(
     loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = os.urandom(9 * MIB + 3 * SECTOR)
-    other = Loop(tmp_path / "other", content)
     link = Path(f"/dev/deleatur-{os.getpid()}-{tmp_path.name[-12:]}")
     link.symlink_to(loop.path)
     monkeypatch.setattr(Swapped, "link", link)
-    monkeypatch.setattr(Swapped, "other", other.path)
     bench = Workbench(tmp_path / "jobs", {"block": Swapped})
     try:
-        with pytest.raises(Refused, match="not the device of the plan"):
-            bench.whole(job(link))
-        assert other.file.read_bytes() == content
+        with loop_over(tmp_path / "other", content) as other:
+            monkeypatch.setattr(Swapped, "other", other.path)
+            with pytest.raises(Refused, match="not the device of the plan"):
+                bench.whole(job(link))
+            assert other.file.read_bytes() == content
     finally:
         link.unlink()
-        other.detach()
 
 
 def test_a_device_that_is_named_twice_is_refused(bench: Workbench, loop: Loop) -> None:
@@ -299,9 +252,7 @@ def test_a_killed_overwrite_goes_on_and_ends_verified(
     monkeypatch.setattr(whole, "_DURABLE", 0)
     monkeypatch.setattr(whole, "_OFTEN", 0.0)
     with faulty_device(48 * MIB, Faults(slow=0.004)) as device:
-        directory = bench.job(job(device.path))
-        bench.plan(directory)
-        bench.approve(directory)
+        directory = bench.approved(job(device.path))
         child = os.fork()
         if not child:
             try:

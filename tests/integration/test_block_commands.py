@@ -21,7 +21,7 @@ from deleatur.testing.workbench import Workbench
 from deleatur_plugins.block import BlockBackend
 
 from ..lab.jobs import job, pattern_of, predicate
-from .test_block_backend import MIB, Loop
+from .loops import MIB, Loop, loop_over
 
 pytestmark = pytest.mark.root
 SIZE = 44 * MIB  # more than the markers cover
@@ -31,11 +31,8 @@ Erase = Callable[[int, str], None]
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path / "image", os.urandom(SIZE))
-    try:
+    with loop_over(tmp_path / "image", os.urandom(SIZE)) as made:
         yield made
-    finally:
-        made.detach()
 
 
 class Bench(Workbench):
@@ -131,9 +128,7 @@ def test_a_device_that_stands_still_gets_no_certificate_and_can_be_resumed(bench
         raise Failed("the sanitize: in progress, not finished")
 
     bench.behave(stands)
-    directory = bench.job(ask(loop))
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(ask(loop))
     with pytest.raises(Failed, match="not finished"):
         bench.run(directory)
     assert not directory.certificate.exists()

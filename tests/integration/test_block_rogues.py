@@ -26,7 +26,7 @@ from deleatur_plugins.block import BlockBackend, overwriting
 from ..lab.faulty_device import faulty_device
 from ..lab.faulty_file import Faults
 from ..lab.jobs import job, predicate
-from .test_block_backend import MIB, PATIENCE, SECTOR, Loop
+from .loops import MIB, PATIENCE, SECTOR, Loop, attached, loop_over
 
 pytestmark = pytest.mark.root
 SIZE = 9 * MIB + SECTOR  # three pieces
@@ -34,11 +34,8 @@ SIZE = 9 * MIB + SECTOR  # three pieces
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path / "image", os.urandom(SIZE))
-    try:
+    with loop_over(tmp_path / "image", os.urandom(SIZE)) as made:
         yield made
-    finally:
-        made.detach()
 
 
 class Rogue(BlockBackend):
@@ -151,9 +148,7 @@ def test_a_resume_that_skips_is_seen(loop: Loop, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(whole, "_DURABLE", 0)
     monkeypatch.setattr(whole, "_OFTEN", 0.0)
     bench = Workbench(tmp_path / "jobs", {"block": ResumesTooFar})
-    directory = bench.job(job(loop.path))
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(job(loop.path))
     with pytest.raises(DeleaturError, match="pulled"):
         bench.run(directory)
     with pytest.raises(Residue):
@@ -203,17 +198,10 @@ def within_its_device(write: Write, image: Path) -> bool:
     before = os.urandom(8 * MIB)
     image.write_bytes(before)
     place = ("--offset", str(2 * MIB), "--sizelimit", str(4 * MIB))
-    done = subprocess.run(
-        ["losetup", "--find", "--show", *place, image],
-        check=True, timeout=PATIENCE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    path = done.stdout.strip()
-    try:
+    with attached(image, *place) as path:
         table = read_table(path)
         for _ in write(device_at(table, path), KEY, None):
             pass
-    finally:
-        subprocess.run(["losetup", "--detach", path], check=True, timeout=PATIENCE)
     after = image.read_bytes()
     assert after[2 * MIB : 6 * MIB] == laid(KEY).read("device", 0, 4 * MIB)
     return after[: 2 * MIB] + after[6 * MIB :] == before[: 2 * MIB] + before[6 * MIB :]

@@ -26,7 +26,7 @@ from ..fake_drives import AtaDrive, Drive, NvmeDrive, ScsiDrive
 from ..lab.faulty_device import faulty_device
 from ..lab.faulty_file import Faults
 from ..lab.jobs import events, job
-from .test_block_backend import MIB, Loop
+from .loops import MIB, Loop, loop_over
 
 pytestmark = pytest.mark.root
 SIZE = 4 * MIB
@@ -66,11 +66,8 @@ class OnLoop:
 
 @pytest.fixture
 def loop(tmp_path: Path) -> Iterator[Loop]:
-    made = Loop(tmp_path / "image", os.urandom(SIZE))
-    try:
+    with loop_over(tmp_path / "image", os.urandom(SIZE)) as made:
         yield made
-    finally:
-        made.detach()
 
 
 @pytest.fixture

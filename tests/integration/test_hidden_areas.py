@@ -31,7 +31,7 @@ from deleatur_plugins.block import BlockBackend, overwriting
 
 from ..fake_drives import SIZE, HidingDrive
 from ..lab.jobs import events, job, pattern_of, predicate
-from .test_block_backend import PATIENCE, Loop
+from .loops import PATIENCE, Loop
 
 pytestmark = pytest.mark.root
 WHOLE = 2 * SIZE

@@ -15,7 +15,7 @@ from deleatur.sanitize.patterns import laid
 from deleatur.testing.workbench import Workbench
 
 from ..lab.jobs import events, job, pattern_of, predicate
-from .test_block_backend import MIB, PATIENCE, SECTOR, Loop
+from .loops import MIB, PATIENCE, SECTOR, Loop, loop_over
 
 pytestmark = pytest.mark.root
 WORD = b"correct horse"
@@ -40,16 +40,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def container(tmp_path: Path, kind: str) -> Iterator[Loop]:
     """A container with two keys in it, over random bytes."""
-    made = Loop(tmp_path / "image", os.urandom(20 * MIB))
     quick = ("--pbkdf=pbkdf2", "--pbkdf-force-iterations=1000", "--key-file=-")
-    try:
+    with loop_over(tmp_path / "image", os.urandom(20 * MIB)) as made:
         assert cryptsetup("luksFormat", f"--type={kind}", *quick, made.path) == 0
         (tmp_path / "second").write_bytes(b"another word")
         assert cryptsetup("luksAddKey", *quick, made.path, tmp_path / "second") == 0
         assert opens(made.path)
         yield made
-    finally:
-        made.detach()
 
 
 def test_headers_and_slots_are_overwritten_and_nothing_opens_it(
@@ -76,9 +73,7 @@ def test_headers_and_slots_are_overwritten_and_nothing_opens_it(
 
 def test_a_container_made_anew_after_the_plan_is_refused(container: Loop, tmp_path: Path) -> None:
     bench = Workbench(tmp_path / "jobs")
-    directory = bench.job(job(container.path, "luks-erase"))
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(job(container.path, "luks-erase"))
     quick = ("--pbkdf=pbkdf2", "--pbkdf-force-iterations=1000", "--key-file=-", "--offset=20480")
     assert cryptsetup("luksFormat", "--type=luks1", *quick, container.path) == 0
     with pytest.raises(Refused, match="changed since the plan"):
@@ -87,12 +82,11 @@ def test_a_container_made_anew_after_the_plan_is_refused(container: Loop, tmp_pa
 
 
 def test_a_device_without_a_header_is_refused(tmp_path: Path) -> None:
-    plain = Loop(tmp_path / "plain", bytes(4 * MIB))
-    try:
+    bench = Workbench(tmp_path / "jobs")
+    with loop_over(tmp_path / "plain", bytes(4 * MIB)) as plain:
+        directory = bench.job(job(plain.path, "luks-erase"))
         with pytest.raises(Refused, match="no LUKS header"):
-            Workbench(tmp_path / "jobs").plan(Workbench(tmp_path / "jobs").job(job(plain.path, "luks-erase")))
-    finally:
-        plain.detach()
+            bench.plan(directory)
 
 
 DAMAGES = {

@@ -48,7 +48,7 @@ from deleatur_plugins.mariadb.waiting import Watch
 
 from ..journal_entries import at_entry, run_killed_at_entry
 from ..mariadb_server import Server, server_on_a_disk
-from ..server_memory import seen_in_memory
+from ..server_memory import erased, seen_in_memory
 
 KEY = {"digest-key": bytes(range(32))}
 (REBUILD,) = steps_of("rebuild-and-shred", "t")
@@ -159,9 +159,7 @@ def test_what_was_deleted_stays_in_the_servers_memory_until_it_is_restarted(
 ) -> None:
     going = values(server, database)
     with closing(opened(server, database)) as backend:
-        surfaces = backend.inspect().surfaces
-        assert seen_in_memory(surfaces, going) == len(going), "the control"
-        list(backend.erase(REBUILD, None))
+        surfaces = erased(backend, REBUILD, going)
     server.run("FLUSH TABLES", "RESET QUERY CACHE", "SET GLOBAL innodb_adaptive_hash_index = OFF")
     assert seen_in_memory(surfaces, going) > 0
     server.stop()

@@ -54,7 +54,7 @@ from deleatur_plugins.postgresql.schema import Table
 from ..journal_entries import Moment, at_entry, run_killed_at_entry
 from ..postgresql_people import EVERYBODY, REWRITE, SWAP, job_text, of_forty_people, opened, values
 from ..postgresql_server import RunningServer, as_user, running_server
-from ..server_memory import seen_in_memory
+from ..server_memory import erased, seen_in_memory
 
 KEY = {"digest-key": bytes(range(32))}
 (DELETE,) = steps_of("delete-rows", "t")
@@ -650,9 +650,7 @@ def test_what_was_deleted_stays_in_the_servers_memory_until_it_is_restarted(
 ) -> None:
     going = values(server, database)
     with closing(opened(server, database)) as backend:
-        surfaces = backend.inspect().surfaces
-        assert seen_in_memory(surfaces, going) == len(going), "the control"
-        list(backend.erase(REWRITE, None))
+        surfaces = erased(backend, REWRITE, going)
     server.run("CHECKPOINT", "DISCARD ALL", database=database)
     assert seen_in_memory(surfaces, going) > 0
     server.control("-m", "fast", "stop")

@@ -10,7 +10,7 @@ import os
 import pwd
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +81,7 @@ def snapshot(point: Path) -> None:
 
 SHARED = frozenset({"shared-extents", "shared-with"})
 COW = frozenset({"copy-on-write", "moved-extents"})
+KEPT = Case("", leave_shared=True, claim=(0, 0, 1, 0), limits=SHARED, left=True)
 CASES = {
     "ext4": Case("ext4", on_device=True),
     "ext4 of 1 KiB": Case("ext4", ("-b", "1024"), on_device=True),
@@ -88,34 +89,17 @@ CASES = {
     "ext4 inline": Case("ext4", ("-O", "inline_data", "-I", "256"), content=VALUES[0][:50]),
     "ext4 inline, longer": Case("ext4", ("-O", "inline_data", "-I", "256"), content=(VALUES[0] * 3)[:120]),
     "xfs": Case("xfs", on_device=True),
-    "xfs reflink": Case(
-        "xfs",
-        ("-m", "rmapbt=1"),
+    "xfs reflink": replace(
+        KEPT,
+        kind="xfs",
+        made=("-m", "rmapbt=1"),
         act=reflink,
-        leave_shared=True,
-        claim=(0, 0, 1, 0),
-        limits=SHARED,
-        left=True,
         on_device=True,  # what was written, at its new place
     ),
     "btrfs": Case("btrfs", claim=(0, 1, 0, 0), limits=COW, left=True),
     "btrfs nodatacow": Case("btrfs", mounted=",nodatacow"),
-    "btrfs snapshot": Case(
-        "btrfs",
-        act=snapshot,
-        leave_shared=True,
-        claim=(0, 0, 1, 0),
-        limits=SHARED | {"copy-on-write"},
-        left=True,
-    ),
-    "btrfs reflink": Case(
-        "btrfs",
-        act=reflink,
-        leave_shared=True,
-        claim=(0, 0, 1, 0),
-        limits=SHARED | {"copy-on-write"},
-        left=True,
-    ),
+    "btrfs snapshot": replace(KEPT, kind="btrfs", act=snapshot, limits=SHARED | {"copy-on-write"}),
+    "btrfs reflink": replace(KEPT, kind="btrfs", act=reflink, limits=SHARED | {"copy-on-write"}),
     "btrfs compressed": Case(
         "btrfs",
         mounted=",compress-force=zstd",
@@ -260,9 +244,7 @@ def test_files_that_share_with_each_other_only_are_freed_together(tmp_path: Path
 
 def test_a_snapshot_after_the_approval_is_refused(tmp_path: Path, bench: Workbench) -> None:
     with real_disk(tmp_path, "btrfs", before=lambda point: fill(point, CONTENT)) as disk:
-        directory = bench.job(job_text(disk.point / "target", leave_shared=True))
-        bench.plan(directory)
-        bench.approve(directory)
+        directory = bench.approved(job_text(disk.point / "target", leave_shared=True))
         snapshot(disk.point)
         with pytest.raises(Refused, match="others share blocks with it than when it was planned"):
             bench.run(directory)
@@ -327,9 +309,7 @@ def test_a_journal_that_can_no_longer_be_erased_stops_the_job(
         fill(point, CONTENT)
 
     with real_disk(tmp_path, "ext4", mounted=",data=journal", before=prepare) as disk:
-        directory = bench.job(job_text(disk.point / "target"))
-        bench.plan(directory)
-        bench.approve(directory)
+        directory = bench.approved(job_text(disk.point / "target"))
         monkeypatch.setattr("deleatur_plugins.file.survey.can_flush_journal", lambda _: False)
         with pytest.raises(Refused, match="data-journal holds now and did not when it was planned"):
             bench.run(directory)

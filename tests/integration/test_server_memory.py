@@ -22,24 +22,12 @@ from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 
 from .. import mariadb_server, postgresql_people, postgresql_server
+from ..server_memory import job_with_memory
 from . import test_mariadb_backend
 
 PEOPLE = [b"Ada Lovelace, of London, who left", b"Grace Hopper, of Arlington, who left"]
 KEEPS = "import sys; kept = []\nfor line in sys.stdin: kept.append(line); print('kept', flush=True)"
-JOB = """
-schema = "deleatur/job/v1"
-name = "asks"
-reason = "contract-end"
-authority = "board decision 7 of 2026"
-requested_by = "legal"
-[verification]
-memory = true
-[[target]]
-id = "t"
-url = "{url}"
-[[target.select]]
-table = "people"
-"""
+SELECTED = '[[target.select]]\ntable = "people"\n'
 
 
 class Asked(MemoryBackend):
@@ -80,7 +68,7 @@ def asked_until_residue(tmp_path: Path) -> tuple[Workbench, JobDirectory]:
     """Run a job to its first end, while the server is asked all the time."""
     Store.create(tmp_path / "store", {"people": PEOPLE, "other": [b"who stays, and is somebody else"]})
     bench = Workbench(tmp_path / "jobs", {"memory": Asked})
-    job = bench.job(JOB.format(url=memory_url(tmp_path / "store")))
+    job = bench.job(job_with_memory(memory_url(tmp_path / "store"), SELECTED))
     with served(tmp_path / "server"):
         bench.plan(job)
         bench.approve(job)

@@ -18,13 +18,12 @@ from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Refused, Residue
 from deleatur.judge.limits import LIMITS
 from deleatur.testing.workbench import Workbench
-from deleatur.trust.verification import verify
 from deleatur_plugins.subject_keys import KeyNotFound, KeyStore, SubjectKeysBackend
 from deleatur_plugins.subject_keys.store import sealed
 
 from ..nobody import as_nobody
 from .free_space import Disk, disk
-from .keys_job import keys_job
+from .keys_job import approved, certificate, keys_job, written
 
 KEK = bytes(range(32))
 GONE = [f"customer-{n}" for n in range(8)]
@@ -45,11 +44,7 @@ class House:
         os.sync()
 
     def job(self, *, device: bool = False) -> JobDirectory:
-        directory = self.bench.job(keys_job(self.url, device=device))
-        (directory.path / "gone.txt").write_text("\n".join(GONE))
-        self.bench.plan(directory)
-        self.bench.approve(directory)
-        return directory
+        return approved(self.bench, keys_job(self.url, device=device), GONE)
 
 
 @pytest.fixture
@@ -73,16 +68,13 @@ def test_values_open_until_the_key_is_destroyed_and_others_after_it(house: House
                 store.open(subject, "mail", house.sealed[subject])
         for subject in STAY:
             assert store.open(subject, "mail", house.sealed[subject]) == f"{subject}@example.org".encode()
-    trusted = [house.bench.agent.public]
-    found = verify(directory.certificate, trusted=trusted, threshold=1, about=None).certificate
+    found = certificate(house.bench, directory)
     assert found.outcome.per_target[0].assurance.endswith("/key")
     assert found.verification[0].verdict == "CLEAN"
     assert found.verification[0].needles.positive_control == len(GONE)
     assert "sealed-values" in {s.id for s in found.known_limits}
-    written = b"".join(
-        p.read_bytes() for p in directory.path.rglob("*") if p.is_file() and p.name != "gone.txt"
-    )
-    assert not [s for s in GONE if s.encode() in written]
+    left = written(directory)
+    assert not [s for s in GONE if s.encode() in left]
 
 
 @pytest.mark.root

@@ -15,14 +15,13 @@ from deleatur.documents.certificate import Certificate
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Failed, Refused, Residue, Transient
 from deleatur.testing.workbench import Workbench
-from deleatur.trust.verification import verify
 from deleatur_plugins.subject_keys import KeyNotFound, TokenAddress, TokenKeysBackend, TokenKeyStore
 from deleatur_plugins.subject_keys.softhsm import SoftHsmFiles
 from deleatur_plugins.subject_keys.token import driver
 
 from ..softhsm import LIBRARY, PIN, forget_library, make_token, softhsm, url_of
 from .free_space import disk
-from .keys_job import keys_job
+from .keys_job import approved, certificate, keys_job, written
 
 GONE = [f"customer-{n}" for n in range(3)]
 STAY = ["customer-100"]
@@ -50,15 +49,10 @@ class House:
         forget_library()
 
     def job(self, *, device: bool = False, seen: bool = True) -> JobDirectory:
-        directory = self.bench.job(keys_job(url_of(self.folder, seen=seen), device=device))
-        (directory.path / "gone.txt").write_text("\n".join(GONE))
-        self.bench.plan(directory)
-        self.bench.approve(directory)
-        return directory
+        return approved(self.bench, keys_job(url_of(self.folder, seen=seen), device=device), GONE)
 
     def certificate(self, directory: JobDirectory) -> Certificate:
-        trusted = [self.bench.agent.public]
-        return verify(directory.certificate, trusted=trusted, threshold=1, about=None).certificate
+        return certificate(self.bench, directory)
 
     def rogue(self, **methods: object) -> None:
         self.bench.backends["pkcs11"] = type("Rogue", (TokenKeysBackend,), methods)
@@ -96,11 +90,9 @@ def test_keys_of_softhsm_are_destroyed_and_their_files_overwritten(house: House)
     assert found.outcome.per_target[0].assurance == "A3/key"
     assert found.method[0].technique == "crypto-erase"
     assert found.verification[0].needles.positive_control == len(GONE)
-    written = b"".join(
-        p.read_bytes() for p in directory.path.rglob("*") if p.is_file() and p.name != "gone.txt"
-    )
-    assert PIN.encode() not in written
-    assert not [s for s in GONE if s.encode() in written]
+    left = written(directory)
+    assert PIN.encode() not in left
+    assert not [s for s in GONE if s.encode() in left]
     assert not list((house.folder / "tokens").glob("*/.deleatur*"))
 
 

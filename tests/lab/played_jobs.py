@@ -40,10 +40,7 @@ def played(technique: str, mode: str, seconds: float = 0.6) -> Iterator[Path]:
 
 def prepared(bench: Workbench, drive: Path, technique: str) -> JobDirectory:
     """Plan a job, and have it approved by two keys and the end of the serial."""
-    directory = bench.job(job(drive, technique, "sample", SMALL))
-    bench.plan(directory)
-    bench.approve(directory)
-    return directory
+    return bench.approved(job(drive, technique, "sample", SMALL))
 
 
 def answers(directory: JobDirectory) -> list[tuple[str, str]]:

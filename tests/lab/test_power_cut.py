@@ -29,9 +29,7 @@ def _often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def approved(host: PoweredHost, name: str) -> tuple[Workbench, JobDirectory]:
     bench = Workbench(host.jobs)
-    directory = bench.job(job(host.device.path), name)
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(job(host.device.path), name)
     return bench, directory
 
 

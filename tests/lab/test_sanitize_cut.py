@@ -35,9 +35,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def approved(host: PoweredHost, name: str) -> tuple[Workbench, JobDirectory]:
     bench = Workbench(host.jobs, {"block": BlockBackend})
-    directory = bench.job(job(host.device.path, TECHNIQUE), name)
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(job(host.device.path, TECHNIQUE), name)
     return bench, directory
 
 

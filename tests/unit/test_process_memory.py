@@ -22,19 +22,9 @@ from deleatur.sanitize.surface import Gap, Piece
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.file import FileBackend
 
+from ..server_memory import job_with_memory
+
 NEEDLE = b"a value that one process has made of two parts"
-JOB = """
-schema = "deleatur/job/v1"
-name = "asks"
-reason = "contract-end"
-authority = "board decision 7 of 2026"
-requested_by = "legal"
-[verification]
-memory = true
-[[target]]
-id = "a"
-url = "{url}"
-"""
 HOLDING = (
     "import sys; kept = sys.stdin.readline().strip()[::-1].encode() * 3; "
     "print('ready', flush=True); sys.stdin.read()"
@@ -184,7 +174,7 @@ def test_a_job_that_asks_for_memory_where_none_is_read_is_not_planned(
     with pytest.raises(
         Refused, match="memory cannot be read.*: far" if named else "no target has one to read"
     ):
-        bench.plan(bench.job(JOB.format(url=f"file://{tmp_path}/a")))
+        bench.plan(bench.job(job_with_memory(f"file://{tmp_path}/a")))
 
 
 def test_what_was_never_touched_is_not_read(tmp_path: Path) -> None:

@@ -104,10 +104,15 @@ class Workbench:
             progress=lambda _phase, _target, _done, _total: None,
         )
 
-    def whole(self, text: str, name: str = "job") -> JobDirectory:
-        """Make, plan, approve and run a job."""
+    def approved(self, text: str, name: str = "job") -> JobDirectory:
+        """Make, plan and approve a job."""
         directory = self.job(text, name)
         self.plan(directory)
         self.approve(directory)
+        return directory
+
+    def whole(self, text: str, name: str = "job") -> JobDirectory:
+        """Make, plan, approve and run a job."""
+        directory = self.approved(text, name)
         self.run(directory)
         return directory

@@ -104,9 +104,7 @@ def test_a_drive_that_is_taken_off_gets_no_certificate_until_it_is_back(
     drive = node("SCSILAB1")
     lead("SCSILAB1", drive)
     place = address("SCSILAB1")
-    directory = bench.job(job(link("SCSILAB1")))
-    bench.plan(directory)
-    bench.approve(directory)
+    directory = bench.approved(job(link("SCSILAB1")))
     write = whole._write
 
     def taken_off(fd: int, view: memoryview, base: int, low: int, high: int) -> None:

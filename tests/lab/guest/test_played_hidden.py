@@ -47,9 +47,7 @@ def test_hidden_sectors_are_lifted_overwritten_and_read_back(
 def test_a_drive_that_says_so_and_shows_no_more_gets_no_certificate(bench: Workbench) -> None:
     with scsi_drive("amac", "lie") as drive:
         before = read(drive, 0, 8)
-        directory = bench.job(lifts(drive))
-        bench.plan(directory)
-        bench.approve(directory)
+        directory = bench.approved(lifts(drive))
         with pytest.raises(Failed, match="were planned, whatever it answered"):
             bench.run(directory)
         assert read(drive, 0, 8) == before
