@@ -6,7 +6,7 @@ import pytest
 
 from .guest_run import run_in_guest
 
-pytestmark = [pytest.mark.root, pytest.mark.lab, pytest.mark.campaign, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.root, pytest.mark.lab, pytest.mark.campaign]
 SHARES = 16
 
 

@@ -18,6 +18,7 @@ import pytest
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import DeleaturError, Refused, Transient
 from deleatur.testing.workbench import Workbench
+from deleatur_plugins.block import backend
 from deleatur_plugins.block.backend import BlockBackend
 
 from ..direct import read
@@ -226,6 +227,7 @@ def test_without_an_interlock_a_trial_reports_a_write(
     own = Company(tmp_path)
     directory = own.approved("ram0")
     monkeypatch.setattr(interlock, without)
+    monkeypatch.setattr(backend, "_GLANCES", 1)  # else each look waits for whoever has it open
     with TRIALS[name].arranged() as forbidden:
         _, written = outcome(partial(own.bench.run, directory), forbidden)
     assert written
