@@ -100,6 +100,25 @@ def test_a_loop_at_the_same_path_over_the_same_name_may_be_another_device(
     assert loop.file.read_bytes() == before
 
 
+def test_a_device_that_was_refused_is_not_read_by_the_next_probe(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another device came to the path between the look and the opening; what was opened stays closed."""
+    backend = BlockBackend.open(Target(id="t", url=f"block://{loop.path}"), {"digest-key": bytes(32)})
+    place = next(backend.sample(1, b"seed"))
+
+    def refuse(_fd: int, _device: object) -> None:
+        raise Refused("another one")
+
+    monkeypatch.setattr(plugin, "require_same", refuse)
+    for _ in range(2):
+        with pytest.raises(Refused, match="another one"):
+            backend.probe(place)
+    monkeypatch.undo()
+    assert backend.probe(place) == loop.file.read_bytes()[place.offset : place.offset + place.length]
+    backend.close()
+
+
 def test_a_partition_that_begins_elsewhere_by_now_is_not_opened(loop: Loop) -> None:
     subprocess.run(["addpart", loop.path, "1", "2048", "2048"], check=True, timeout=PATIENCE)
     try:

@@ -152,14 +152,22 @@ class BlockBackend(Backend):
         if place.unit != UNIT or place.item or not place.length:
             raise Refused("a device has one unit, and places with a length")
         if self._fd is None:
-            _, device = self._look_at_the_approved()
-            self._fd = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC | os.O_NOFOLLOW)
-            require_same(self._fd, device)
+            self._fd = self._opened_below()
         room = mmap.mmap(-1, place.length)
         count = os.preadv(self._fd, [room], place.offset)
         if count != place.length:
             raise OSError(5, "the device ended before its size")
         return room[:]
+
+    def _opened_below(self) -> int:
+        _, device = self._look_at_the_approved()
+        fd = os.open(device.path, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            require_same(fd, device)
+        except BaseException:  # a later probe must not read what was refused
+            os.close(fd)
+            raise
+        return fd
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         """Do one step of a technique, after a last look at every interlock.
