@@ -1,7 +1,7 @@
 """The one joint between deleatur and storage: what a backend must do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from deleatur.documents.job import Target
@@ -90,6 +90,19 @@ class Backend(ABC):
         The core digests them before and after, and drops needles that also stand in them. A
         target that goes as a whole has none.
         """
+        return iter(())
+
+    def words(self, values: Sequence[bytes]) -> Iterator[bytes]:  # noqa: ARG002 - who can tell uses it
+        """Yield the words of these values that indexes of words in the store hold now, in a fixed order.
+
+        As they store them, for a store that divides and folds texts by rules of its own. The core looks for
+        those words that nothing has that must stay, in the store's own files, where a surface names the
+        decoder `full-text`.
+        """
+        return iter(())
+
+    def words_kept(self) -> Iterator[bytes]:
+        """Yield all words of what must stay, as the same indexes store them, in a fixed order."""
         return iter(())
 
     def close(self) -> None:  # noqa: B027 - optional on purpose

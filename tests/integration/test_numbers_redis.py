@@ -133,6 +133,8 @@ def test_any_large_number_is_kept_in_one_of_the_forms(running: Server, numbers: 
         client.sadd("every", *numbers)
         client.set("string", min(numbers))
         kept = client.dump("every") + client.dump("string")
-    kept += b"".join(plain for _, plain in DECODERS["redis"](kept, 0, len(kept)))  # sets that it compressed
+    kept += b"".join(
+        plain for _, plain in DECODERS["redis"](kept, 0, len(kept), 0)
+    )  # sets that it compressed
     for value in filter(is_large, numbers):
         assert struct.pack("<q", value) in kept or str(value).encode() in kept

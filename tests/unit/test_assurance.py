@@ -93,7 +93,7 @@ NAMED_BY_BACKENDS = (
     "packed-numbers-not-searched",
     "engine-check-not-run",
     "index-parts-not-searched",
-    *("words-not-searched", "folded-words-not-searched"),
+    *("words-not-searched", "folded-words-not-searched", "shared-words-not-searched"),
     *("openers-unseen", "repeating-pattern"),
 )
 

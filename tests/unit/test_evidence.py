@@ -3,9 +3,10 @@
 import itertools
 
 import pytest
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
+from deleatur.documents.journal import Controlled, SurfaceScan, Verdict, WordScan
 from deleatur.documents.place import Surface
 from deleatur.judge.evidence import verdict
 
@@ -40,9 +41,17 @@ def judge(
     values: int = 1000,
     present: int = 0,
     remaining: int = 0,
+    words: WordScan | UnsetType = UNSET,
 ) -> tuple[Verdict, str]:
     return verdict(
-        SURFACES, controlled, scans, sampled=sampled, values=values, present=present, remaining=remaining
+        SURFACES,
+        controlled,
+        scans,
+        sampled=sampled,
+        values=values,
+        present=present,
+        remaining=remaining,
+        words=words,
     )
 
 
@@ -158,6 +167,44 @@ def test_a_device_that_does_not_show_what_is_written_above_it_is_another(when: s
 
 def test_a_file_may_grow_shrink_and_go() -> None:
     assert judge(control(), scan("file", size=0)) == ("CLEAN", "")
+
+
+def words(seen: int, hits: int = 0, count: int = 100, digest: str = "11", disputed: int = 0) -> WordScan:
+    return WordScan(
+        count=count, set_digest=digest, hits=hits, seen=seen, disputed=disputed, scanners=TWO if count else ()
+    )
+
+
+def test_words_of_indexes_are_judged_beside_the_values() -> None:
+    shown = replace(control(), words=words(60, 90))
+    assert judge(shown, NOTHING, words=words(0)) == ("CLEAN", ""), (
+        "some of them are enough to see an old index"
+    )
+    assert judge(shown, NOTHING, words=words(2, 3)) == (
+        "RESIDUE",
+        "3 occurrences of 2 words of sampled values in indexes of words",
+    )
+    assert judge(control(), NOTHING) == ("CLEAN", ""), "there is no such index, or nobody knew of it"
+    none = words(0, count=0)
+    assert judge(replace(control(), words=none), NOTHING, words=none) == ("CLEAN", "")
+
+
+def test_every_doubt_of_words_alone_is_enough_and_is_named() -> None:
+    shown, again = replace(control(), words=words(60, 90)), words(0)
+    unseen = replace(control(), words=words(0))
+    disputed = replace(control(), words=words(60, 90, disputed=4))
+    doubts = {
+        "saw none of 100 words": judge(unseen, NOTHING, words=again),
+        "not searched again": judge(shown, NOTHING),
+        "were not searched again": judge(shown, NOTHING, words=words(0, count=99)),
+        "words of indexes were not searched again": judge(shown, NOTHING, words=words(0, digest="12")),
+        "by two scanners": judge(shown, NOTHING, words=replace(again, scanners=TWO[:1])),
+        "disagree on 4 occurrences of words": judge(disputed, NOTHING, words=again),
+    }
+    for expected, (ruling, reason) in doubts.items():
+        assert ruling == "INCONCLUSIVE"
+        assert expected in reason
+        assert ";" not in reason
 
 
 @pytest.mark.parametrize("sampled", [True, False])

@@ -20,14 +20,17 @@ words = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=30)
 lines = st.lists(words, min_size=1, max_size=8).map(" ".join)
 
 
-def indexed(path: Path, module: str, texts: list[str], *, merged: bool) -> set[bytes]:
+def indexed(path: Path, module: str, texts: list[str], *, merged: bool, page: int = 4096) -> set[bytes]:
     """Make a database with an index of words; return its words as SQLite itself tells them."""
     path.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA page_size = {page}")
         database.execute(f"CREATE VIRTUAL TABLE texts USING {module}(text)")
-        for text in texts:
+        for number, text in enumerate(texts):
             database.execute("INSERT INTO texts (text) VALUES (?)", (text,))
-            database.commit()  # a segment each
+            if number < 20:
+                database.commit()  # a segment each
+        database.commit()
         if merged:
             database.execute("INSERT INTO texts (texts) VALUES ('optimize')")
             database.commit()
@@ -40,7 +43,7 @@ def indexed(path: Path, module: str, texts: list[str], *, merged: bool) -> set[b
 
 def shown(content: bytes) -> set[bytes]:
     """All words that are put together; those of FTS5 begin with the number of their index."""
-    found = [plain for _, plain in words_of_indexes(content, 0, len(content))]
+    found = [plain for _, plain in words_of_indexes(content, 0, len(content), 0)]
     assert None not in found, "the control: so honest a file is not too much"
     return {word for plain in found if plain for word in plain.split(BETWEEN)}
 
@@ -57,24 +60,36 @@ def test_every_word_that_sqlite_tells_is_put_together(
     assert {b"0" + word if module == "fts5" else word for word in told} <= found
 
 
-@pytest.mark.parametrize(("module", "least"), [("fts3", 0.7), ("fts4", 0.7), ("fts5", 1.0)])
-def test_words_of_a_large_index_are_put_together_but_where_a_block_goes_on_in_another_page(
-    tmp_path: Path, module: str, least: float
+@pytest.mark.parametrize("page", [512, 1024, 4096, 65536])
+@pytest.mark.parametrize("module", MODULES)
+def test_words_of_a_large_index_are_put_together_also_where_a_block_goes_on_in_other_pages(
+    tmp_path: Path, module: str, page: int
 ) -> None:
-    """As much as the documentation says: a block of FTS3 and FTS4 may be a few bytes too long for a page."""
     values = [f"{HEAD}{n * n:032x}" for n in range(3000)]
     path = tmp_path / "words.sqlite"
-    indexed(path, module, [" ".join(values)], merged=True)
+    indexed(path, module, [" ".join(values), *(f"often {n}" for n in range(20000))], merged=True, page=page)
     with closing(sqlite3.connect(path)) as database:
         content = "texts_content"
         database.execute(f"DELETE FROM {content}")  # only the index has them now
         database.commit()
         database.execute("VACUUM")
     raw = path.read_bytes()
-    assert sum(value.encode() in raw for value in values) < 200
-    found = b"".join(sorted(shown(raw)))
-    assert sum(value.encode() in found for value in values) >= least * len(values)
-    assert sum(value.upper().encode() in found for value in values) >= least * len(values)
+    assert sum(value.encode() in raw for value in values) < 300
+    found = shown(raw)
+    first = b"0" if module == "fts5" else b""
+    assert {first + value.encode() for value in [*values, "often"]} <= found
+    capitals = b"".join(sorted(found))
+    assert all(value.upper().encode() in capitals for value in values)
+    if page == 512:
+        elsewhere = b"".join(sorted(shown(raw[1:])))  # no page is where its number says
+        assert not all(value.encode() in elsewhere for value in values)
+
+
+def test_parts_of_words_above_the_leaves_are_no_words(tmp_path: Path) -> None:
+    """A node of FTS3 has of each word only what tells it from the one before."""
+    path = tmp_path / "words.sqlite"
+    told = indexed(path, "fts4", [f"{n * 7919:x}{n:05d}ending" for n in range(20000)], merged=True)
+    assert {word for word in shown(path.read_bytes()) if len(word) > 3 and word.isalnum()} <= told
 
 
 def pieces(content: bytes) -> Iterator[Piece | Gap]:

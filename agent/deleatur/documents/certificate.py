@@ -6,7 +6,7 @@ exact. Everything in it follows from plan and journal; a verifier computes it ag
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from deleatur.documents.place import ArchivePart, Count, Exchange, Frozen, Name, Role
 from deleatur.documents.place import Digest as Hex
@@ -211,6 +211,18 @@ class ScannedSurface(Part, frozen=True):
     disputed: Count  # occurrences, before and after, that not every scanner saw
 
 
+class Words(Part, frozen=True):
+    """Words by which indexes of words in the store held sampled values; the first search is the control."""
+
+    set_digest: str  # keyed
+    count: Count  # distinct words, none of which anything has that stays
+    positive_control: Count  # of them, those that the scanner saw before the erase
+    searched: Count
+    hits: Count
+    disputed: Count  # occurrences, before and after, that not every scanner saw
+    scanners: tuple[str, ...]
+
+
 class Kept(Part, frozen=True):
     """Keyed digests over everything in the target that had to stay; empty if nothing had to."""
 
@@ -229,6 +241,7 @@ class TargetVerification(Part, frozen=True):
     surfaces: tuple[ScannedSurface, ...]
     kept: Kept
     as_at: Time
+    words: Words | UnsetType = UNSET  # of a target that has indexes of words
 
 
 class Sentence(Part, frozen=True):

@@ -7,6 +7,8 @@ The journal never holds data: counts, places, keyed digests. `fold` lives in `de
 
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from deleatur.documents.chain import digest_of_line as digest_of_line
 from deleatur.documents.chain import links
 from deleatur.documents.codec import MAX_LINE, decode_canonical, encode_json
@@ -123,6 +125,17 @@ class SurfaceScan(Frozen, frozen=True):
     live: Count = 0  # of its block devices, those that showed what had been written above them a moment ago
 
 
+class WordScan(Frozen, frozen=True):
+    """What a scan saw of the words by which indexes of words in the store's own files hold sampled values."""
+
+    count: Count  # distinct words that were searched: nothing that must stay has them
+    set_digest: KeyedDigest  # keyed digest of their set
+    hits: Count
+    seen: Count  # distinct words that were seen
+    disputed: Count  # of the hits, those that not every scanner saw
+    scanners: tuple[str, ...]
+
+
 class Controlled(Event, frozen=True, tag="controlled"):
     """The positive control: values sampled before the erase, and where the scanner saw them."""
 
@@ -135,6 +148,7 @@ class Controlled(Event, frozen=True, tag="controlled"):
     set_digest: KeyedDigest  # keyed digest of the needle set
     surfaces: tuple[SurfaceScan, ...]
     keep_digest: KeyedDigest  # keyed digest of everything in the target that must stay; "" if nothing can
+    words: WordScan | UnsetType = UNSET  # of a target with indexes of words
 
 
 class Erasing(Event, frozen=True, tag="erasing"):
@@ -230,6 +244,7 @@ class Verified(Event, frozen=True, tag="verified"):
     values: Count  # needles searched; 0 when the spool is lost
     surfaces: tuple[SurfaceScan, ...]
     keep_digest: KeyedDigest
+    words: WordScan | UnsetType = UNSET  # of a target whose control had some
 
 
 class KeyErased(Event, frozen=True, tag="key-erased"):

@@ -6,7 +6,7 @@ never hides an error that it does not know, and never turns "not now" into "not 
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -108,6 +108,14 @@ class Around(Backend):
         """Pass on."""
         return self.inner.bystanders()
 
+    def words(self, values: Sequence[bytes]) -> Iterator[bytes]:
+        """Pass on."""
+        return self.inner.words(values)
+
+    def words_kept(self) -> Iterator[bytes]:
+        """Pass on."""
+        return self.inner.words_kept()
+
     def close(self) -> None:
         """Pass on."""
         self.inner.close()
@@ -150,6 +158,12 @@ class _Retrying(Around):
 
     def bystanders(self) -> Iterator[bytes]:
         return self._continued(self.inner.bystanders)
+
+    def words(self, values: Sequence[bytes]) -> Iterator[bytes]:
+        return self._continued(lambda: self.inner.words(values))
+
+    def words_kept(self) -> Iterator[bytes]:
+        return self._continued(self.inner.words_kept)
 
     def records(self, table: str) -> Iterator[dict[str, Any]]:
         first, rest = self._asked(lambda: _begun(self.inner.records(table)))

@@ -6,13 +6,15 @@ What is found goes into events; the verdicts are pure functions of `deleatur.jud
 import os
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from deleatur.backend import Backend
 from deleatur.documents.job import Verification
-from deleatur.documents.journal import Controlled, SurfaceScan, Verified
+from deleatur.documents.journal import Controlled, SurfaceScan, Verified, WordScan
 from deleatur.documents.place import Inspection, Locator, Step, Surface
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.below import held
@@ -21,24 +23,28 @@ from deleatur.engine.progress import Progress, told
 from deleatur.engine.sampled import (
     EXCERPT,
     Sample,
+    Words,
     check_literals,
     digest_of,
     draw_sample,
     keep_shared,
+    keep_words,
     recall,
     recall_searched,
+    recall_words,
     shared,
 )
 from deleatur.engine.spool import Spool
 from deleatur.errors import Failed, Refused, Transient
 from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.sentences import limit
+from deleatur.sanitize.decoders import WORDS
 from deleatur.sanitize.device import MEDIUM
 from deleatur.sanitize.digest import keyed_digest
 from deleatur.sanitize.marking import shows_what_is_written
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.patterns import Laid, laid
-from deleatur.sanitize.scan import Place, Scanner
+from deleatur.sanitize.scan import NO_WORDS, Hits, Place, Scanner
 from deleatur.sanitize.techniques import technique
 
 
@@ -118,10 +124,11 @@ class Findings:
     scans: tuple[SurfaceScan, ...] = ()
     seen: frozenset[int] = frozenset()  # distinct values seen anywhere
     places: tuple[Place, ...] = ()  # where the first hits lie
+    words: WordScan | UnsetType = UNSET  # of the second set, if there is one
 
     def and_those(self, more: "Findings") -> "Findings":
-        """Return both together."""
-        return Findings(self.scans + more.scans, self.seen | more.seen, self.places + more.places)
+        """Return both together; the words are of those only."""
+        return Findings(self.scans + more.scans, self.seen | more.seen, self.places + more.places, more.words)
 
 
 def size_of(surfaces: tuple[Surface, ...]) -> int:
@@ -139,10 +146,14 @@ def size_of(surfaces: tuple[Surface, ...]) -> int:
 
 
 def scan_all(
-    needles: NeedleSet, surfaces: tuple[Surface, ...], planned: PlannedTarget, progress: Progress
+    needles: NeedleSet,
+    surfaces: tuple[Surface, ...],
+    planned: PlannedTarget,
+    progress: Progress,
+    words: Words | None = None,
 ) -> Findings:
-    """Scan every surface, in order."""
-    scanner = Scanner(needles)
+    """Scan every surface, in order; for words too, where such a set is given."""
+    scanner = Scanner(needles, words.needles if words else NO_WORDS)
     read, total = 0, size_of(surfaces)
 
     def advance(size: int) -> None:
@@ -155,6 +166,18 @@ def scan_all(
         scans=tuple(_with_mark(f.scan, s, planned) for f, s in zip(found, surfaces, strict=True)),
         seen=frozenset().union(*(f.seen for f in found)),
         places=tuple(p for f in found for p in f.places),
+        words=_of_words(words, scanner, [f.words for f in found]) if words else UNSET,
+    )
+
+
+def _of_words(words: Words, scanner: Scanner, found: Sequence[Hits]) -> WordScan:
+    return WordScan(
+        count=words.needles.values,
+        set_digest=words.digest,
+        hits=sum(hits.count for hits in found),
+        seen=len(frozenset().union(*(hits.seen for hits in found))),
+        disputed=sum(hits.disputed for hits in found),
+        scanners=tuple(e.name for e in scanner.engines_of_words) if words.needles.needles else (),
     )
 
 
@@ -189,9 +212,12 @@ def control(
             raise Failed(f"{planned.id}: the sample just taken cannot be read back from the spool")
         numbers = shared(sample, backend, planned)
         keep_shared(spool, planned, numbers)
+        if _has_words(planned):
+            keep_words(spool, planned, backend)
+    words = recall_words(spool, planned, opener.key)
     needles = sample.needles.without(numbers)
     with held(opener, planned, scanned_surfaces(planned, wanted)) as reached:
-        found = scan_all(needles, reached, planned, progress)
+        found = scan_all(needles, reached, planned, progress, words)
     return Controlled(
         target=planned.id,
         places=len(sample.places),
@@ -202,7 +228,12 @@ def control(
         set_digest=needles.digest(opener.key),
         surfaces=found.scans,
         keep_digest=kept,
+        words=found.words,
     )
+
+
+def _has_words(planned: PlannedTarget) -> bool:
+    return any(WORDS in surface.decoders and not surface.is_device for surface in planned.surfaces)
 
 
 def look_into_memory(
@@ -255,7 +286,9 @@ def verify(
         needles = _searched(opener, planned, controlled, sample)
         values = needles.values
         with held(opener, planned, surfaces_of_storage(planned, wanted)) as reached:
-            found = in_memory.and_those(scan_all(needles, reached, planned, progress))
+            unchanged = first.kept == controlled.keep_digest  # else they may be words of rows that came
+            words = _words_as_controlled(planned, controlled, spool, opener.key) if unchanged else None
+            found = in_memory.and_those(scan_all(needles, reached, planned, progress, words))
     second = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, second)
     present = max(first.present, second.present)
@@ -269,6 +302,7 @@ def verify(
         present=present,
         remaining=remaining,
         stays=left is not None,
+        words=found.words,
     )
     verified = Verified(
         target=planned.id,
@@ -280,6 +314,7 @@ def verify(
         values=values,
         surfaces=found.scans,
         keep_digest=second.kept,
+        words=found.words,
     )
     return verified, found
 
@@ -301,6 +336,18 @@ def _as_controlled(
     if needles.digest(key) != controlled.set_digest:
         raise Failed(f"{planned.id}: the sampled values are not those of the control; there is no proof")
     return needles
+
+
+def _words_as_controlled(
+    planned: PlannedTarget, controlled: Controlled, spool: Spool, key: bytes
+) -> Words | None:
+    """Return the words that the control searched; None where it knew of none, as in older journals."""
+    if controlled.words is UNSET:
+        return None
+    words = recall_words(spool, planned, key)
+    if words is None or words.digest != controlled.words.set_digest:
+        raise Failed(f"{planned.id}: the words are not those of the control; there is no proof")
+    return words
 
 
 @dataclass

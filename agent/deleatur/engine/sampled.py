@@ -23,6 +23,8 @@ from deleatur.sanitize.scan import Scanner
 from deleatur.sanitize.techniques import technique
 
 EXCERPT = 4096  # bytes kept of one sampled place: one block, which no file system splits
+_WORDS_OF = 512  # bytes of a sampled value: a few words of a long text are enough to find it by
+_WORDS = "words of "  # how the name of a third one begins
 _LEFT_OUT = "not searched of "  # how the name of a second sample begins: numbers, and no values
 
 
@@ -84,6 +86,36 @@ def recall_searched(spool: Spool, planned: PlannedTarget) -> NeedleSet | None:
     if sample is None or not spool.sealed(mark):
         return None
     return sample.needles.without([place.offset for place, _ in spool.read(mark)])
+
+
+@dataclass
+class Words:
+    """The words by which indexes in the store hold sampled values, and nothing that must stay."""
+
+    needles: NeedleSet
+    digest: str  # keyed
+
+
+def keep_words(spool: Spool, planned: PlannedTarget, backend: Backend) -> None:
+    """Keep beside a target's sample the words of its values that belong to nothing that must stay.
+
+    They are kept because afterwards no index has them that could be asked.
+    """
+    mark = f"{_WORDS}{planned.id}"
+    words = {*backend.words([value[:_WORDS_OF] for _, value in spool.read(planned.id)])}
+    for word in chain(backend.words([*literals_of(planned)]), backend.words_kept()) if words else ():
+        words.discard(word)
+    spool.append(mark, ((Locator(unit=mark, offset=n), word) for n, word in enumerate(sorted(words))))
+    spool.seal(mark)
+
+
+def recall_words(spool: Spool, planned: PlannedTarget, key: bytes) -> Words | None:
+    """Read them back from the spool; None if none were looked for, or if they were lost."""
+    mark = f"{_WORDS}{planned.id}"
+    if not spool.sealed(mark):
+        return None
+    needles = NeedleSet.of_words(word for _, word in spool.read(mark))
+    return Words(needles, needles.digest(key))
 
 
 def literals_of(planned: PlannedTarget) -> frozenset[bytes]:

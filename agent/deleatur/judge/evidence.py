@@ -5,7 +5,9 @@ Pure. Every absence check needs a positive control: no control, no claim.
 
 from collections.abc import Iterator, Sequence
 
-from deleatur.documents.journal import Controlled, SurfaceScan, Verdict
+from msgspec import UNSET, UnsetType
+
+from deleatur.documents.journal import Controlled, SurfaceScan, Verdict, WordScan
 from deleatur.documents.place import Surface
 from deleatur.documents.plan import PlannedTarget
 
@@ -23,6 +25,7 @@ def verdict(
     present: int,
     remaining: int,
     stays: bool = False,
+    words: WordScan | UnsetType = UNSET,
 ) -> tuple[Verdict, str]:
     """Judge a target after its erase, and give the reason in words without data.
 
@@ -41,13 +44,15 @@ def verdict(
         remaining: units of the selection that a fresh inspection still finds.
         stays: the target is a device that holds its pattern now: what shows that is the comparison with
             the pattern, and a search for values only adds to it, where the job asks for one.
+        words: what the scans after the erase saw of words in indexes of the store; unset: not searched.
     """
-    residue = list(_residue(scans, present, remaining))
+    residue = [*_residue(scans, present, remaining), *_residue_of_words(words)]
     if residue:
         return "RESIDUE", "; ".join(residue)
     if stays and controlled is not None and not (controlled.surfaces or scans):
         return "CLEAN", ""
     doubts = list(_doubts(() if stays else surfaces, controlled, scans, sampled, values))
+    doubts += _doubts_of_words(controlled, words) if controlled is not None and sampled else ()
     if doubts:
         return "INCONCLUSIVE", "; ".join(doubts)
     return "CLEAN", ""
@@ -61,6 +66,27 @@ def _residue(scans: Sequence[SurfaceScan], present: int, remaining: int) -> Iter
         yield f"{present} sampled places can still be read"
     if remaining:
         yield f"{remaining} selected units are still there"
+
+
+def _residue_of_words(words: WordScan | UnsetType) -> Iterator[str]:
+    if words is not UNSET and words.hits:
+        yield f"{words.hits} occurrences of {words.seen} words of sampled values in indexes of words"
+
+
+def _doubts_of_words(controlled: Controlled, words: WordScan | UnsetType) -> Iterator[str]:
+    """Yield why no word found proves nothing: an index whose words nobody could see before the erase too."""
+    before = controlled.words
+    if before is UNSET or not before.count:
+        return
+    if not before.seen:
+        yield f"the control saw none of {before.count} words in indexes of words before the erase"
+    if words is UNSET or (words.count, words.set_digest) != (before.count, before.set_digest):
+        yield "the words of indexes were not searched again"
+        return
+    if min(len({*before.scanners}), len({*words.scanners})) < SCANNERS:
+        yield "the words of indexes were not searched by two scanners"
+    if disputed := before.disputed + words.disputed:
+        yield f"the scanners disagree on {disputed} occurrences of words in indexes of words"
 
 
 def saw_enough(seen: int, values: int) -> bool:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from deleatur.documents import certificate as c
 from deleatur.documents.gates import MapGate
 from deleatur.documents.journal import Compared, Controlled, Lay, SurfaceScan, Verified
@@ -68,6 +70,7 @@ class Finding:
             yield limit_sentence("values-too-short", count=self.controlled.short)
         if self.controlled.shared:
             yield limit_sentence("values-shared", count=self.controlled.shared)
+        yield from self._limits_of_words()
         if self.verified.keep_digest != self.controlled.keep_digest:
             yield limit_sentence("others-wrote")
         if self.told.earlier_finding:
@@ -83,6 +86,16 @@ class Finding:
         else:
             yield limit_sentence("process-memory")
         yield limit_sentence("copies-elsewhere")
+
+    def _limits_of_words(self) -> Iterator[c.Sentence]:
+        """Yield what the search in indexes of words does not reach."""
+        before = self.controlled.words
+        if before is UNSET:
+            return
+        if not before.count:
+            yield limit_sentence("no-words-searched")
+        elif before.seen < before.count:
+            yield limit_sentence("words-seen-in-part", count=before.count, seen=before.seen)
 
     @property
     def _searches(self) -> bool:
@@ -201,6 +214,21 @@ class Finding:
             surfaces=tuple(self._surface(surface) for surface in self.planned.surfaces),
             kept=c.Kept(before=self.controlled.keep_digest, after=self.verified.keep_digest),
             as_at=self.told.verified_at,
+            words=self._words(),
+        )
+
+    def _words(self) -> c.Words | UnsetType:
+        before, after = self.controlled.words, self.verified.words
+        if before is UNSET:
+            return UNSET
+        return c.Words(
+            set_digest=before.set_digest,
+            count=before.count,
+            positive_control=before.seen,
+            searched=0 if after is UNSET else after.count,
+            hits=0 if after is UNSET else after.hits,
+            disputed=before.disputed + (0 if after is UNSET else after.disputed),
+            scanners=before.scanners,
         )
 
     def _comparisons(self) -> Iterator[c.Comparison]:

@@ -391,6 +391,7 @@ def _contradictions(planned: PlannedTarget, controlled: j.Controlled, verified: 
         present=verified.present,
         remaining=verified.remaining,
         stays=technique(planned.technique).stays,
+        words=verified.words,
     )
     if verified.verdict == "CLEAN" and ruling != "CLEAN":
         reasons.append(f"called clean, but {why}")

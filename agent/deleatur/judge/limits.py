@@ -299,6 +299,26 @@ LIMITS = {
         "not-probed",
         "In full-text indexes, values with small letters and capitals, or with accents, were not searched.",
     ),
+    "shared-words-not-searched": Limit(
+        "boundary",
+        "not-probed",
+        "In full-text indexes of the database, words of sampled texts were searched one by one, whole and as "
+        "the index folds them, in the files of the database only. Words of under 4 or over 64 bytes, and "
+        "words of rows that stay, were not searched: a value of nothing but such words would not have been "
+        "seen there. These indexes were written anew.",
+    ),
+    "words-seen-in-part": Limit(
+        "boundary",
+        "not-probed",
+        "Of {count} words of sampled texts that full-text indexes held, the scan saw {seen} before the "
+        "erase; of the others it says nothing.",
+    ),
+    "no-words-searched": Limit(
+        "boundary",
+        "not-probed",
+        "No word was searched by itself in indexes of words: they held none of 4 to 64 bytes that sampled "
+        "texts have and rows that stay do not.",
+    ),
     "packed-numbers-not-searched": Limit(
         "boundary",
         "not-probed",

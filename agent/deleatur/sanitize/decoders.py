@@ -25,11 +25,13 @@ MAX_WINDOW = 256 << 20  # bytes of all values that begin in one window
 MAX_STREAMS = 8  # that are expanded at the same time
 MAX_READ = 256 << 20  # bytes read by all streams that begin in one window, or seem to
 _LEAST = 6  # bytes; fewer hold no needle
+WORDS = "full-text"  # the decoder that shows words, each framed
 
 # Decoder, where in the stream of bytes a value begins, plain bytes; None for more than may be read.
 _Named = tuple[str, int, bytes | None]
 Expanded = tuple[int, bytes | None]  # where in the window it begins, plain bytes
-Carve = Callable[[bytes, int, int], Iterator[Expanded]]  # window, and between which offsets a value begins
+# Window, between which offsets a value begins, and where in the stream of bytes the window does.
+Carve = Callable[[bytes, int, int, int], Iterator[Expanded]]
 
 
 class Expander:
@@ -81,7 +83,7 @@ class Expander:
 
     def _values(self, window: bytes, first: int, limit: int, offset: int) -> Iterator[_Named]:
         for name, carve in self._carves:
-            for start, plain in carve(window, first, limit):
+            for start, plain in carve(window, first, limit, offset):
                 yield name, offset + start, plain
         view, read = memoryview(window), 0
         for name, beginning, decompressor in self._starts:
@@ -114,7 +116,7 @@ class Expander:
                 yield Gap(self._where, size, reason)
                 return
             if len(plain) >= _LEAST:
-                yield Piece(f"{self._where} (byte {start}, {name})", 0, plain)
+                yield Piece(f"{self._where} (byte {start}, {name})", 0, plain, name)
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------
@@ -139,7 +141,7 @@ _MOST_CHUNKS = MAX_VALUE // _CHUNK  # of a value: more expand to a larger one
 _METHODS = ((pglz, 4, 88), (lz4, 3, 255))
 
 
-def _postgresql(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
+def _postgresql(window: bytes, first: int, limit: int, _offset: int) -> Iterator[Expanded]:
     """Yield values compressed in their row, and those in chunks of a TOAST table."""
     for found in _INLINE.finditer(window, first, limit + 7):
         start = found.start()
@@ -213,7 +215,7 @@ _LZF = re.compile(
 )
 
 
-def _redis(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
+def _redis(window: bytes, first: int, limit: int, _offset: int) -> Iterator[Expanded]:
     """Yield strings that are compressed in an RDB file."""
     view = memoryview(window)  # a slice of it copies nothing
     for found in _LZF.finditer(window, first, limit + 10):
@@ -238,7 +240,7 @@ _ENCODED = (1, 2)  # modes of a dictionary in which strings are encoded (DictFSS
 _BLOCK = 256 << 10  # bytes; the largest that DuckDB has (DEFAULT_BLOCK_ALLOC_SIZE)
 
 
-def _duckdb(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
+def _duckdb(window: bytes, first: int, limit: int, _offset: int) -> Iterator[Expanded]:
     """Yield the strings of each table of symbols; they lie between the table before and the one behind.
 
     A table whose segment has lost its header shows all that lies around it: each code stands for itself.
@@ -294,7 +296,7 @@ _PAGE_SIZE = 64 << 10  # bytes, at the most
 _SIZES = (b"\x80\x20", b"\x80\x40", b"\x80\x80\x01", b"\x80\x80\x02", b"\x80\x80\x04")
 
 
-def _innodb(window: bytes, first: int, limit: int) -> Iterator[Expanded]:
+def _innodb(window: bytes, first: int, limit: int, _offset: int) -> Iterator[Expanded]:
     """Yield pages of InnoDB that are compressed with LZ4 or snappy; other methods make streams."""
     for found in _PAGE.finditer(window, first + _TYPE, limit + _TYPE + 1):
         start = found.start() - _TYPE
@@ -312,6 +314,6 @@ DECODERS: dict[str, Carve] = {
     "innodb": _innodb,
     "postgresql": _postgresql,
     "redis": _redis,
-    "full-text": words_of_indexes,
+    WORDS: words_of_indexes,
 }
 NAMES = {*DECODERS, *STREAMS}  # of all decoders

@@ -2,18 +2,20 @@
 
 Pure, for bytes that anybody may have written. A leaf is taken for one where the record of its row stands
 before it, in live and in dead space; what does not go on as a leaf does ends it. Words come as the index
-folded them, in small letters, and once more in capitals: so does who wrote them. Layout of records:
-https://www.sqlite.org/fileformat2.html §2.1; of leaves: the heads of ext/fts5/fts5_index.c and of
-ext/fts3/fts3_write.c.
+stores them, and once more in capitals: so does who wrote them. Layout of records, and of the pages in which a
+long one goes on: https://www.sqlite.org/fileformat2.html §2.1, §1.5, §1.6; of leaves: the heads of
+ext/fts5/fts5_index.c and of ext/fts3/fts3_write.c.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-BETWEEN = b"\x1f"  # words; no character that a word has, and no part of one in UTF-16
-LARGEST = 64 << 10  # bytes of a leaf: of a page at the most
+BETWEEN = b"\x1f"  # around words as they are stored; none of their characters, and no part of one in UTF-16
+APART = b"\x1e"  # the same around those in capitals, and around parts of words
+LARGEST = 64 << 10  # bytes of a leaf: of a page at the most; longer is only the list of rows of one word
 MOST = 1 << 20  # bytes of the words of one leaf: damaged ones could hold each word of a page many times
 TIMES = 16  # that a window may be read
+_PAGES = tuple(512 << n for n in range(8))  # bytes of a page, §1.3.2
 _LONGEST = 9  # bytes of a varint
 _HEAD = 4  # bytes before the content of a leaf of FTS5
 _SIZES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)  # bytes of numbers, by their kind
@@ -21,21 +23,24 @@ _BLOB = 12  # the kind of an empty one; longer ones have larger even kinds
 # The record of a block (its number is that of the row) and of a segment, which holds a short one itself: the
 # size of the head, then the kind of each column, of which the last is a blob.
 _RECORD = re.compile(
-    rb"\x03\x00[\x0c-\x7f]|\x04\x00[\x81-\xff][\x00-\x7f]"
+    rb"\x03\x00[\x0c-\x7f]|\x04\x00[\x81-\xff][\x00-\x7f]|\x05\x00[\x81-\xff][\x80-\xff][\x00-\x7f]"
     rb"|[\x07-\x0a][\x00-\x09]{4}[\x00-\x09\x0d-\x7f]([\x0c-\x7f]|[\x81-\xff][\x00-\x7f])"
 )
 
 
-def words_of_indexes(window: bytes, first: int, limit: int) -> Iterator[tuple[int, bytes | None]]:
-    """Yield where each leaf begins, from offset `first` to `limit`, and its words, whole; None for too many.
+def words_of_indexes(
+    window: bytes, first: int, limit: int, offset: int
+) -> Iterator[tuple[int, bytes | None]]:
+    """Yield where each leaf begins, from `first` to `limit`, and its words, whole; None for too many.
 
-    What only seems to be a leaf may hide none: each beginning is tried, until that was more work than
-    reading the window so many times.
+    `offset` is that of the window in its file: pages in which a leaf goes on are named by their numbers. What
+    only seems to be a leaf may hide none: each beginning is tried, until that was more work than reading the
+    window so many times.
     """
     at, left = first, TIMES * len(window)
     while (found := _RECORD.search(window, at, limit + 10)) and found.start() < limit:
-        at, leaf = found.start() + 1, _last_column(window, found.start())
-        for kind in (_of_fts5, _of_fts3):
+        at, (leaf, long) = found.start() + 1, _last_column(window, found.start(), offset)
+        for kind in _kinds(leaf, long):
             words, size, read = [], 0, 0
             for word, behind in kind(leaf):
                 words.append(word)
@@ -45,22 +50,78 @@ def words_of_indexes(window: bytes, first: int, limit: int) -> Iterator[tuple[in
                     return
             left -= read
             if words:
-                plain = BETWEEN.join(words)
-                yield found.start(), plain + BETWEEN + plain.upper()
+                around = APART if kind is _of_fts3 and leaf[0] else BETWEEN  # above leaves words are cut off
+                plain = around.join((b"", *words, b""))
+                yield found.start(), plain + plain.replace(BETWEEN, APART).upper()
 
 
-def _last_column(window: bytes, start: int) -> bytes:
-    """Return the last column of the record at `start`, as much of it as is in its place."""
+def _last_column(window: bytes, start: int, offset: int) -> tuple[bytes, int]:
+    """Return the last column of the record at `start`, as much of it as is there, and its length in bytes."""
     end = start + window[start]
     at, kinds = start + 1, []
     while at < end:
         kind, at = _number(window, at)
         kinds.append(kind)
     size = (kinds[-1] - _BLOB) // 2
-    if at != end or kinds[-1] % 2 or not 0 < size <= LARGEST:
+    if at != end or kinds[-1] % 2 or size <= 0:
+        return b"", 0
+    before = end - start + sum(_SIZES[k] if k < len(_SIZES) else (k - _BLOB) // 2 for k in kinds[:-1])
+    return _payload(window, start, before + size, offset)[before : before + min(size, LARGEST)], size
+
+
+def _payload(window: bytes, start: int, size: int, offset: int) -> bytes:
+    """Return a record of this size: of a long one the beginning, and what overflow pages hold that are here.
+
+    Nobody says how large a page is: it is the size at which every page is where the one before says.
+    """
+    for page in _PAGES:
+        least, most = (page - 12) * 32 // 255 - 23, page - 35
+        if size <= most:
+            break
+        local = least + (size - least) % (page - 4)
+        local = local if local <= most else least
+        if whole := _chained(window, (start, start + local), size, offset, page):
+            return whole
+    return window[start : start + min(size, 2 * LARGEST)]
+
+
+def _chained(window: bytes, local: tuple[int, int], size: int, offset: int, page: int) -> bytes:
+    """Return a record with its overflow pages; b"" if these are of another size, or not here."""
+    start, at = local
+    if (offset + start) // page != (offset + at + 3) // page:
         return b""
-    begin = end + sum(_SIZES[k] if k < len(_SIZES) else (k - _BLOB) // 2 for k in kinds[:-1])
-    return window[begin : begin + size]
+    parts, left = [window[start:at]], min(size, 2 * LARGEST) - (at - start)
+    while left > 0:
+        at = (int.from_bytes(window[at : at + 4], "big") - 1) * page - offset
+        if not 0 <= at <= len(window) - page:
+            return b""
+        parts.append(window[at + 4 : at + 4 + min(left, page - 4)])
+        left -= page - 4
+    over = size <= 2 * LARGEST and any(window[at : at + 4])
+    return b"" if over else b"".join(parts)
+
+
+def _kinds(leaf: bytes, size: int) -> tuple[Callable[[bytes], Iterator[tuple[bytes, int]]], ...]:
+    """Return how a leaf, of which some may be missing, can be read; a leaf of FTS5 is no node of FTS3.
+
+    It says where its foot begins, which says where its words do; a node of FTS3 has letters there.
+    """
+    foot = int.from_bytes(leaf[2:4], "big")
+    if _HEAD <= foot <= size and int.from_bytes(leaf[:2], "big") < foot and len(leaf) < size:
+        return ()
+    if foot == size or _has_foot(leaf, foot):
+        return (_of_fts5,)
+    return (_of_fts5, _of_fts3)
+
+
+def _has_foot(leaf: bytes, foot: int) -> bool:
+    at, end = 0, foot
+    while _HEAD <= foot < len(leaf):
+        step, foot = _number(leaf, foot)
+        at += step
+        if not step or not _HEAD <= at < end:
+            return False
+    return bool(at) and foot == len(leaf)
 
 
 def _of_fts5(leaf: bytes) -> Iterator[tuple[bytes, int]]:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 from deleatur.sanitize.digest import keyed_digest_of_set
 from deleatur.sanitize.encodings import LARGE, digits_of, eight_bytes_of, numbers_of, texts_of
+from deleatur.sanitize.full_text import BETWEEN
 
 MIN_LENGTH = 6  # bytes; a needle of 6 bytes meets random bytes once in 2.8e14 places, one of 4 in 4.3e9
 MAX_WHOLE = 64  # bytes; a longer value is looked for by windows
 WINDOW = 32  # bytes
 PIECE = 512  # bytes; the smallest block of a file system: inside one, no fragmentation cuts a window
+SHORTEST_WORD = (
+    4  # bytes, as an index stores it: with one on either side that frames it, what MIN_LENGTH asks
+)
 MIN_DISTINCT = 4  # distinct bytes; fewer are padding, rulers, runs of a digit
 _STEP = 32  # bytes between the candidates for a window
 
@@ -65,6 +69,13 @@ class NeedleSet:
             members=frozenset(range(number)),
             short=short,
         )
+
+    @classmethod
+    def of_words(cls, words: Iterable[bytes]) -> "NeedleSet":
+        """Make one needle of each word as an index stores it, framed so that only whole words are found."""
+        framed = sorted({BETWEEN + w + BETWEEN for w in words if SHORTEST_WORD <= len(w) <= MAX_WHOLE})
+        owners = tuple(frozenset({number}) for number in range(len(framed)))
+        return cls(needles=tuple(framed), owners=owners, members=frozenset(range(len(framed))), short=0)
 
     @property
     def values(self) -> int:

@@ -14,13 +14,14 @@ from typing import Self
 
 from deleatur.documents.journal import SurfaceScan
 from deleatur.documents.place import MEMORY_OF, Surface
-from deleatur.sanitize.decoders import Expander
+from deleatur.sanitize.decoders import WORDS, Expander
 from deleatur.sanitize.engines import Engine, Match, engines_for, one_engine_for
 from deleatur.sanitize.memory import read_memory
 from deleatur.sanitize.needles import NeedleSet
 from deleatur.sanitize.surface import Gap, Piece, Unreached, read_surface
 
 MAX_PLACES = 100  # places listed for a person; the counts go on
+NO_WORDS = NeedleSet.of_words(())
 _SLICE = 1 << 20  # bytes searched at once: bounds the list of matches, at most one a needle and byte
 _AT_ONCE = 2  # slices: as many as engines
 _WORTH_A_THREAD = 1 << 16  # bytes; both engines let go of the interpreter while they search
@@ -42,7 +43,7 @@ class Place:
 
     path: str  # of the surface; inside a tree followed by the inode
     offset: int  # bytes
-    value: int  # number of the value in the needle set
+    value: int  # number of the value, or of the word, in its set
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,27 @@ class SurfaceFinding:
 
     scan: SurfaceScan
     seen: frozenset[int]  # values of the needle set that were seen
-    places: tuple[Place, ...]  # the first MAX_PLACES
+    places: tuple[Place, ...]  # the first MAX_PLACES, of values and of words
     unreadable: tuple[str, ...]  # what could not be read and why, the first MAX_PLACES
+    words: Hits  # those of the second set, which is searched only among words that were put together
 
 
 class Scanner:
     """Searches for all needles of a set at once, with every engine that there is."""
 
-    def __init__(self, needles: NeedleSet) -> None:
+    def __init__(self, needles: NeedleSet, words: NeedleSet = NO_WORDS) -> None:
         self._needles = needles
+        self._words = words
 
     @cached_property
     def engines(self) -> tuple[Engine, ...]:
         """The engines, built and tried when they are first needed."""
         return engines_for(self._needles.needles)
+
+    @cached_property
+    def engines_of_words(self) -> tuple[Engine, ...]:
+        """The engines for the second set."""
+        return engines_for(self._words.needles)
 
     def search(self, chunks: Iterable[bytes | memoryview]) -> Hits:
         """Search consecutive pieces of one stream; a needle across their borders is found once."""
@@ -109,8 +117,12 @@ class Scanner:
                     note(value)
                 else:
                     search.aside(value.where, value.content)
+                    if value.decoder == WORDS:
+                        among_words.aside(value.where, value.content)
 
-        with _Search(self._needles, self.engines) as search:
+        has_words = self._words.needles and WORDS in surface.decoders and not surface.is_device
+        words, for_words = (self._words, self.engines_of_words) if has_words else (NO_WORDS, self.engines)
+        with _Search(self._needles, self.engines) as search, _Search(words, for_words) as among_words:
             for path in surface.paths:
                 for part in pieces_of(path, max(self._needles.longest - 1, 0)):
                     if isinstance(part, Gap):
@@ -123,7 +135,7 @@ class Scanner:
                     size += len(part.content)
                     progress(len(part.content))
                 search_expanded(expander.end())
-            hits = search.hits()
+            hits, of_words = search.hits(), among_words.hits()
         return SurfaceFinding(
             scan=SurfaceScan(
                 name=surface.name,
@@ -137,8 +149,9 @@ class Scanner:
                 reserved=reserved,
             ),
             seen=hits.seen,
-            places=hits.first,
+            places=(*hits.first, *of_words.first)[:MAX_PLACES],
             unreadable=tuple(gaps),
+            words=of_words,
         )
 
 

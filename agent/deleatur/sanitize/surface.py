@@ -35,6 +35,7 @@ class Piece:
     where: str  # the stream: a path, in a tree with the inode; never the name of a file in it
     offset: int  # bytes
     content: bytes | memoryview  # valid until the next piece is asked for
+    decoder: str = ""  # by which it was made of other bytes
 
 
 @dataclass(frozen=True)

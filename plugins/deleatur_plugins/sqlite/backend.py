@@ -8,7 +8,7 @@ rows go by `rewrite-and-shred`, the whole database by `overwrite-and-remove`, ne
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -45,9 +45,11 @@ from deleatur_plugins.sqlite.naming import values_of
 from deleatur_plugins.sqlite.rewriting import Rewriting
 from deleatur_plugins.sqlite.schema import Table, quoted, read_schema
 from deleatur_plugins.sqlite.whole import Whole
+from deleatur_plugins.sqlite.words import indexes_of
 
 ROWS, WHOLE = "rewrite-and-shred", "overwrite-and-remove"
-FOLDED = ("words-not-searched", "folded-words-not-searched")  # of full-text indexes
+SHARED = ("shared-words-not-searched",)  # of full-text indexes
+FOLDED = ("words-not-searched", "folded-words-not-searched")  # of those whose words nobody can tell
 _TABLE = "table "  # how the unit of a table begins
 
 
@@ -81,10 +83,13 @@ class SqliteBackend(Backend):
                 identity = self._identity_of_rows(content, system.uuid)
                 units, held, rows = content.units(), content.held, content.rows
                 words = content.schema.has_full_text
+                limits_of_words = (
+                    () if not words else FOLDED if indexes_of(content.schema) is None else SHARED
+                )
             now, denial = usage(), denial_of(files, ROWS)  # and no file is opened while SQLite reads
             copies = copies_beside(files, (selection.table for selection in self._target.select))
             limits = limits_of(files, system, now, whole=False)
-            offer = Offer(technique=ROWS, limits=(*limits, *(FOLDED if words else ())))
+            offer = Offer(technique=ROWS, limits=(*limits, *limits_of_words))
             return Inspection(
                 identity=identity,
                 size=rows,
@@ -212,6 +217,18 @@ class SqliteBackend(Backend):
                     yield part
                 yield from content.joined()
                 yield from content.folded()
+
+    def words(self, values: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the words of values that full-text indexes hold now; none where a view is indexed."""
+        if self._target.select:
+            with self._content() as content:
+                yield from content.words(values)
+
+    def words_kept(self) -> Iterator[bytes]:
+        """Yield the words of the rows that stay, as full-text indexes store them."""
+        if self._target.select:
+            with self._content() as content:
+                yield from content.words_kept()
 
     @contextmanager
     def _content(self) -> Iterator[Content]:

@@ -9,10 +9,10 @@ a row are handed out.
 import hashlib
 import sqlite3
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import compress
+from itertools import chain, compress
 from typing import Any
 
 from deleatur.api import (
@@ -32,6 +32,7 @@ from deleatur_plugins.sqlite.joined import Joined, varint
 from deleatur_plugins.sqlite.naming import encoded, seal
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 from deleatur_plugins.sqlite.selecting import Selector
+from deleatur_plugins.sqlite.words import indexes_of
 
 # What of a value `_says_enough` is to judge: 1 for a text or blob that is not empty, else the number itself.
 _SHOWN = "CASE WHEN typeof({0}) IN ('text', 'blob') THEN length(CAST({0} AS BLOB)) > 0 {1} ELSE 0 END"
@@ -241,6 +242,22 @@ class Content:
             for form in {text, _without_signs(text)}:
                 yield form.encode()
                 yield form.encode().upper()  # letters of ASCII only, as the words of an index are shown
+
+    def words(self, values: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the words of values that full-text indexes hold now, as they are stored."""
+        for index in indexes_of(self.schema) or ():
+            for word in index.held(self._connection, index.words(values)):
+                yield index.stored(word)
+
+    def words_kept(self) -> Iterator[bytes]:
+        """Yield the words of the rows that stay, as the indexes of these rows store them."""
+        for index in indexes_of(self.schema) or ():
+            columns = ", ".join(f"t0.{quoted(name)}" for name in index.columns)
+            rows = self._connection.execute(
+                f"SELECT {columns} FROM {index.source.sql} AS t0 {self._kept(index.source)}"
+            )
+            for word in index.words(chain.from_iterable(rows)):
+                yield from index.stored_with_prefixes(word)
 
     def _kept(self, table: Table) -> str:
         condition = next((c.condition for c in self.choices if c.table == table), None)

@@ -38,6 +38,8 @@ class Table:
     rowid: str  # a name by which the row's number can be asked for; "" when there is none
     key: tuple[str, ...] = ()  # primary key of a WITHOUT ROWID table
     content: str | None = None  # full-text: None its own, "" none, else the table that it indexes
+    module: str = ""  # full-text: of its declaration, in small letters
+    arguments: str = ""  # full-text: what its declaration says behind the module
 
     @property
     def sql(self) -> str:
@@ -159,11 +161,12 @@ def _table(
     connection: sqlite3.Connection, name: str, declaration: str | None, *, without_rowid: bool
 ) -> Table:
     kind: Literal["table", "full-text", "spatial", "window", "unknown"] = "table"
-    content = None
+    content, module, arguments = None, "", ""
     if declaration is not None:
         module = _module(declaration)
         if module in FULL_TEXT:
             kind, content = "full-text", _content(declaration)
+            arguments = _VIRTUAL.sub("", declaration, count=1)
         else:
             kind = "spatial" if module in _SPATIAL else "window" if module in _WINDOWS else "unknown"
     if kind in ("window", "unknown"):
@@ -179,6 +182,8 @@ def _table(
         rowid="" if without_rowid else _rowid(name, columns),
         key=tuple(c for _, c in keyed) if without_rowid else (),
         content=content,
+        module=module,
+        arguments=arguments,
     )
 
 
