@@ -10,13 +10,28 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from deleatur.devices import ata, sending
+import pytest
+from msgspec.structs import replace
+
+from deleatur.devices import ata, inventory, sending
 from deleatur.devices.erase_nvme import NVME_IOCTL_ID
 from deleatur.devices.waiting import Patience
+from deleatur.documents.device import Device
 
 from .lab.tper_played import Tper
 
 SIZE = 1 << 20  # bytes
+
+
+def as_drives(patch: pytest.MonkeyPatch) -> None:
+    """Have loop devices pass for whole drives: what takes a whole subsystem is sent to no other device."""
+    attached = inventory.attached_to
+
+    def drive(device: Device) -> Device:
+        found = attached(device)
+        return replace(found, kind="disk") if found.kind == "loop" else found
+
+    patch.setattr(inventory, "attached_to", drive)
 
 
 @dataclass

@@ -20,6 +20,7 @@ from deleatur.sanitize.patterns import laid
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.block import BlockBackend
 
+from ..fake_drives import as_drives
 from ..lab.jobs import job, pattern_of, predicate
 from .loops import MIB, Loop, loop_over
 
@@ -41,6 +42,7 @@ class Bench(Workbench):
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         super().__init__(folder, {"block": BlockBackend})
         self._patch = patch
+        as_drives(patch)
         offers = (Offer(technique="nvme-sanitize-crypto"),)
         patch.setattr(BlockBackend, "_allowed", lambda *_: (offers, ()))
 

@@ -23,6 +23,7 @@ from deleatur.sanitize import device as whole
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.block import BlockBackend, overwriting
 
+from ..fake_drives import as_drives
 from ..lab.faulty_device import faulty_device
 from ..lab.faulty_file import Faults
 from ..lab.jobs import job, predicate
@@ -181,6 +182,7 @@ def test_a_word_without_a_command_is_no_word(
 
     offers = (Offer(technique="nvme-sanitize-crypto"),)
     monkeypatch.setattr(BlockBackend, "_allowed", lambda *_: (offers, ()))
+    as_drives(monkeypatch)
     monkeypatch.setitem(commanding.COMMANDS, "nvme-sanitize-crypto", invents)
     bench = Workbench(tmp_path / "jobs")
     with pytest.raises(Refused, match="names no command that the device was sent"):

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from deleatur.devices import commanding, sending
+from deleatur.devices import commanding, inventory, sending
 from deleatur.devices.erase_nvme import NVME_IOCTL_ID
 from deleatur.documents.device import Device
 from deleatur.documents.journal import Advanced, Compared, Reported
 from deleatur.documents.place import Cursor, Offer, Step
 from deleatur.engine.directory import JobDirectory
-from deleatur.errors import DeleaturError, Failed, Residue
+from deleatur.errors import DeleaturError, Failed, Refused, Residue
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.block import BlockBackend
 
-from ..fake_drives import AtaDrive, Drive, NvmeDrive, ScsiDrive
+from ..fake_drives import AtaDrive, Drive, NvmeDrive, ScsiDrive, as_drives
 from ..lab.faulty_device import faulty_device
 from ..lab.faulty_file import Faults
 from ..lab.jobs import events, job
@@ -82,6 +83,7 @@ def put_behind(drive: Drive, technique: str, patch: pytest.MonkeyPatch) -> None:
     def ioctl(fd: int, request: int, *rest: Any) -> Any:
         return drive.ioctl(fd, request, *rest) if request in COMMANDS else kernel(fd, request, *rest)
 
+    as_drives(patch)
     patch.setattr(fcntl, "ioctl", ioctl)
     patch.setattr(BlockBackend, "_allowed", lambda *_: ((Offer(technique=technique),), ()))
     patch.setattr(commanding, "Patience", lambda: drive.patience)
@@ -129,6 +131,57 @@ def test_an_honest_one_is_attested(
     directory = bench.whole(job(loop.path, technique, "sample", SMALL))
     assert directory.certificate.exists()
     assert loop.file.read_bytes() == bytes(SIZE)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Loop]:
+    made = Loop(tmp_path / "other", os.urandom(SIZE))
+    try:
+        yield made
+    finally:
+        made.detach()
+
+
+def one_subsystem(patch: pytest.MonkeyPatch, *loops: Loop) -> None:
+    """Have the kernel show loop devices as namespaces of one subsystem."""
+    attached = inventory.attached_to
+
+    def namespace(device: Device) -> Device:
+        if device.path not in {loop.path for loop in loops}:
+            return attached(device)
+        return replace(attached(device), kind="disk", subsystem="nqn.2026-11.lab:two")
+
+    patch.setattr(inventory, "attached_to", namespace)
+
+
+@pytest.mark.parametrize("when", ["plan", "run"])
+def test_a_controller_that_forgets_a_namespace_is_not_believed_against_the_kernel(
+    bench: Workbench, loop: Loop, other: Loop, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = NvmeDrive(medium=OnLoop(loop.file), namespaces=(1,))
+    put_behind(drive, "nvme-sanitize-crypto", monkeypatch)
+    one_subsystem(monkeypatch, loop, *([other] if when == "plan" else []))
+    before = loop.file.read_bytes()
+    directory = bench.job(job(loop.path, "nvme-sanitize-crypto", "sample", SMALL))
+    if when == "run":
+        bench.plan(directory)
+        bench.approve(directory)
+        one_subsystem(monkeypatch, loop, other)
+    with pytest.raises(Refused, match="shares its bytes; take it down first"):
+        bench.plan(directory) if when == "plan" else bench.run(directory)
+    assert (drive.sent, loop.file.read_bytes() == before) == ([], True)
+
+
+def test_a_format_of_one_namespace_leaves_the_others(
+    bench: Workbench, loop: Loop, other: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive = NvmeDrive(medium=OnLoop(loop.file), namespaces=(1, 2), fna=0)
+    put_behind(drive, "nvme-format", monkeypatch)
+    one_subsystem(monkeypatch, loop, other)
+    before = other.file.read_bytes()
+    directory = bench.whole(job(loop.path, "nvme-format", "sample", SMALL))
+    assert directory.certificate.exists()
+    assert other.file.read_bytes() == before
 
 
 def nothing(device: Device, unit: str, step: Step, after: Cursor | None) -> Iterator[Cursor]:

@@ -14,6 +14,7 @@ from deleatur.judge.markers import MARKERS
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.block.backend import BlockBackend
 
+from ..fake_drives import as_drives
 from .faulty_device import LONGEST
 from .jobs import events, job, predicate
 from .powered_host import PoweredHost, powered_host
@@ -30,6 +31,7 @@ COMMANDS = 14  # of a sanitize that nothing stops, or more
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commanding, "Patience", lambda: Patience(interval=0.05))
     offers = (Offer(technique=TECHNIQUE),)
+    as_drives(monkeypatch)
     monkeypatch.setattr(BlockBackend, "_allowed", lambda *_: (offers, ()))
 
 

@@ -71,14 +71,14 @@ class BlockBackend(Backend):
         keys_end: int | None = None,
         *,
         lifts: bool = False,
-        by_label: bool = False,
+        technique: str | None = None,
     ) -> None:
         self._path = path
         self._key = key
         self._approved = approved  # digests of the unit's identity; None before there is a plan
         self._keys_end = keys_end  # of a LUKS container, in bytes as planned, 0 before; None: all is erased
         self._lifts = lifts  # what a drive hides is shown first, and overwritten too
-        self._by_label = by_label  # the technique needs a secret that is looked for before anything begins
+        self._technique = technique  # as the job names it; None: the strongest
         self._fd: int | None = None
 
     @classmethod
@@ -100,7 +100,7 @@ class BlockBackend(Backend):
             approved,
             keys_end,
             lifts=target.lift_hidden,
-            by_label=target.technique == psid.TECHNIQUE,
+            technique=target.technique,
         )
 
     def close(self) -> None:
@@ -121,8 +121,9 @@ class BlockBackend(Backend):
         if device.signatures is None and not (planned and unreadable_until(device)):
             raise self._unread(device)
         offers, denials = self._allowed(device)
-        if self._by_label and psid.TECHNIQUE in {offer.technique for offer in offers}:
-            psid.psid_of(device)
+        wanted = self._technique or next((offer.technique for offer in offers), "")
+        if wanted == psid.TECHNIQUE and wanted in {offer.technique for offer in offers}:
+            psid.psid_of(device)  # looked for before anything begins
         if table.closed:
             offers = tuple(replace(offer, limits=(*offer.limits, "openers-unseen")) for offer in offers)
         return Inspection(
@@ -132,7 +133,7 @@ class BlockBackend(Backend):
             offers=offers,
             denials=denials,
             surfaces=_surfaces(device),
-            blockers=interlocks(table, device, approved=planned),
+            blockers=interlocks(table, device, approved=planned, whole=wanted in commanding.WHOLE),
             shown=device.size if self._lifts else None,
         )
 
@@ -182,7 +183,8 @@ class BlockBackend(Backend):
         elif way is None or step.action not in actions:
             raise Unsupported(f"a device does not know {step.technique} with {step.action}")
         table, device = self._look_at_the_approved()
-        if blockers := interlocks(table, device, approved=after is not None):
+        whole = step.technique in commanding.WHOLE
+        if blockers := interlocks(table, device, approved=after is not None, whole=whole):
             raise Refused("; ".join(blockers))
         if after is None and step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
             raise Unsupported(f"{device.name} does not allow {step.technique} any more; plan again")

@@ -20,6 +20,8 @@ from deleatur.api import (
 from deleatur_plugins.block import psid
 
 TECHNIQUES = (*COMMANDS, psid.TECHNIQUE)
+# What takes every namespace of a subsystem; a format asks its controller whether it does.
+WHOLE = frozenset(name for name in TECHNIQUES if name.startswith("nvme-sanitize-")) | {psid.TECHNIQUE}
 
 
 def command(device: Device, unit: str, step: Step, after: Cursor | None) -> Iterator[Cursor]:
