@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deleatur.cli.devices import _security
 from deleatur.devices import erase_opal, tcg
 from deleatur.devices.asking import _discovered
 from deleatur.documents.device import AtaCommands, Device, NvmeCommands, Opal, ScsiCommands
@@ -159,6 +160,12 @@ def test_it_is_offered_last_and_only_where_it_means_something(opal, why):
         assert "opal-psid-revert" not in {*told, *(offer.technique for offer in offers)}
     else:
         assert why in told["opal-psid-revert"]
+
+
+def test_people_see_the_class_and_whether_it_encrypts():
+    opal = Opal(supported=True, ssc="pyrite-2", locking_enabled=True)
+    device = Device(name="d", path="/dev/d", number="8:0", kind="disk", size=SIZE, opal=opal)
+    assert _security(device) == "TCG pyrite-2; locking enabled; not locked"
 
 
 @given(st.binary(max_size=200))

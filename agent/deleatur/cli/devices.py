@@ -158,7 +158,8 @@ def _security(device: "Device") -> str:
         names = ("supported", "enabled", "locked", "frozen", "expired", "enhanced")
         words.append("ATA " + (", ".join(n for n in names if getattr(state, n)) or "not supported"))
     if opal is not None and opal.supported:
-        words.append("Opal" + (", locking enabled" if opal.locking_enabled else ""))
+        words.append(f"TCG {opal.ssc or 'Opal'}" + (", always encrypts" if opal.encrypts else ""))
+        words.append("locking enabled" if opal.locking_enabled else "locking not enabled")
         words.append("locked" if opal.locked else "not locked")
     return "; ".join(words)
 
