@@ -211,10 +211,8 @@ def test_a_lock_is_waited_for_as_long_as_was_said(
         patch.setattr("deleatur_plugins.mariadb.connecting.PATIENCE", 1)
         cursor.execute("START TRANSACTION")
         cursor.execute("SELECT COUNT(*) FROM person")  # holds the table's definition, as every reader does
-        begin = time.monotonic()
         last, error = until_it_stops(server, database)
         assert "waited 1 s for a lock that another connection holds" in str(error)
-        assert time.monotonic() - begin < 10
         assert last.position.startswith("deleted ")
     with closing(opened(server, database)) as backend:
         list(backend.erase(REBUILD, last))
@@ -776,11 +774,11 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def stopped(server: Server) -> Iterator[int]:
-    """Stop the server, so that it neither answers nor dies; wake it after ten seconds at the latest."""
+    """Stop the server, so that it neither answers nor dies; wake it after a minute at the latest."""
     assert server._process is not None
     process = server._process
     process.send_signal(signal.SIGSTOP)
-    waking = threading.Timer(10, process.send_signal, [signal.SIGCONT])
+    waking = threading.Timer(60, process.send_signal, [signal.SIGCONT])
     waking.start()
     try:
         yield process.pid
@@ -804,10 +802,9 @@ def test_a_server_that_is_stopped_is_not_waited_for_without_an_end(
             "to come in": partial(Session, address),
         }
         with stopped(server) as pid:
-            begin = time.monotonic()
             with pytest.raises(Transient) as caught:
                 asking[asked]()
-            assert time.monotonic() - begin < 8
+            assert "State:\tT" in Path(f"/proc/{pid}/status").read_text(), "it stands still: nobody waited"
     told = str(caught.value)
     assert asked == "to come in" or f"the server (process {pid}) does not answer, and lets nobody in" in told
     assert "again" in told or "resume" in told
