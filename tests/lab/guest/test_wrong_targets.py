@@ -133,6 +133,13 @@ class Company:
             self.bench.approve(self._approved[drive])
         return self._approved[drive]
 
+    def run_all(self) -> list[JobDirectory]:
+        """Run every job that was approved, to its end."""
+        for drive, directory in self._approved.items():
+            lead(drive, node(drive))
+            self.bench.run(directory)
+        return [*self._approved.values()]
+
     def begun(self, drive: str) -> JobDirectory:
         """Return the job of a drive, stopped when it was to write for the first time."""
         directory = self.approved(drive)
@@ -188,6 +195,11 @@ def test_nothing_is_written_to_a_device_that_was_not_approved(company: Company, 
         error, written = outcome(act, forbidden)
         assert error in (Refused, Transient)  # Transient: what lies at the path does not answer as planned
         assert not written
+
+
+def test_the_jobs_of_the_trials_run_when_nothing_is_in_the_way(company: Company) -> None:
+    """The control: none of them was refused for what an earlier trial had left."""
+    assert all(directory.certificate.exists() for directory in company.run_all())
 
 
 def test_there_are_two_hundred_trials() -> None:
