@@ -12,6 +12,7 @@ from deleatur.documents.plan import PlannedTarget
 from deleatur.judge.sentences import limit_sentence
 
 MOST_NAMED = 20  # files that a certificate names in a sentence of their own; the counts have all
+MOST_LISTED = 1000  # and in a list: as many as the journal has of those that moved
 # Old copies of the same bytes stand elsewhere, whatever an overwrite in place reaches.
 _BESIDE = frozenset({"data-journal", "inline-data", "network-file-system", "unknown-file-system"})
 
@@ -25,7 +26,7 @@ def placement(planned: PlannedTarget, lay: Lay) -> c.Placement:
         not_reached=lay.kept + (lay.in_place + lay.untold if beside else 0),
         not_told=0 if beside else lay.untold,
         freed_units=lay.moved_units,
-        not_reached_units=tuple(kept.unit for kept in planned.kept),
+        not_reached_units=tuple(kept.unit for kept in planned.kept[:MOST_LISTED]),
         bytes_on_device=lay.on_device,
     )
 
