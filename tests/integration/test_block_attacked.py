@@ -76,6 +76,19 @@ def test_two_loops_that_share_bytes_of_one_file_refuse_each_other(loop: Loop) ->
         assert reasons(low) == reasons(high) == ()
 
 
+def test_a_loop_whose_file_somebody_has_open_is_refused(loop: Loop) -> None:
+    """As a virtual machine has its image: nobody has the device itself open, and it is in use."""
+    with (
+        loop.file.open("rb") as image,
+        subprocess.Popen(["sleep", "60"], stdin=image) as machine,
+    ):
+        try:
+            assert f"{Path(loop.path).name} is open in process {machine.pid} (sleep)" in reasons(loop.path)
+        finally:
+            machine.kill()
+    assert reasons(loop.path) == ()
+
+
 @pytest.mark.parametrize("how", ["another file of that name", "other bytes of that file"])
 def test_a_loop_at_the_same_path_over_the_same_name_may_be_another_device(
     bench: Workbench, loop: Loop, how: str

@@ -41,7 +41,12 @@ def read_table(of: str | None = None, *, places: Places = Places()) -> DeviceTab
             devices.append(attached_to(one) if places.live else one)
     nodes = {one.path: one.number for one in devices}
     links = _links(places, nodes)
-    looking = Looking(places, {**nodes, **{link: number for number, all_ in links.items() for link in all_}})
+    files: dict[str, list[Number]] = {}
+    for one in devices:
+        if one.backing_inode:
+            files.setdefault(one.backing_inode, []).append(one.number)
+    named = {link: number for number, all_ in links.items() for link in all_}
+    looking = Looking(places, {**nodes, **named}, files)
     table = DeviceTable(
         boot=attribute(places.proc / "sys/kernel/random/boot_id"),
         devices=tuple(

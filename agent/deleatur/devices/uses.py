@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from deleatur.devices.exports import exports
@@ -15,6 +15,7 @@ from deleatur.devices.places import Places, attribute, names_in
 from deleatur.documents.device import Number, Use, UseKind
 from deleatur.sanitize.mounts import Mount, mounts, plain
 
+_NO_FILES: Mapping[str, Sequence[Number]] = {}
 _BOOT_POINTS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
 # Options of XFS, ext4, ReiserFS and JFS that name another device of the same file system.
 _BESIDE = re.compile(r"(?:^|,)(?:logdev|rtdev|journal_path|jdev)=([^,]+)")
@@ -23,10 +24,16 @@ _BESIDE = re.compile(r"(?:^|,)(?:logdev|rtdev|journal_path|jdev)=([^,]+)")
 class Looking:
     """One look at all uses; `unseen` names what could not be looked at."""
 
-    def __init__(self, places: Places, nodes: Mapping[str, Number]) -> None:
-        """`nodes` gives major:minor for each path and alias of a device node."""
+    def __init__(
+        self, places: Places, nodes: Mapping[str, Number], files: Mapping[str, Sequence[Number]] = _NO_FILES
+    ) -> None:
+        """`nodes` gives major:minor for each path and alias of a device node.
+
+        `files` gives it for each loop device over a file, which is named as in `Device.backing_inode`.
+        """
         self._places = places
         self._nodes = nodes
+        self._files = files
         self.unseen: list[str] = []
         self.closed: list[str] = []  # processes whose open files are listed, and not shown
 
@@ -119,25 +126,27 @@ class Looking:
             except OSError:
                 self.unseen.append(f"the open files of process {process}")
                 continue
-            held = {number for link in links if (number := self._held(link, process)) is not None}
+            held = {number for link in links for number in self._held(link, process)}
             if held:
                 program = attribute(self._places.proc / process / "comm")
                 what = f"process {process} ({program})"
                 yield from (Use(number=number, kind="opened", what=what) for number in sorted(held))
 
-    def _held(self, link: Path, process: str) -> Number | None:
+    def _held(self, link: Path, process: str) -> Sequence[Number]:
+        """Return the device that an open file is, or the loop devices that it lies below."""
         try:
             if not str(link.readlink()).startswith("/"):
-                return None
+                return ()
             status = link.stat()
         except (FileNotFoundError, ProcessLookupError):
-            return None  # closed since it was listed, or of a recorded tree
+            return ()  # closed since it was listed, or of a recorded tree
         except OSError:  # a kernel may show the files of some processes to nobody
             self.closed.append(f"process {process}")
-            return None
+            return ()
         if stat.S_ISBLK(status.st_mode):
-            return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
-        return None
+            return (f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}",)
+        file = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)} {status.st_ino}"
+        return self._files.get(file, ())
 
     def _processes(self) -> tuple[str, ...]:
         return tuple(name for name in names_in(self._places.proc) if name.isdigit())
