@@ -197,6 +197,7 @@ def test_nothing_is_written_to_a_device_that_was_not_approved(company: Company, 
         assert not written
 
 
+@pytest.mark.timeout(400)  # several whole jobs
 def test_the_jobs_of_the_trials_run_when_nothing_is_in_the_way(company: Company) -> None:
     """The control: none of them was refused for what an earlier trial had left."""
     assert all(directory.certificate.exists() for directory in company.run_all())

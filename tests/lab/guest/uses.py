@@ -140,7 +140,8 @@ def array(device: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def under_a_cipher(device: Path) -> Iterator[Path]:
-    table = f"0 {SECTORS} crypt aes-xts-plain64 {'5e' * 64} 0 {device} 4096"
+    header = 4096  # sectors; the rest of the smallest drive is encrypted
+    table = f"0 {SECTORS - header} crypt aes-xts-plain64 {'5e' * 64} 0 {device} {header}"
     with undone(f"dmsetup create --noudevsync lab --table '{table}'", "dmsetup remove --noudevsync lab"):
         yield device
 
