@@ -8,7 +8,7 @@ export PATH="$PATH:/usr/sbin:/sbin:/usr/lib/postgresql/15/bin" DEBIAN_FRONTEND=n
 
 # program:package, or file:package
 peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs
-       mkfs.btrfs:btrfs-progs sshfs:sshfs /usr/lib/openssh/sftp-server:openssh-sftp-server losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
+       mkfs.btrfs:btrfs-progs sshfs:sshfs /usr/lib/openssh/sftp-server:openssh-sftp-server sshd:openssh-server losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
        postgres:postgresql-15 /usr/share/postgresql/15/extension/pg_dirtyread.control:postgresql-15-dirtyread
        mariadbd:mariadb-server /usr/lib/galera/libgalera_smm.so:galera-4 rg:ripgrep redis-server:redis-server softhsm2-util:softhsm2
        bzip2:bzip2 xz:xz-utils zstd:zstd fio:fio
@@ -38,12 +38,24 @@ later_releases() {
   esac
 }
 
+# Tests start servers by themselves: no package starts one while it is installed (Debian policy 9.3.3.1), and
+# an SSH server that came here for tests does not start at the next boot either.
+policy=/usr/sbin/policy-rc.d
+
 install_packages() {
   local log
   log=$(mktemp /tmp/peers.XXXXXX)
+  if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
   apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 ||
     { tail -n 5 "$log" >&2; die "apt-get install failed; its words are in $log"; }
   rm -f "$log"
+  case " $* " in
+    *" openssh-server "*) if command -v systemctl >/dev/null; then systemctl --quiet disable ssh.service; fi ;;
+  esac
 }
 
 # Fetch one package out of a later release of the same distribution, and install it beside what is there.

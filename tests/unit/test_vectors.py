@@ -16,6 +16,7 @@ from deleatur.documents.destruction import decode_destruction
 from deleatur.documents.docket import decode_calendar
 from deleatur.documents.event import decode_event
 from deleatur.documents.hold import decode_hold
+from deleatur.documents.host import decode_host
 from deleatur.documents.journal import decode_entry, read_chain
 from deleatur.documents.ledger import decode_ledger_entry
 from deleatur.documents.order import decode_order
@@ -56,6 +57,7 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "destruction": lambda vector: decode_destruction(vector.document),
     "processors": lambda vector: decode_processors(vector.document),
     "event": lambda vector: decode_event(vector.document),
+    "host": lambda vector: decode_host(vector.document),
     "transfer": lambda vector: decode_transfer(vector.document),
     "attested": lambda vector: decode_attested(vector.document),
     "bundle": lambda vector: decode_bundle(vector.document),
@@ -80,6 +82,7 @@ FOLDERS = (
     "attested",
     "transfer",
     "event",
+    "host",
 )
 ALL = [
     pytest.param(vector, id=f"{folder}/{vector.name}")

@@ -14,6 +14,7 @@ from datamap_vectors import datamap, declared
 from destruction_vectors import attested, destruction, order, processors, vendors
 from docket_vectors import docket
 from hold_vectors import hold, register
+from host_vectors import host
 from job_vectors import job_bad, job_good
 from journal_vectors import journal
 from ledger_vectors import ledger
@@ -45,6 +46,7 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     policy_bad,
     transfer,
     event,
+    host,
 )
 
 

@@ -21,10 +21,12 @@ _OURS = {  # names that say nothing of the data, so a message may show them
     "custody",
     "deleatur.toml",
     "digest.key",
+    "host.toml",
     "job.toml",
     "journal.jsonl",
     "keys",
     "plan.json",
+    "run.out",
     "spool.bin",
     "token.key",
 }

@@ -23,6 +23,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "approve": "Sign a plan's digest.",
     "run": "Run an approved plan to its certificate.",
     "resume": "Go on with a job that was stopped.",
+    "remote": "Do a job on another host by SSH, and fetch its certificate.",
     "status": "Say how far a job is.",
     "custody": "Keep archives: copies, receipts, keys that several people share.",
     "drill": "Open archives for trial once a year, and keep the record of it.",

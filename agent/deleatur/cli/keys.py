@@ -20,7 +20,12 @@ passphrase_option = click.option(
 
 def signing_key(path: Path, file: Path | None) -> SigningKey:
     """Load a private key, asking for its passphrase unless a file has it."""
-    return load_private(path, ask_secret(path.name) if file is None else _first_line(file))
+    return load_private(path, passphrase_of(path.name, file))
+
+
+def passphrase_of(what: str, file: Path | None) -> bytes:
+    """Return the passphrase of a key that is there already."""
+    return ask_secret(what) if file is None else _first_line(file)
 
 
 def new_passphrase(what: str, file: Path | None) -> bytes:

@@ -27,14 +27,18 @@ def digest_of_line(line: bytes) -> str:
     return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
 
 
-def links(lines: Iterable[bytes], anchor: str, decode: Callable[[bytes], L]) -> Iterator[L]:
+def links(
+    lines: Iterable[bytes], anchor: str, decode: Callable[[bytes], L], *, first: int = 0
+) -> Iterator[L]:
     """Yield the entries of a chain; `lines` end with their newline, and `anchor` stands before the first.
+
+    `first` is the number of the first entry, where the chain before it was read already.
 
     Raises:
         Malformed: `broken-chain`: a line was changed, dropped or put in, or belongs elsewhere.
     """
     previous = anchor
-    for number, line in enumerate(lines):
+    for number, line in enumerate(lines, first):
         where = f"line {number + 1}"
         try:
             entry = decode(line)

@@ -40,6 +40,8 @@ class JobDirectory:
         self.records = self.path / RECORDS
         self.stamps = self.path / STAMPS
         self.residue = self.path / "residue.json"
+        self.host = self.path / "host.toml"
+        self.output = self.path / "run.out"  # of work that another host asked for
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -105,6 +107,18 @@ class JobDirectory:
             return {}
         files = sorted(self.approvals.glob("*.dsse.json"))
         return {f.name: read_plain(f, MAX_APPROVAL) for f in files}
+
+    def require_here(self) -> None:
+        """Refuse a job that is done on another host: its targets have the same names here.
+
+        Raises:
+            Refused: there is a host.toml.
+        """
+        if os.path.lexists(self.host):
+            raise Refused(
+                f"{self.host.name} says that this job is done on another host; use `deleatur remote plan` "
+                "and `deleatur remote run`"
+            )
 
     def _read(self, path: Path, limit: int, advice: str) -> bytes:
         try:

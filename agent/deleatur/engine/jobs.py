@@ -123,6 +123,7 @@ def plan_job(
         Refused: the plan exists, or the targets or the policy forbid it; all reasons at once.
     """
     with directory.locked():
+        directory.require_here()
         content = directory.read_job()
         with decoding("job.toml"):
             job = decode_job(content)
@@ -238,6 +239,7 @@ def run_job(
         Residue: erased data can still be read.
     """
     with directory.locked():
+        directory.require_here()
         approved = read_plan(directory)
         envelopes = list(directory.read_approvals().values())
         require_planner(approved.plan, approved.content, directory.read_plan_signature())
@@ -247,7 +249,7 @@ def run_job(
             _require_trusted(approved.plan, approvers)
             _require_same_roles(approved.plan, roles)
             _require_known_planner(approved.plan, [*(key.public for key in keys), *approvers])
-            _require_same_job(directory, approved.plan)
+            require_same_job(directory.read_job(), approved.plan)
             require_gate(approved.plan, holds)
         crew = Crew(
             opener=Opener(
@@ -297,9 +299,12 @@ def _require_known_planner(plan: Plan, known: Sequence[PublicKey]) -> None:
         )
 
 
-def _require_same_job(directory: JobDirectory, plan: Plan) -> None:
-    """Refuse a plan of another job, and one that leaves out what its job asks: it may be written by hand."""
-    content = directory.read_job()
+def require_same_job(content: bytes, plan: Plan) -> None:
+    """Refuse a plan of another job.toml than `content`, and one that leaves out what its job asks.
+
+    Raises:
+        Refused: it may be written by hand.
+    """
     if hashlib.sha256(content).hexdigest() != plan.job_digest:
         raise Refused("job.toml changed since the plan, and what was approved is the plan; make a new job")
     with decoding("job.toml"):

@@ -65,6 +65,7 @@ def written_by_jobs(directory: JobDirectory) -> tuple[Path, ...]:
         directory.token_key,
         directory.custody,
         directory.residue,
+        directory.output,
         directory.archive,
         directory.approvals,
         directory.job,

@@ -1,0 +1,1 @@
+"""A job on another host: the far end, the connection, and what the near end checks."""
