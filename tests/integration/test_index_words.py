@@ -1,5 +1,6 @@
 """Words that only a full-text index still holds are residue in whatever letters; theirs who stay are not."""
 
+import errno
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -7,10 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from deleatur.documents.certificate import Words
-from deleatur.errors import Residue
+from deleatur.engine import looking
+from deleatur.engine.directory import JobDirectory
+from deleatur.errors import Failed, Residue
 from deleatur.sanitize import full_text
+from deleatur.testing.faulty import raising
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.sqlite import rebuild
@@ -154,3 +159,44 @@ def test_a_search_that_cannot_see_words_says_nothing_of_them(
     (found,) = certificate.verification
     assert found.verdict == "INCONCLUSIVE"
     assert found.reason == "the control saw none of 1 words in indexes of words before the erase"
+
+
+def stopped_before_verifying(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> JobDirectory:
+    """Run a job until its rows are erased, and end there as a failing disk would."""
+    directory = bench.job(JOB)
+    bench.plan(directory)
+    bench.approve(directory)
+    with monkeypatch.context() as failing:
+        failing.setattr(looking, "verify", lambda *_: raising(OSError(errno.EIO, "a disk that fails"))())
+        with pytest.raises(Failed):
+            bench.run(directory)
+    return directory
+
+
+def test_a_job_that_is_resumed_after_its_erase_searches_the_same_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then no index has the words of rows that are gone: they lie in the spool."""
+    people(tmp_path / "people.sqlite", DECLARED["fts5"], GO["name and surname"])
+    sabotaged(monkeypatch)
+    bench = Workbench(tmp_path)
+    directory = stopped_before_verifying(bench, monkeypatch)
+    with pytest.raises(Residue):
+        bench.run(directory)
+    assert reasons(tmp_path) == ["1 occurrences of 1 words of sampled values in indexes of words"]
+
+
+def test_a_job_whose_control_knew_of_no_words_is_resumed_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is with a job that was begun before there was such a search."""
+    people(tmp_path / "people.sqlite", DECLARED["fts5"], GO["name and surname"])
+    bench = Workbench(tmp_path)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(looking, "_has_words", lambda _: False)
+        directory = stopped_before_verifying(bench, monkeypatch)
+    assert b'"words"' not in directory.journal.read_bytes()
+    bench.run(directory)
+    certificate = verify(directory.certificate, [bench.agent.public], 1, None).certificate
+    (found,) = certificate.verification
+    assert (found.verdict, found.words) == ("CLEAN", UNSET)

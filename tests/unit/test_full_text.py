@@ -1,5 +1,6 @@
 """Words of full-text indexes are put together wherever a leaf lies, and cost no more than its bytes."""
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,9 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deleatur.documents.place import Surface
 from deleatur.sanitize import full_text
 from deleatur.sanitize.decoders import Expander
 from deleatur.sanitize.full_text import BETWEEN, words_of_indexes
+from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.scan import Scanner
 from deleatur.sanitize.surface import Gap, Piece
 
 MODULES = ("fts3", "fts4", "fts5")
@@ -116,3 +120,42 @@ def test_leaves_in_leaves_are_not_read_over_and_over() -> None:
     """Each word seems to be the record of a leaf that holds all words behind it."""
     content = record(b"\0\4\4\0\xfe\x40\0" + b"\1\4\4\0\xfe\x40\0" * 1100)
     assert any(isinstance(part, Gap) for part in pieces(content * 8))
+
+
+def test_words_are_searched_in_files_and_not_on_a_device_where_others_have_words_too(tmp_path: Path) -> None:
+    """Whole words as they are stored: no part of one, no beginning, nothing in capitals, and no value."""
+    path = tmp_path / "words.sqlite"
+    indexed(path, "fts5", ["Anna Quandtner", "Quandt", "other QUANDTNERS"], merged=False)
+    wanted = NeedleSet.of_words([b"0quandtner", b"0QUANDT", b"0anna", b"quandt", b"0q", b"0" * 65])
+    assert len(wanted.needles) == 4
+    scanner = Scanner(NeedleSet.of([b"quandtners"]), wanted)
+    for name, count in (("database files", 2), ("block device below", 0)):
+        surface = Surface(name=name, reach="scannable", paths=(str(path),), decoders=("full-text",))
+        found = scanner.scan_surface(surface, lambda _: None)
+        assert (found.words.count, found.words.disputed) == (count, 0)
+        assert {wanted.needles[n].strip(BETWEEN) for n in found.words.seen} == {
+            *([b"0anna", b"0quandtner"] if count else ())
+        }
+        assert found.scan.hits == 2, "values have counts of their own: small letters and capitals"
+        assert len(found.places) == 2 + count
+
+
+def test_pages_that_lead_to_one_another_for_ever_are_not_followed_over_and_over() -> None:
+    """Each page begins with the number of the next one, and is full of beginnings of long records."""
+    page = b"\5\0\xff\xff\x7e" * 101 + b"\0\0\0"
+    content = b"".join((n % 4000 + 1).to_bytes(4, "big") + page for n in range(1, 4001))
+    assert any(isinstance(part, Gap) for part in pieces(content))
+    assert not any(isinstance(part, Gap) for part in pieces(bytes(1 << 20)))
+
+
+def test_large_values_of_ordinary_tables_are_no_gap(tmp_path: Path) -> None:
+    path = tmp_path / "pictures.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE pictures (id INTEGER PRIMARY KEY, picture BLOB)")
+        drawn = random.Random(1)
+        database.executemany(
+            "INSERT INTO pictures (picture) VALUES (?)",
+            [(drawn.randbytes(40_000 * n),) for n in range(1, 20)],
+        )
+        database.commit()
+    assert not any(isinstance(part, Gap) for part in pieces(path.read_bytes()))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 BETWEEN = b"\x1f"  # around words as they are stored; none of their characters, and no part of one in UTF-16
 APART = b"\x1e"  # the same around those in capitals, and around parts of words
 LARGEST = 64 << 10  # bytes of a leaf: of a page at the most; longer is only the list of rows of one word
+SHORT = 8 << 10  # bytes of a record that is read where it lies, and costs nothing to try
 MOST = 1 << 20  # bytes of the words of one leaf: damaged ones could hold each word of a page many times
 TIMES = 16  # that a window may be read
 _PAGES = tuple(512 << n for n in range(8))  # bytes of a page, §1.3.2
@@ -39,7 +40,11 @@ def words_of_indexes(
     """
     at, left = first, TIMES * len(window)
     while (found := _RECORD.search(window, at, limit + 10)) and found.start() < limit:
-        at, (leaf, long) = found.start() + 1, _last_column(window, found.start(), offset)
+        at, (leaf, long, work) = found.start() + 1, _last_column(window, found.start(), offset)
+        left -= work
+        if left < 0:
+            yield found.start(), None
+            return
         for kind in _kinds(leaf, long):
             words, size, read = [], 0, 0
             for word, behind in kind(leaf):
@@ -55,8 +60,11 @@ def words_of_indexes(
                 yield found.start(), plain + plain.replace(BETWEEN, APART).upper()
 
 
-def _last_column(window: bytes, start: int, offset: int) -> tuple[bytes, int]:
-    """Return the last column of the record at `start`, as much of it as is there, and its length in bytes."""
+def _last_column(window: bytes, start: int, offset: int) -> tuple[bytes, int, int]:
+    """Return the last column of the record at `start`, as much of it as is there.
+
+    Then its length in bytes, and how many were read to find it where that is more than its place.
+    """
     end = start + window[start]
     at, kinds = start + 1, []
     while at < end:
@@ -64,41 +72,48 @@ def _last_column(window: bytes, start: int, offset: int) -> tuple[bytes, int]:
         kinds.append(kind)
     size = (kinds[-1] - _BLOB) // 2
     if at != end or kinds[-1] % 2 or size <= 0:
-        return b"", 0
+        return b"", 0, 0
     before = end - start + sum(_SIZES[k] if k < len(_SIZES) else (k - _BLOB) // 2 for k in kinds[:-1])
-    return _payload(window, start, before + size, offset)[before : before + min(size, LARGEST)], size
+    payload, work = _payload(window, start, before + size, offset)
+    return payload[before : before + min(size, LARGEST)], size, work
 
 
-def _payload(window: bytes, start: int, size: int, offset: int) -> bytes:
+def _payload(window: bytes, start: int, size: int, offset: int) -> tuple[bytes, int]:
     """Return a record of this size: of a long one the beginning, and what overflow pages hold that are here.
 
-    Nobody says how large a page is: it is the size at which every page is where the one before says.
+    Nobody says how large a page is: it is the size at which every page is where the one before says. Then
+    how many bytes that took, where it was not only a short record in its place.
     """
+    work = 0
     for page in _PAGES:
         least, most = (page - 12) * 32 // 255 - 23, page - 35
         if size <= most:
             break
         local = least + (size - least) % (page - 4)
-        local = local if local <= most else least
-        if whole := _chained(window, (start, start + local), size, offset, page):
-            return whole
-    return window[start : start + min(size, 2 * LARGEST)]
+        whole, pages = _chained(
+            window, (start, start + (local if local <= most else least)), size, offset, page
+        )
+        work += pages * page
+        if whole:
+            return whole, work
+    there = window[start : start + min(size, 2 * LARGEST)]
+    return there, work + (len(there) if size > SHORT else 0)
 
 
-def _chained(window: bytes, local: tuple[int, int], size: int, offset: int, page: int) -> bytes:
-    """Return a record with its overflow pages; b"" if these are of another size, or not here."""
+def _chained(window: bytes, local: tuple[int, int], size: int, offset: int, page: int) -> tuple[bytes, int]:
+    """Return a record with its overflow pages, and how many: b"" if of another size, or not here."""
     start, at = local
     if (offset + start) // page != (offset + at + 3) // page:
-        return b""
+        return b"", 0
     parts, left = [window[start:at]], min(size, 2 * LARGEST) - (at - start)
     while left > 0:
         at = (int.from_bytes(window[at : at + 4], "big") - 1) * page - offset
         if not 0 <= at <= len(window) - page:
-            return b""
+            return b"", len(parts) - 1
         parts.append(window[at + 4 : at + 4 + min(left, page - 4)])
         left -= page - 4
     over = size <= 2 * LARGEST and any(window[at : at + 4])
-    return b"" if over else b"".join(parts)
+    return b"" if over else b"".join(parts), len(parts) - 1
 
 
 def _kinds(leaf: bytes, size: int) -> tuple[Callable[[bytes], Iterator[tuple[bytes, int]]], ...]:
