@@ -26,17 +26,23 @@ class Loop:
 
     def __init__(self, file: Path, content: bytes) -> None:
         file.write_bytes(content)
-        self.file = file
+        self.file = self._below = file
         self.path = _attach("--find", "--show", "--direct-io=on", file)
 
     def detach(self) -> None:
         """Take it off now, or, if somebody has it open, when nobody does any more."""
         subprocess.run(["losetup", "--detach", self.path], check=True, timeout=PATIENCE)
 
+    def is_attached(self) -> bool:
+        """Say whether our file lies behind the node: another test may have got it since."""
+        words = ("losetup", "--noheadings", "--output", "BACK-FILE", self.path)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
+        return done.stdout.strip().removesuffix(" (deleted)") == str(self._below)
+
     def wait_until_free(self) -> None:
         """Wait for whoever else on this host looks at it just now, as each look at all devices does."""
         for _ in range(10 * PATIENCE):
-            if not is_attached(self.path):
+            if not self.is_attached():
                 return
             time.sleep(0.1)
         raise AssertionError(f"{self.path} is still attached")
@@ -45,22 +51,18 @@ class Loop:
         """Attach a file to the same node."""
         self.wait_until_free()
         _attach(*options, self.path, file)
+        self._below = file
 
 
 @contextmanager
 def loop_over(file: Path, content: bytes) -> Iterator[Loop]:
-    """Write a file and attach it; at the end nothing is attached there, whatever the test did."""
+    """Write a file and attach it; at the end it is not attached there, whatever the test did."""
     made = Loop(file, content)
     try:
         yield made
     finally:
-        if is_attached(made.path):
+        if made.is_attached():
             made.detach()
-
-
-def is_attached(path: str) -> bool:
-    """Say whether a file lies behind the node."""
-    return subprocess.run(["losetup", path], capture_output=True, timeout=PATIENCE).returncode == 0
 
 
 def _attach(*words: str | Path) -> str:

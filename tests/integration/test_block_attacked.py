@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,14 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
 
 
 def reasons(path: str) -> tuple[str, ...]:
-    table = read_table(path)
-    return interlocks(table, device_at(table, path))
+    """Look as often as the backend does: a `losetup` of another test has each loop open for an instant."""
+    for _ in range(plugin._GLANCES):
+        table = read_table(path)
+        found = interlocks(table, device_at(table, path))
+        if not any("(losetup)" in reason for reason in found):
+            break
+        time.sleep(plugin._GLANCE)
+    return found
 
 
 # --- another device ------------------------------------------------------------------------------
