@@ -193,6 +193,24 @@ LIMITS = {
         "Rows were deleted through the server's interface only: its files, logs and free pages may hold them "
         "until it writes there again.",
     ),
+    "provider-media": Limit(
+        "cap",
+        "not-reached",
+        "Objects were deleted through the provider's interface only: what its media, caches and copies keep "
+        "of them, and for how long, is its word.",
+    ),
+    "locked-objects": Limit(
+        "exception",
+        "not-erased",
+        "A lock or a hold of the bucket keeps versions of what was selected; they were left as they are, and "
+        "the plan says how many and until when.",
+    ),
+    "unversioned-objects": Limit(
+        "boundary",
+        "not-probed",
+        "The bucket kept no versions, so that a name was all that told an object: one that was written under "
+        "it in the moment between the last look and the deletion would have gone.",
+    ),
     "attested-by-token": Limit(
         "cap",
         "not-reached",

@@ -114,6 +114,15 @@ TECHNIQUES: dict[str, Technique] = {
             source="for servers whose files cannot be reached; it claims no overwrite",
         ),
         Technique(
+            id="delete-versions",
+            title="delete every approved version and marker, end unfinished uploads, list again until "
+            "nothing of the plan is there",
+            category="logical-delete",  # what the provider does with the bytes is its word
+            scope="logical",
+            actions=(Action(name="delete", compare="absence"),),
+            source="Amazon S3 API: DeleteObjects, ListObjectVersions; docs/howto/erase-from-s3.md",
+        ),
+        Technique(
             id="crypto-erase",
             title="overwrite and remove the data key of each subject; a canary under it must find no key",
             category="clear",  # by a host's overwrite of the wrapped keys, never Purge

@@ -1,0 +1,175 @@
+"""Try on a scratch bucket what this server does, before anything of the target is touched.
+
+Rules kept: servers that only look like S3 delete another version than the one that was named, keep none
+of those that they claim, or take the end of an upload for a deletion; such a server is refused by name,
+and none of these calls has reached the target by then.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from deleatur.api import Refused
+from deleatur_plugins.s3.connecting import NoAnswer, Session
+from deleatur_plugins.s3.facts import Facts
+from deleatur_plugins.s3.listing import Entry, listed
+
+_OTHER_CHECKSUM = frozenset(
+    {"InvalidRequest", "MissingContentMD5", "InvalidDigest", "BadDigest", "InvalidArgument", "NotImplemented"}
+)
+
+
+def blocker(session: Session, facts: Facts) -> str:
+    """Say why the scratch bucket will not do, "" when it will; only asks."""
+    address = session.address
+    if not address.scratch:
+        return "name an empty bucket on the same server to try it in: scratch=BUCKET in the URL"
+    if address.scratch == address.bucket:
+        return "the scratch bucket is the target's own; name another one"
+    try:
+        status = str(session.ask("GetBucketVersioning", Bucket=address.scratch).get("Status", "never"))
+    except (Refused, NoAnswer) as error:
+        return f"the scratch bucket cannot be looked at ({error})"
+    if (status == "Enabled") != (facts.versioning == "Enabled"):
+        return f"the scratch bucket keeps versions: {status}, the target: {facts.versioning}; make them alike"
+    if _locks_by_default(session):
+        return "the scratch bucket locks what is written there; name one without a default retention"
+    return ""
+
+
+def _locks_by_default(session: Session) -> bool:
+    try:
+        answer = session.ask("GetObjectLockConfiguration", Bucket=session.address.scratch)
+    except (Refused, NoAnswer):  # without locks, or without a word of them: what is written is seen to go
+        return False
+    return bool(answer.get("ObjectLockConfiguration", {}).get("Rule"))
+
+
+class Canary:
+    """One trial of a server, under a prefix of its own in the scratch bucket."""
+
+    def __init__(self, session: Session, *, versions: bool) -> None:
+        self._session = session
+        self._versions = versions
+        self._prefix = f"deleatur-canary-{secrets.token_hex(8)}/"
+        self._one, self._two = f"{self._prefix}one", f"{self._prefix}two"
+
+    def sing(self) -> None:
+        """Try everything.
+
+        Raises:
+            Refused: the server does something else than it says; the target was not touched.
+        """
+        with self._tidy():
+            if self._versions:
+                self._try_versions()
+            else:
+                self._try_single()
+            self._try_upload()
+
+    def _try_versions(self) -> None:
+        ids = [self._put(self._one, text) for text in (b"1", b"2", b"3")]
+        self._put(self._two, b"4")
+        entries = self._entries()
+        _require(
+            len(entries) == 4 and {e.id for e in entries if e.key == self._one} == {*ids},
+            "it says that it keeps versions, and does not list those that were written",
+        )
+        _require(
+            entries == self._entries(page=1), "a listing in small pages shows other versions than a whole one"
+        )
+        left = [e for e in entries if e.name != (self._one, ids[0])]
+        for _ in range(2):  # the second time there is no such version any more
+            self._delete(self._one, ids[0])
+            _require(self._entries() == left, "it deletes another version than the one that was named")
+        _require(self._read(self._one, ids[0]) is None, "it shows a version that it has deleted")
+        _require(self._read(self._one, ids[1]) == b"2", "it shows another version than was named")
+        self._ask("DeleteObject", Key=self._one)
+        markers = [e for e in self._entries() if e.kind == "marker"]
+        _require(len(markers) == 1, "a deletion leaves no marker")
+        self._delete(*markers[0].name)
+        _require(self._entries() == left, "it does not take a marker away again")
+
+    def _try_single(self) -> None:
+        self._put(self._one, b"1")
+        self._put(self._two, b"2")
+        entries = self._entries()
+        _require([e.key for e in entries] == [self._one, self._two], "it does not list what was written")
+        _require(
+            entries == self._entries(page=1), "a listing in small pages shows other objects than a whole one"
+        )
+        for _ in range(2):
+            self._delete(*entries[0].name)
+            _require(self._entries() == entries[1:], "it deletes another object than the one that was named")
+        _require(self._read(*entries[0].name) is None, "it shows an object that it has deleted")
+
+    def _try_upload(self) -> None:
+        """See that the end of an upload ends the upload, and deletes no object of the same name."""
+        before = self._entries()
+        id_ = str(self._ask("CreateMultipartUpload", Key=self._two).get("UploadId", ""))
+        uploads = [e for e in self._entries() if e.kind == "upload"]
+        _require([e.name for e in uploads] == [(self._two, id_)], "it does not list an unfinished upload")
+        self._ask("ListParts", Key=self._two, UploadId=id_)
+        self._ask("AbortMultipartUpload", Key=self._two, UploadId=id_)
+        _require(self._entries() == before, "the end of an upload changes something else, or ends nothing")
+        try:
+            self._ask("ListParts", Key=self._two, UploadId=id_)
+        except NoAnswer as error:
+            _require(error.code == "NoSuchUpload", f"asked for an upload that was ended it says {error.code}")
+        else:
+            raise _refusal("it shows an upload that was ended")
+
+    # --- the calls
+
+    def _ask(self, question: str, **said: Any) -> dict[str, Any]:
+        return self._session.ask(question, Bucket=self._session.address.scratch, **said)
+
+    def _put(self, key: str, content: bytes) -> str:
+        return str(self._ask("PutObject", Key=key, Body=content).get("VersionId", ""))
+
+    def _entries(self, page: int = 0) -> list[Entry]:
+        return listed(self._session, self._prefix, bucket=self._session.address.scratch, page=page)
+
+    def _delete(self, key: str, id_: str) -> None:
+        """Delete one version in a batch; learn by the first one which checksum the server wants."""
+        said = {"Delete": {"Objects": [{"Key": key, "VersionId": id_}]}}
+        try:
+            answer = self._ask("DeleteObjects", **said)
+        except NoAnswer as error:
+            if error.code not in _OTHER_CHECKSUM:
+                raise
+            self._session.use_md5()
+            answer = self._ask("DeleteObjects", **said)
+        _require(not answer.get("Errors"), "it refuses to delete what was just written")
+
+    def _read(self, key: str, id_: str) -> bytes | None:
+        try:
+            answer = self._ask("GetObject", Key=key, VersionId=id_)
+        except NoAnswer as error:
+            if error.code in ("NoSuchVersion", "NoSuchKey"):
+                return None
+            raise _refusal(f"asked for a deleted version it says {error.code}") from None
+        with answer["Body"] as body:
+            return bytes(body.read())
+
+    @contextmanager
+    def _tidy(self) -> Iterator[None]:
+        """Take away what was written, also after a refusal; what the server keeps is empty of content."""
+        try:
+            yield
+        finally:
+            for entry in self._entries():
+                if entry.kind == "upload":
+                    self._ask("AbortMultipartUpload", Key=entry.key, UploadId=entry.id)
+                else:
+                    self._ask("DeleteObject", Key=entry.key, VersionId=entry.id)
+
+
+def _require(so: bool, else_: str) -> None:
+    if not so:
+        raise _refusal(else_)
+
+
+def _refusal(why: str) -> Refused:
+    return Refused(f"the server failed its trial in the scratch bucket: {why}; the target was not touched")

@@ -1,0 +1,319 @@
+"""Talk to an S3 server: where it is, who we are there, and its errors in our words.
+
+Rules kept: no credential in a URL, a document or a message; the server's own messages quote keys, so
+only their codes are passed on; an answer of another kind than was asked for is no answer; no setting
+of the environment leads the job to another server than its URL names.
+"""
+
+import os
+import re
+import stat
+from configparser import Error as Unreadable
+from configparser import RawConfigParser
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from deleatur.api import Failed, Gone, Refused, Transient, Unsupported, on_this_host, tls_failure
+
+OPTIONS = "DELEATUR_S3_OPTIONS"  # environment: an option file with a [client] group
+WORKERS = 8  # requests at a time; more gain nothing in one process
+_CONNECT, _PATIENCE = 10, 60  # seconds
+_ATTEMPTS = 8  # of one request, slower each time when the server says that it is busy
+_SHAPE = (
+    "write the URL as s3://BUCKET/PREFIX/?endpoint=https://HOST&region=REGION&scratch=BUCKET; "
+    "a prefix ends with /, and what is not needed is left out"
+)
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
+_REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
+_CODE = re.compile(r"[A-Za-z0-9.]{1,60}", re.ASCII)
+_ROOT = re.compile(rb"<(?:[A-Za-z0-9]+:)?([A-Za-z]+)[\s>/]")
+_ROOTS = {  # of the document that answers each question; another one is another question's answer
+    "DeleteObjects": b"DeleteResult",
+    "GetBucketEncryption": b"ServerSideEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": b"LifecycleConfiguration",
+    "GetBucketLogging": b"BucketLoggingStatus",
+    "GetBucketReplication": b"ReplicationConfiguration",
+    "GetBucketVersioning": b"VersioningConfiguration",
+    "GetObjectLegalHold": b"LegalHold",
+    "GetObjectLockConfiguration": b"ObjectLockConfiguration",
+    "GetObjectRetention": b"Retention",
+    "ListBucketInventoryConfigurations": b"ListInventoryConfigurationsResult",
+    "ListMultipartUploads": b"ListMultipartUploadsResult",
+    "ListObjectVersions": b"ListVersionsResult",
+    "ListParts": b"ListPartsResult",
+}
+_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccessDeniedException", "Forbidden", "403"})
+_WHO = frozenset(
+    {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+)
+_BUSY = frozenset(
+    {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException",
+     "RequestLimitExceeded", "OperationAborted", "500", "502", "503", "504"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a target is."""
+
+    bucket: str
+    prefix: str  # "" for the whole bucket, else it ends with "/"
+    endpoint: str  # "" for Amazon's own
+    region: str  # "" for the one that the surroundings name
+    scratch: str  # bucket in which the server is tried; "": none was named
+
+    @property
+    def server(self) -> str:
+        """The name of the server in an identity."""
+        return self.endpoint or "amazonaws.com"
+
+
+def address_of(url: str) -> Address:
+    """Read `s3://BUCKET/PREFIX/?endpoint=…&region=…&scratch=…`.
+
+    Raises:
+        Refused: the URL says more, or less, or would send keys over a network in clear.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise Refused(f"the URL names a user; put keys into the file that {OPTIONS} names")
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    prefix = unquote(parts.path).removeprefix("/")
+    scratch, region = asked.get("scratch", ""), asked.get("region", "")
+    shaped = (
+        _BUCKET.fullmatch(parts.netloc)
+        and not parts.fragment
+        and (not prefix or prefix.endswith("/"))
+        and asked.keys() <= {"endpoint", "region", "scratch"}
+        and all(asked.values())
+        and _BUCKET.fullmatch(scratch or parts.netloc)
+        and _REGION.fullmatch(region or "none")
+    )
+    if not shaped:
+        raise Refused(_SHAPE)
+    endpoint = asked.get("endpoint", "")
+    if endpoint:
+        _check_endpoint(endpoint)
+    return Address(bucket=parts.netloc, prefix=prefix, endpoint=endpoint, region=region, scratch=scratch)
+
+
+def _check_endpoint(endpoint: str) -> None:
+    parts = urlsplit(endpoint)
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.path
+        or parts.query
+        or parts.username
+    ):
+        raise Refused(_SHAPE)
+    if parts.scheme == "http" and not on_this_host(parts.hostname):
+        raise Refused("the server is on another host: write https, for no key leaves a host in clear")
+
+
+class Denied(Refused):
+    """The server does not let this user ask; `question` is the name of the call."""
+
+    def __init__(self, question: str) -> None:
+        super().__init__(f"access denied to {question}; see docs/howto/erase-from-s3.md for the rights")
+        self.question = question
+
+
+class NoAnswer(Failed):
+    """The server said something, but not what was asked for; `code` is its word for it."""
+
+    def __init__(self, question: str, code: str) -> None:
+        super().__init__(f"{question}: {code}; the server's text is not passed on, as it may quote keys")
+        self.question = question
+        self.code = code
+
+
+class _OtherKind(Exception):
+    """An answer of another kind."""
+
+
+class Session:
+    """One client; every question is asked by name, and answered with what the server says."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._client = _client(address)
+        self._by_md5 = False
+        events = self._client.meta.events
+        events.register("before-parse.s3", _check_kind)
+        events.register("before-call.s3.DeleteObjects", self._checksum)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def use_md5(self) -> None:
+        """Send the digest of a batch as Content-MD5, for servers that know no other."""
+        self._by_md5 = True
+
+    def ask(self, question: str, **said: Any) -> dict[str, Any]:
+        """Ask a question of the target's bucket, or of the `Bucket` that is said.
+
+        Raises:
+            Denied, Gone, Transient, Refused: as the server says.
+            NoAnswer: anything else; its `code` may be one that the caller knows.
+        """
+        from botocore import exceptions as errors
+
+        method = getattr(self._client, _snake(question))
+        try:
+            answer: dict[str, Any] = method(**{"Bucket": self.address.bucket, **said})
+        except errors.ClientError as error:
+            raise _translated(question, _code(error)) from None
+        except _OtherKind:
+            raise NoAnswer(question, "AnswersSomethingElse") from None
+        except errors.NoCredentialsError:
+            raise Refused(f"there are no credentials; name an option file in {OPTIONS}") from None
+        except errors.SSLError as error:
+            why = (
+                tls_failure(error.__cause__ or error.__context__) or "the server's certificate is not trusted"
+            )
+            raise Refused(f"{question}: TLS fails: {why}") from None
+        except errors.HTTPClientError as error:
+            raise Transient(f"{question}: not reachable ({type(error).__name__}); try again") from None
+        except errors.BotoCoreError as error:
+            raise NoAnswer(question, type(error).__name__) from None
+        return answer
+
+    def _checksum(self, params: dict[str, Any], **_: Any) -> None:
+        """Put Content-MD5 in place of the checksum that the client chose, where the server wants that."""
+        if not self._by_md5:
+            return
+        import base64
+        import hashlib
+
+        headers = params["headers"]
+        for name in [n for n in headers if n.lower().startswith(("x-amz-checksum", "x-amz-sdk-checksum"))]:
+            del headers[name]
+        digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+        headers["Content-MD5"] = base64.b64encode(digest).decode()
+
+
+def _check_kind(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Look whether a document answers what was asked: many servers answer a question that they do not
+    know as if only its bucket had been named.
+    """
+    wanted, body = _ROOTS.get(operation_model.name), response_dict.get("body")
+    if wanted is None or response_dict["status_code"] >= 300 or not isinstance(body, bytes):
+        return
+    found = _ROOT.search(body)
+    if found is None or found.group(1) != wanted:
+        raise _OtherKind
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _code(error: Any) -> str:
+    """Return the server's word for an error, or the number of its status."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    return code if _CODE.fullmatch(code) else status or "unknown"
+
+
+def _translated(question: str, code: str) -> Exception:
+    if code in _DENIED:
+        return Denied(question)
+    if code in _WHO:
+        return Refused(
+            f"{question}: the server does not take these credentials ({code}); renew them and resume"
+        )
+    if code == "NoSuchBucket":
+        return Gone("the bucket is not there")
+    if code == "RequestTimeTooSkewed":
+        return Refused(f"{question}: the clock of this host is wrong; set it and resume")
+    if is_busy(code):
+        return Transient(f"{question}: the server is busy ({code}); try again")
+    return NoAnswer(question, code)
+
+
+def is_busy(code: str) -> bool:
+    """Say whether a code means that the same may go well later."""
+    return code in _BUSY
+
+
+def is_denial(code: str) -> bool:
+    """Say whether a code means that this user may not."""
+    return code in _DENIED
+
+
+def _client(address: Address) -> Any:
+    """Make a client that goes where the URL says, and nowhere else."""
+    try:
+        import boto3
+        import botocore.session
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError:
+        raise Unsupported("s3: targets need boto3: install deleatur[s3]") from None
+    given = _options()
+    keys = {
+        "aws_access_key_id": given.get("access-key"),
+        "aws_secret_access_key": given.get("secret-key"),
+        "aws_session_token": given.get("session-token"),
+    }
+    config = Config(
+        connect_timeout=_CONNECT,
+        read_timeout=_PATIENCE,
+        max_pool_connections=WORKERS,
+        retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
+        ignore_configured_endpoint_urls=True,
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if address.endpoint else "auto"},
+    )
+    region = address.region or ("us-east-1" if address.endpoint else None)
+    try:
+        below = botocore.session.Session(profile=given.get("profile"))
+        below.register_component("data_loader", _models())
+        session = boto3.session.Session(botocore_session=below, region_name=region, **keys)
+        return session.client("s3", endpoint_url=address.endpoint or None, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise Refused(f"no client can be made ({type(error).__name__}); look at {OPTIONS}") from None
+
+
+@cache
+def _models() -> Any:
+    """Return the descriptions of the interface, which are the same for every client and slow to read."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+def _options() -> dict[str, str]:
+    """Read the option file that the environment names, if it is for its owner only.
+
+    Raises:
+        Refused: it is not there, others may read it, or it says something else.
+    """
+    name = os.environ.get(OPTIONS, "")
+    if not name:
+        return {}
+    where = f"the option file that {OPTIONS} names"
+    try:
+        status = Path(name).stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
+            raise Refused(f"{where} can be read by others; run chmod 600 on it")
+        content = Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{where} cannot be read ({type(error).__name__})") from None
+    parser = RawConfigParser(comment_prefixes=("#",), strict=True)
+    try:
+        parser.read_string(content)
+        found = dict(parser["client"])
+    except (Unreadable, KeyError):
+        raise Refused(f"{where} needs one group [client]") from None
+    keys = {"access-key", "secret-key"}
+    if found.keys() != {"profile"} and not keys <= found.keys() <= keys | {"session-token"}:
+        raise Refused(f"{where} names either profile, or access-key and secret-key (and session-token)")
+    return found

@@ -1,0 +1,120 @@
+"""Backends of buckets that break one promise each, in a way that tools do, and the test that catches each."""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deleatur.errors import DeleaturError
+from deleatur.testing.contract import BackendContract
+from deleatur.testing.trial import Trial
+from deleatur_plugins.s3 import S3Backend, content, deleting, listing
+from deleatur_plugins.s3.connecting import Session
+from deleatur_plugins.s3.listing import Entry
+
+from ..s3_server import OPTIONS, Server, s3_server
+from .test_s3 import TestWithVersions as Suite
+from .test_s3 import plant
+
+_TRUE_LISTING, _TRUE_DELETION = listing.listed, deleting._delete
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with s3_server() as running:
+        yield running
+
+
+def forgets_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def latest(*args: Any, **kwargs: Any) -> list[Entry]:
+        newest = {
+            entry.key: entry for entry in sorted(_TRUE_LISTING(*args, **kwargs), key=lambda e: e.modified)
+        }
+        return sorted(newest.values())
+
+    for module in (content, deleting):
+        monkeypatch.setattr(module, "listed", latest)
+
+
+def stops_at_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def first(session: Session, prefix: str, **kwargs: Any) -> list[Entry]:
+        return _TRUE_LISTING(session, prefix, **kwargs)[:4]
+
+    monkeypatch.setattr(content, "listed", first)
+
+
+def trusts_an_empty_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deleting, "_still_there", lambda *_: [])
+    monkeypatch.setattr("deleatur_plugins.s3.backend.approved_of", lambda *_: [])
+
+
+def swallows_the_refusal_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    def quiet(session: Session, batch: Sequence[Entry]) -> Counter[str]:
+        _TRUE_DELETION(session, batch[1:])
+        return Counter()
+
+    monkeypatch.setattr(deleting, "_delete", quiet)
+    monkeypatch.setattr(deleting, "_still_there", lambda *_: [])
+
+
+def ignores_a_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = content.Content.__init__
+
+    def all_of_it(self: Any, *args: Any, **kwargs: Any) -> None:
+        true(self, *args, **kwargs)
+        self.chosen = list(self.entries)
+
+    monkeypatch.setattr(content.Content, "__init__", all_of_it)
+
+
+def deletes_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def marking(session: Session, batch: Sequence[Entry]) -> Counter[str]:
+        for entry in batch:
+            session.ask("DeleteObject", Key=entry.key)
+        return Counter()
+
+    monkeypatch.setattr(deleting, "_delete", marking)
+    monkeypatch.setattr(deleting, "_still_there", lambda *_: [])
+
+
+@pytest.mark.parametrize(
+    ("bend", "caught_by"),
+    [
+        (forgets_versions, "test_probes_see_data_before"),
+        (stops_at_the_first_page, "test_probes_see_data_before"),
+        (trusts_an_empty_first_page, "test_nothing_is_readable_after"),
+        (swallows_the_refusal_of_a_key, "test_nothing_is_readable_after"),
+        (deletes_by_name, "test_nothing_is_readable_after"),
+        (ignores_a_hold, "test_bystanders_are_untouched"),
+    ],
+)
+def test_the_contract_catches_who_breaks_a_promise(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    bend: Callable[[pytest.MonkeyPatch], None],
+    caught_by: str,
+) -> None:
+    trial = _trials(server, monkeypatch, tmp_path)
+    test = getattr(BackendContract, caught_by)
+    test(Suite(), trial)  # the control: who keeps the promise passes
+    bend(monkeypatch)
+    with pytest.raises((AssertionError, DeleaturError)):
+        test(Suite(), trial)
+
+
+def _trials(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Trial]:
+    options = tmp_path / "s3.ini"
+    options.write_text(OPTIONS)
+    options.chmod(0o600)
+    monkeypatch.setenv("DELEATUR_S3_OPTIONS", str(options))
+    bucket, scratch = (server.client.make_bucket(f"b-{uuid.uuid4().hex}") for _ in range(2))
+
+    def trial() -> Trial:
+        planted = plant(server.client, server.endpoint, bucket, scratch)
+        return Trial(S3Backend, planted, lambda _: server.client.contents(bucket))
+
+    return trial

@@ -1,0 +1,665 @@
+"""Whole jobs on a bucket: exactly the plan goes, by another client's listing, also on servers that lie."""
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from deleatur.engine.directory import JobDirectory
+from deleatur.errors import DeleaturError, Failed, Refused, Residue
+from deleatur.testing.workbench import Workbench
+from deleatur.trust.verification import verify
+from deleatur_plugins.s3 import S3Backend, deleting, listing
+from deleatur_plugins.s3.connecting import address_of
+from deleatur_plugins.s3.rights import least_policy
+
+from ..s3_proxy import Proxy, Request, Said, document, error, honest, proxied
+from ..s3_server import KEY, OPTIONS, SECRET, Client, Server, s3_server
+
+JOB = """
+schema = "deleatur/job/v1"
+name = "close-the-bucket"
+reason = "contract-end"
+authority = "board decision 7"
+requested_by = "legal"
+
+[[target]]
+id = "bucket"
+url = "{url}"
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with s3_server() as running:
+        yield running
+
+
+@dataclass
+class World:
+    """A bucket with what goes and what stays, a scratch bucket, and a way to both."""
+
+    client: Client
+    proxy: Proxy
+    folder: Path
+    bucket: str
+    scratch: str
+    secrets: list[str] = field(default_factory=list)  # contents and names that no file may hold
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/goes/?endpoint={self.proxy.endpoint}&scratch={self.scratch}"
+
+    def fill(self, keys: int = 6, versions: int = 3, **headers: str) -> None:
+        """Put versions, a marker on every second key, and an upload; and neighbours that stay."""
+        for number in range(keys):
+            name = f"goes/{uuid.uuid4().hex}"
+            self.secrets.append(name)
+            for _ in range(versions):
+                self.secrets.append(uuid.uuid4().hex)
+                self.client.put(self.bucket, name, self.secrets[-1].encode(), **headers)
+            if number % 2:
+                self.client.mark(self.bucket, name)
+        self.client.begin(self.bucket, "goes/upload")
+        self.client.put(self.bucket, "goes-not", b"a neighbour")
+        self.client.put(self.bucket, "stays/1", b"another one")
+
+    def left(self) -> list[tuple[str, str, str]]:
+        return self.client.names(self.bucket, "goes/")
+
+    def staying(self) -> list[tuple[str, str, str]]:
+        return [one for one in self.client.names(self.bucket) if not one[1].startswith("goes/")]
+
+    def planned(self, more: str = "") -> tuple[Workbench, JobDirectory]:
+        bench = Workbench(self.folder, {"s3": S3Backend})
+        directory = bench.job(JOB.format(url=self.url) + more)
+        bench.plan(directory)
+        bench.approve(directory)
+        return bench, directory
+
+    def changes(self) -> list[Request]:
+        """Return what was sent to the target that could change it."""
+        return [r for r in self.proxy.seen if r.writes and r.bucket == self.bucket]
+
+
+@pytest.fixture
+def make_world(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., World]]:
+    options = tmp_path / "s3.ini"
+    options.write_text(OPTIONS)
+    options.chmod(0o600)
+    monkeypatch.setenv("DELEATUR_S3_OPTIONS", str(options))
+    with proxied(server.port) as proxy:
+
+        def make(*, versions: bool = True, locks: bool = False) -> World:
+            names = [f"{name}-{uuid.uuid4().hex}" for name in ("target", "scratch")]
+            server.client.make_bucket(names[0], versions=versions, locks=locks)
+            server.client.make_bucket(names[1], versions=versions)
+            return World(server.client, proxy, tmp_path, *names)
+
+        yield make
+
+
+def certificate(directory: JobDirectory, bench: Workbench) -> Any:
+    return verify(directory.certificate, [bench.agent.public], 1, None).certificate
+
+
+# --- whole jobs
+
+
+def test_every_version_goes_and_nothing_else_and_no_file_tells_what_it_was(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    before = world.staying()
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+    assert world.staying() == before
+    told = certificate(directory, bench)
+    (outcome,) = told.outcome.per_target
+    assert (outcome.assurance, outcome.state) == ("A0/logical", "executed-unverified")
+    assert "provider-media" in outcome.limited_by
+    assert told.inventory[0].units_before == 6 * 3 + 3 + 1
+    assert told.inventory[0].places_absent == 6 * 3 + 3 + 1
+    written = b"".join(path.read_bytes() for path in directory.path.rglob("*") if path.is_file())
+    assert [s for s in (*world.secrets, KEY, SECRET) if s.encode() in written] == []
+    assert world.client.names(world.scratch) == []
+
+
+def test_a_bucket_without_versions_goes_too_and_the_certificate_says_what_that_means(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(versions=False)
+    world.fill(versions=1)
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+    assert "unversioned-objects" in {s.id for s in certificate(directory, bench).known_limits}
+
+
+def test_what_is_locked_or_held_stays_counted_with_its_end_and_nothing_is_released(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(locks=True)
+    world.fill()
+    until = datetime.now(UTC) + timedelta(days=40)
+    lock = {"x_amz_object_lock_retain_until_date": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
+    kept = {
+        world.client.put(world.bucket, "goes/a", b"1", x_amz_object_lock_mode="GOVERNANCE", **lock),
+        world.client.put(world.bucket, "goes/b", b"2", x_amz_object_lock_mode="COMPLIANCE", **lock),
+        world.client.put(world.bucket, "goes/b", b"3", x_amz_object_lock_mode="COMPLIANCE", **lock),
+        world.client.put(world.bucket, "goes/c", b"4", x_amz_object_lock_legal_hold="ON"),
+    }
+    world.client.mark(world.bucket, "goes/c")  # a marker above a held version goes
+    kept_names = {(one[1], one[2]) for one in world.left() if one[0] == "Version" and one[1] in _ABC}
+    assert len(kept_names) == 4
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert {(key, id_) for _, key, id_ in world.left()} == kept_names
+    assert kept
+    plan = json.loads(directory.plan.read_bytes())
+    held = {unit["name"]: unit["size"] for unit in plan["targets"][0]["held"]}
+    assert held == {
+        f"retention (governance) until {until:%Y-%m-%d}": 1,
+        f"retention (compliance) until {until:%Y-%m-%d}": 2,
+        "legal hold of the bucket": 1,
+    }
+    exceptions = {e.sentence.id for e in certificate(directory, bench).exceptions}
+    assert "locked-objects" in exceptions
+    for request in world.proxy.seen:
+        assert not ({"legal-hold", "retention"} & request.words.keys() and request.writes)
+        assert not [name for name in request.headers if "bypass" in name.lower()]
+
+
+_ABC = ("goes/a", "goes/b", "goes/c")
+
+
+def test_listed_keys_and_prefixes_go_and_a_time_leaves_what_is_newer(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    for key in ("goes/anna/1", "goes/anna-2/1", "goes/bert", "goes/carl"):
+        world.client.put(world.bucket, key, uuid.uuid4().hex.encode())
+    edge = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
+    more = f"""
+[[target.select]]
+table = "objects"
+where = [
+    {{ column = "@prefix", operator = "in", values_from = "prefixes.txt" }},
+    {{ column = "@modified", operator = "<", value = "{edge.isoformat()}" }},
+]
+
+[[target.select]]
+table = "objects"
+where = [{{ column = "@key", operator = "in", values_from = "keys.txt" }}]
+"""
+    bench = Workbench(world.folder, {"s3": S3Backend})
+    directory = bench.job(JOB.format(url=world.url) + more)
+    (directory.path / "prefixes.txt").write_text("goes/anna/\n")
+    (directory.path / "keys.txt").write_text("goes/bert\n")
+    bench.plan(directory)
+    bench.approve(directory)
+    while datetime.now(UTC) < edge + timedelta(seconds=1):
+        time.sleep(0.05)
+    world.client.put(world.bucket, "goes/anna/1", b"written after the plan")
+    bench.run(directory)
+    assert [key for _, key, _ in world.left()] == ["goes/anna-2/1", "goes/anna/1", "goes/carl"]
+
+
+def test_odd_names_go_by_their_exact_name(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    odd = ("goes/a b+c%2F", "goes/ü/😀", "goes/x//y/", "goes/quote\"'<&>", "goes" + "/n" * 510)
+    for key in odd:
+        world.client.put(world.bucket, key, b"1")
+        world.client.put(world.bucket, key, b"2")
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+
+
+# --- what came in between
+
+
+def test_a_version_that_came_after_the_plan_stops_the_job_and_nothing_goes(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    bench, directory = world.planned()
+    world.client.put(world.bucket, "goes/new", b"new")
+    before = world.left()
+    with pytest.raises(Refused, match="1 selected units changed since the plan"):
+        bench.run(directory)
+    assert world.left() == before
+
+
+def test_a_version_that_comes_while_others_go_survives_and_is_reported(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    bench, directory = world.planned()
+    came: list[str] = []
+
+    def judge(request: Request) -> Said:
+        if request.deletes and request.bucket == world.bucket and not came:
+            came.append(world.client.put(world.bucket, world.secrets[0], b"came in between"))
+        return honest(request)
+
+    world.proxy.judge = judge
+    with pytest.raises(Residue):
+        bench.run(directory)
+    assert [key for _, key, _ in world.left()] == [world.secrets[0]]
+    assert world.client.call("GET", world.bucket, world.secrets[0]).body == b"came in between"
+
+
+# --- servers that fail their trial: nothing reaches the target
+
+
+def _claims_versions(request: Request) -> Said:
+    if request.method == "GET" and "versioning" in request.words:
+        return document("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+    return honest(request)
+
+
+def _deletes_the_current_one(request: Request) -> Said:
+    if request.method == "POST" and "delete" in request.words:
+        request.body = re.sub(rb"<VersionId>.*?</VersionId>", b"", request.body)
+        return _unsigned(request)
+    return honest(request)
+
+
+def _takes_an_abort_for_a_deletion(request: Request) -> Said:
+    if request.method == "DELETE" and "uploadId" in request.words:
+        bucket, _, key = request.target.partition("?")[0].removeprefix("/").partition("/")
+        answer = Client(_port(request)).call("DELETE", bucket, key)
+        return answer.status, {}, answer.body
+    return honest(request)
+
+
+def _loses_the_second_marker(request: Request) -> Said:
+    answer = honest(request)
+    if request.lists and "version-id-marker" in request.words:
+        named = request.words["key-marker"].encode()
+        body = re.sub(
+            rb"<Version>\s*<Key>%s</Key>.*?</Version>" % re.escape(named), b"", answer[2], flags=re.S
+        )
+        return answer[0], answer[1], body
+    return answer
+
+
+def _shows_what_is_gone(request: Request) -> Said:
+    answer = honest(request)
+    if request.method == "GET" and "versionId" in request.words and answer[0] == 404:
+        return 200, {}, b"1"
+    return answer
+
+
+def _port(request: Request) -> int:
+    return int(request.pass_on.__self__.server.upstream)  # type: ignore[attr-defined]
+
+
+def _unsigned(request: Request) -> Said:
+    """Send a changed batch under the test's own signature."""
+    answer = Client(_port(request)).call("POST", request.bucket, "", request.body, delete="")
+    return answer.status, {"Content-Type": "application/xml"}, answer.body
+
+
+@pytest.mark.parametrize(
+    ("judge", "versions", "words"),
+    [
+        (_claims_versions, False, "says that it keeps versions"),
+        (_deletes_the_current_one, True, "deletes another version than the one that was named"),
+        (_takes_an_abort_for_a_deletion, True, "end of an upload changes something else"),
+        (_loses_the_second_marker, True, "small pages shows other versions"),
+        (_shows_what_is_gone, True, "shows a version that it has deleted"),
+    ],
+)
+def test_a_server_that_fails_its_trial_is_refused_before_the_target_is_touched(
+    make_world: Callable[..., World], judge: Callable[[Request], Said], versions: bool, words: str
+) -> None:
+    world = make_world(versions=versions)
+    world.fill(versions=1)
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    before = world.left()
+    with pytest.raises(Refused, match=words):
+        bench.run(directory)
+    assert world.changes() == []
+    assert world.left() == before
+
+
+# --- servers that pass it and lie about the target: none left, or a named failure
+
+
+def _batch(request: Request) -> list[tuple[str, str]]:
+    found = [e for e in ElementTree.fromstring(request.body).iter() if e.tag.rpartition("}")[2] == "Object"]
+    return [tuple(child.text or "" for child in one)[:2] for one in found]  # type: ignore[misc]
+
+
+def _without(request: Request, dropped: Callable[[int], bool]) -> Said:
+    """Delete a batch but for some entries, and say that all went."""
+    some = [one for number, one in enumerate(_batch(request)) if not dropped(number)]
+    objects = "".join(f"<Object><Key>{k}</Key><VersionId>{v}</VersionId></Object>" for k, v in some)
+    if some:
+        request_body = f"<Delete>{objects}</Delete>".encode()
+        Client(_port(request)).call("POST", request.bucket, "", request_body, delete="")
+    told = "".join(f"<Deleted><Key>{k}</Key><VersionId>{v}</VersionId></Deleted>" for k, v in _batch(request))
+    return document(f"<DeleteResult>{told}</DeleteResult>")
+
+
+def test_deletions_that_are_dropped_with_a_good_answer_are_sent_again(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill(keys=40)
+    counted = [0]
+
+    def judge(request: Request) -> Said:
+        if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
+            first, counted[0] = counted[0], counted[0] + len(_batch(request))
+            return _without(request, lambda number: (first + number) % 100 == 7)
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+    assert counted[0] > 40 * 3 + 20, "nothing was dropped"
+
+
+def test_a_server_that_never_deletes_one_version_is_named(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+    (last,) = [one for one in world.left() if one[0] == "Version"][-1:]
+
+    def judge(request: Request) -> Said:
+        if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
+            going = _batch(request)
+            return _without(request, lambda number: going[number] == last[1:])
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    with pytest.raises(Failed, match="1 of the approved versions are still there although the server says"):
+        bench.run(directory)
+    assert world.left() == [last]
+
+
+def test_the_refusal_of_one_key_among_many_is_not_lost(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+    last = [one for one in world.left() if one[0] == "Version"][-1]
+
+    def judge(request: Request) -> Said:
+        if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
+            going = _batch(request)
+            _without(request, lambda number: going[number] == last[1:])
+            gone = "".join(f"<Deleted><Key>{k}</Key></Deleted>" for k, v in going if (k, v) != last[1:])
+            refused = f"<Error><Key>{last[1]}</Key><Code>AccessDenied</Code></Error>"
+            return document(f"<DeleteResult>{gone}{refused if last[1:] in going else ''}</DeleteResult>")
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    with pytest.raises(Refused, match=r"1 of the approved versions .*: it refuses them \(AccessDenied 1\)"):
+        bench.run(directory)
+    assert world.left() == [last]
+    world.proxy.judge = honest
+    bench.run(directory)
+    assert world.left() == []
+
+
+def test_pages_that_skip_what_lies_behind_a_deleted_mark_leave_nothing(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As radosgw 16 does: the rest of a key is not listed when the version that a page ended with is gone."""
+    world = make_world()
+    world.fill(keys=10)
+    monkeypatch.setattr(listing, "PAGE", 4)
+    monkeypatch.setattr(deleting, "BATCH", 4)
+    skipped: list[str] = []
+
+    def judge(request: Request) -> Said:
+        mark = request.words.get("version-id-marker")
+        lists = request.lists and request.bucket == world.bucket
+        if lists and mark and mark not in {one[2] for one in world.left()}:
+            skipped.append(mark)
+            bucket = {n.replace("-", "_"): v for n, v in request.words.items() if n != "version-id-marker"}
+            answer = Client(_port(request)).call("GET", request.bucket, **bucket)
+            return answer.status, {"Content-Type": "application/xml"}, answer.body
+        return honest(request)
+
+    world.proxy.judge = judge
+    assert _delete_behind_the_cursor(world) > 0, "the server does not skip"
+    assert skipped
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+
+
+def _delete_behind_the_cursor(world: World) -> int:
+    """List a page, delete it, list the next: what is left afterwards. Of a bucket beside the target."""
+    from deleatur_plugins.s3.connecting import Session
+
+    session = Session(address_of(world.url))
+    marks: dict[str, str] = {}
+    before = len(world.left())
+    while True:
+        page = session.ask("ListObjectVersions", Prefix="goes/", MaxKeys=4, **marks)
+        some = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        named = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in some]
+        if named:
+            session.ask("DeleteObjects", Delete={"Objects": named})
+        if not page.get("IsTruncated"):
+            break
+        marks = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+    session.close()
+    left = [one for one in world.left() if one[0] != "Upload"]
+    assert len(left) < before
+    return len(left)
+
+
+def test_a_listing_that_shows_the_same_page_for_ever_is_an_error(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    world.fill()
+    monkeypatch.setattr(listing, "PAGE", 4)
+    pages: list[Said] = []
+
+    def judge(request: Request) -> Said:
+        if request.lists and request.bucket == world.bucket:
+            pages.append(honest(request) if not pages else pages[0])
+            return pages[-1]
+        return honest(request)
+
+    world.proxy.judge = judge
+    with pytest.raises(Failed, match="listing does not get on"):
+        world.planned()
+
+
+def test_a_page_that_comes_twice_counts_once(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    world.fill()
+    monkeypatch.setattr(listing, "PAGE", 4)
+
+    def judge(request: Request) -> Said:
+        answer = honest(request)
+        if request.lists and request.bucket == world.bucket:
+            twice = re.sub(rb"(<Version>.*?</Version>)", rb"\1\1", answer[2], flags=re.S)
+            return answer[0], answer[1], twice
+        return answer
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    assert len(json.loads(directory.plan.read_bytes())["targets"][0]["units"]) == 6 * 3 + 3 + 1
+    bench.run(directory)
+    assert world.left() == []
+
+
+def test_a_server_that_wants_another_checksum_gets_it(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+
+    def judge(request: Request) -> Said:
+        names = {name.lower() for name in request.headers}
+        if request.method == "POST" and "delete" in request.words and "content-md5" not in names:
+            return error(400, "InvalidRequest")
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+
+
+# --- what stops a job by name
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (403, "AccessDenied", "too few rights: s3:ListBucketVersions; the least policy"),
+        (403, "ExpiredToken", "renew them and resume"),
+        (404, "NoSuchBucket", "the bucket is not there"),
+        (403, "RequestTimeTooSkewed", "the clock of this host is wrong"),
+        (400, "SomethingElse", "SomethingElse; the server's text is not passed on"),
+    ],
+)
+def test_a_listing_that_is_refused_is_no_empty_one(
+    make_world: Callable[..., World], status: int, code: str, words: str
+) -> None:
+    world = make_world()
+    world.fill()
+    world.proxy.judge = lambda request: error(status, code) if request.lists else honest(request)
+    with pytest.raises(DeleaturError, match=words):
+        world.planned()
+
+
+def test_missing_rights_are_named_and_the_least_policy_is_printed_as_json(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    world.proxy.judge = lambda r: error(403, "AccessDenied") if "replication" in r.words else honest(r)
+    with pytest.raises(Refused) as caught:
+        world.planned()
+    told = str(caught.value)
+    assert "too few rights: s3:GetReplicationConfiguration; the least policy: {" in told
+    policy = least_policy(address_of(world.url))
+    assert policy in told
+    assert json.loads(policy)["Statement"][1]["Resource"] == [
+        f"arn:aws:s3:::{world.bucket}/goes/*",
+        f"arn:aws:s3:::{world.scratch}/*",
+    ]
+
+
+def test_what_the_bucket_feeds_and_what_it_does_not_say_stands_among_the_surfaces(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    answers = {
+        "replication": "<ReplicationConfiguration><Rule><Status>Enabled</Status><Destination>"
+        "<Bucket>arn:aws:s3:::far</Bucket></Destination></Rule></ReplicationConfiguration>",
+        "logging": "<BucketLoggingStatus><LoggingEnabled><TargetBucket>logs</TargetBucket></LoggingEnabled>"
+        "</BucketLoggingStatus>",
+        "inventory": "<ListInventoryConfigurationsResult><InventoryConfiguration><Destination>"
+        "<S3BucketDestination><Bucket>arn:aws:s3:::reports</Bucket></S3BucketDestination></Destination></InventoryConfiguration>"
+        "</ListInventoryConfigurationsResult>",
+        "encryption": "<ListBucketResult><Name>falls through</Name></ListBucketResult>",
+    }
+
+    def judge(request: Request) -> Said:
+        known = [xml for word, xml in answers.items() if word in request.words]
+        return document(known[0]) if known and request.method == "GET" else honest(request)
+
+    world.proxy.judge = judge
+    _, directory = world.planned()
+    surfaces = json.loads(directory.plan.read_bytes())["targets"][0]["surfaces"]
+    names = {surface["name"]: surface["reason"] for surface in surfaces}
+    assert {
+        "replica arn:aws:s3:::far",
+        "access logs in logs",
+        "inventory reports in arn:aws:s3:::reports",
+    } <= names.keys()
+    assert names["encryption of the bucket"].startswith("not known: the server does not answer")
+    assert {surface["reach"] for surface in surfaces} == {"out-of-reach"}
+
+
+def test_a_bucket_that_wants_a_persons_token_is_refused(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+
+    def judge(request: Request) -> Said:
+        if request.method == "GET" and "versioning" in request.words and request.bucket == world.bucket:
+            return document(
+                "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>"
+                "</VersioningConfiguration>"
+            )
+        return honest(request)
+
+    world.proxy.judge = judge
+    with pytest.raises(Refused, match="MFA delete"):
+        world.planned()
+
+
+def test_without_a_scratch_bucket_that_is_alike_nothing_is_planned(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+    other = make_world(versions=False)
+    for scratch, words in (
+        (other.scratch, "make them alike"),
+        (world.bucket, "the target's own"),
+        ("not-there-at-all", "cannot be looked at"),
+    ):
+        world.scratch, world.folder = scratch, world.folder / "x"
+        with pytest.raises(Refused, match=words):
+            world.planned()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://",
+        "s3://bucket/prefix",
+        "s3://user:key@bucket/",
+        "s3://bucket/?endpoint=http://elsewhere.example.org",
+        "s3://bucket/?endpoint=ftp://127.0.0.1",
+        "s3://bucket/?endpoint=https://user@host.example.org",
+        "s3://bucket/?endpoint=https://host.example.org/path",
+        "s3://bucket/?access_key=1",
+        "s3://bucket/?region=",
+        "s3://bucket/?region=eu central",
+        "s3://bucket/#part",
+    ],
+)
+def test_a_url_that_says_too_much_or_too_little_is_refused(url: str) -> None:
+    with pytest.raises(Refused):
+        address_of(url)
+
+
+def test_nothing_of_the_surroundings_leads_to_another_server(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    world.fill()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
