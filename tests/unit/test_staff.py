@@ -87,6 +87,7 @@ def test_the_certificate_says_who_ran_it_and_until_when_they_are_trained(house: 
     house.run(job, OLGA)
     assert not house.disk.exists()
     checked = verify(job.certificate, [OLGA.public], 1, None)
+    assert [key.spki for key in checked.operators] == [OLGA.public.spki]  # who validates is another
     (condition,) = checked.certificate.conditions
     told = [sentence.text for sentence in condition.sentences]
     assert f"run by olga ({OLGA.key_id}), who had not approved it" in told[0]

@@ -23,6 +23,7 @@ from deleatur.documents.order import decode_order
 from deleatur.documents.policy_rules import decode_policy
 from deleatur.documents.processors import decode_processors
 from deleatur.documents.transfer import decode_transfer
+from deleatur.documents.validation import decode_sheet, decode_validation
 from deleatur.documents.vendors import decode_vendors
 from deleatur.errors import Malformed
 from deleatur.testing.finished import known_key
@@ -59,6 +60,8 @@ DECODERS: dict[str, Callable[[Vector], object]] = {
     "event": lambda vector: decode_event(vector.document),
     "host": lambda vector: decode_host(vector.document),
     "transfer": lambda vector: decode_transfer(vector.document),
+    "validation-sheet": lambda vector: decode_sheet(vector.document),
+    "validation": lambda vector: decode_validation(vector.document),
     "attested": lambda vector: decode_attested(vector.document),
     "bundle": lambda vector: decode_bundle(vector.document),
     "statement": lambda vector: read_statement(vector.document),
@@ -83,6 +86,7 @@ FOLDERS = (
     "transfer",
     "event",
     "host",
+    "validation",
 )
 ALL = [
     pytest.param(vector, id=f"{folder}/{vector.name}")

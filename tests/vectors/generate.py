@@ -23,6 +23,7 @@ from notice_vectors import job_notice
 from plan_vectors import plan
 from policy_vectors import policy_bad, policy_good
 from transfer_vectors import event, transfer
+from validation_vectors import sheet, validation
 
 MAKERS: tuple[Callable[[], Made], ...] = (
     job_good,
@@ -47,6 +48,8 @@ MAKERS: tuple[Callable[[], Made], ...] = (
     transfer,
     event,
     host,
+    sheet,
+    validation,
 )
 
 

@@ -28,6 +28,7 @@ COMMANDS: Final = {  # name: one line of help, in the order of a job
     "custody": "Keep archives: copies, receipts, keys that several people share.",
     "drill": "Open archives for trial once a year, and keep the record of it.",
     "verify": "Check a certificate offline, with public keys only.",
+    "validate": "Accept the outcome of a job, or reject it, in a record of its own.",
     "stamp": "Ask others when a certificate was there, and keep their time stamps.",
     "show": "Show a certificate to a person.",
     "destruction": "Check and sign the record of what others destroyed.",

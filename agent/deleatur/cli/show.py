@@ -5,9 +5,12 @@ from pathlib import Path
 
 import click
 
-from deleatur.cli.output import as_json_option, emit
+from deleatur.cli.output import as_json_option, emit, say
 from deleatur.cli.picture import show_certificate
+from deleatur.cli.validate import told
+from deleatur.documents.attested import predicate_type
 from deleatur.documents.codec import read_limited
+from deleatur.documents.validation import VALIDATION_TYPE, decode_validation
 from deleatur.errors import Invalid, Malformed
 from deleatur.trust.dsse import IN_TOTO, MAX_ENVELOPE, unseal
 from deleatur.trust.folder import ENVELOPE, read_statement
@@ -17,15 +20,22 @@ from deleatur.trust.folder import ENVELOPE, read_statement
 @click.argument("certificate", type=click.Path(path_type=Path))
 @as_json_option
 def command(certificate: Path, as_json: bool) -> None:
-    """Show what CERTIFICATE says. It is shown, not checked: `deleatur verify` checks it."""
+    """Show what CERTIFICATE, or the file of a validation, says.
+
+    It is shown, not checked: `deleatur verify` checks it.
+    """
     payload = read_payload(certificate)
     if as_json:
         emit(json.loads(payload))
         return
     try:
+        if predicate_type(payload) == VALIDATION_TYPE:
+            for line in told(decode_validation(payload).predicate):
+                say(line)
+            return
         shown = read_statement(payload)
     except Malformed as error:
-        raise Invalid(f"not a certificate: {error}") from None
+        raise Invalid(f"neither a certificate nor a validation: {error}") from None
     show_certificate(shown)
 
 

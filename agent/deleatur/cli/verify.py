@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from deleatur.cli.output import as_json_option, emit, say
 from deleatur.documents.plan import PublicKey
 from deleatur.errors import Refused
+
+if TYPE_CHECKING:
+    from deleatur.trust.verification import Verification
 
 
 @click.command("verify")
@@ -31,15 +35,38 @@ from deleatur.errors import Refused
     type=click.Path(path_type=Path, dir_okay=False),
     help="An identity text: is this certificate about this target?",
 )
+@click.option(
+    "--validation",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A validation of this certificate: has somebody accepted it?",
+)
+@click.option(
+    "--validator",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The public key that you trust to validate.",
+)
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The policy that the outcome must have been held against.",
+)
 @as_json_option
 def command(
-    certificate: Path, keys: tuple[Path, ...], threshold: int | None, about: Path | None, as_json: bool
+    certificate: Path,
+    keys: tuple[Path, ...],
+    threshold: int | None,
+    about: Path | None,
+    validation: Path | None,
+    validator: Path | None,
+    policy: Path | None,
+    as_json: bool,
 ) -> None:
     """Check CERTIFICATE, a folder or its envelope, without network and without the job.
 
     Signatures, subjects, evidence, approvals; and every claim is computed again from the plan and
     the journal, so a certificate that says more than was measured does not pass. A record of
     destruction is checked in the same way, from its documents; a bundle with everything in it.
+    With a validation it is asked, too, who accepted the outcome: exit code 4 if they rejected it.
     """
     from deleatur.trust.keys import load_public
     from deleatur.trust.kinds import kind_of
@@ -48,6 +75,14 @@ def command(
     kind = kind_of(certificate)
     if about is not None and kind != "certificate":
         raise Refused("only a certificate is about a target; name its folder with --about")
+    if validation is not None or validator is not None or policy is not None:
+        if validation is None or validator is None:
+            raise Refused("a validation is checked with both `--validation` and `--validator`")
+        if kind != "certificate":
+            raise Refused("only a certificate is validated; name its folder")
+        count = threshold or len(trusted)
+        _validated(certificate, trusted, count, about, (validation, load_public(validator), policy), as_json)
+        return
     asked = {"certificate": _certificate, "record": _record, "bundle": _bundle}[kind]
     asked(certificate, trusted, threshold or len(trusted), about, as_json)
 
@@ -59,18 +94,45 @@ def _certificate(
 
     checked = verify(where, trusted=trusted, threshold=threshold, about=about)
     if as_json:
-        emit(
-            {
-                "valid": True,
-                "certificate": checked.certificate_id,
-                "sha256": checked.sha256,
-                "evidence": checked.evidence,
-            }
-        )
+        emit(_facts(checked))
     elif checked.evidence:
         say(f"valid: certificate {checked.certificate_id}")
     else:
         say(f"signed: certificate {checked.certificate_id}; without its folder no claim was computed again")
+
+
+def _validated(
+    where: Path,
+    trusted: Sequence[PublicKey],
+    threshold: int,
+    about: Path | None,
+    by: tuple[Path, PublicKey, Path | None],
+    as_json: bool,
+) -> None:
+    from deleatur.cli.validate import require_accepted, tell_validated
+    from deleatur.trust.validation import verify_validation
+    from deleatur.trust.verification import verify
+
+    certificate = verify(where, trusted=trusted, threshold=threshold, about=about)
+    checked = verify_validation(certificate, *by)
+    said = checked.said
+    if as_json:
+        told = {"outcome": said.outcome, "validator": said.validator.key_id, "at": said.validated_at}
+        told |= {"sha256": checked.sha256, "policy": said.policy.digest.sha256}
+        emit(_facts(certificate) | {"validation": told | {"policy_compared": checked.policy_compared}})
+    else:
+        say(f"valid: certificate {certificate.certificate_id}")
+        tell_validated(checked)
+    require_accepted(said)
+
+
+def _facts(checked: "Verification") -> dict[str, object]:
+    return {
+        "valid": True,
+        "certificate": checked.certificate_id,
+        "sha256": checked.sha256,
+        "evidence": checked.evidence,
+    }
 
 
 def _record(

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from deleatur.documents.gates import Member, StaffGate
+from deleatur.documents.journal import Entry, Passed
 from deleatur.documents.plan import Plan, PublicKey
 from deleatur.judge.approvers import unfilled
 from deleatur.judge.fingerprint import key_id, spki_bytes
@@ -107,6 +108,15 @@ def keys_of(gate: StaffGate) -> Iterator[PublicKey]:
     for member in gate.people:
         if member.trained_until is not None:
             yield from (PublicKey(name=member.name, spki=key) for key in member.keys)
+
+
+def who_ran(plan: Plan, entries: Sequence[Entry]) -> Iterator[PublicKey]:
+    """Yield the key of everybody who ran a job at any time, as far as its plan says who is who."""
+    gate = staff_of(plan)
+    if gate is None:
+        return
+    passed = {e.event.digest for e in entries if isinstance(e.event, Passed) and e.event.gate == gate.name}
+    yield from (key for key in keys_of(gate) if digest_of(key) in passed)
 
 
 def _may_run(gate: StaffGate, member: Member, day: str) -> bool:

@@ -17,9 +17,10 @@ import msgspec
 from deleatur.documents.certificate import Certificate
 from deleatur.documents.codec import MAX_PLAN
 from deleatur.documents.decode import decode_plan
-from deleatur.documents.plan import PublicKey
+from deleatur.documents.plan import Plan, PublicKey
 from deleatur.errors import DeleaturError, Failed, Invalid, Malformed, Refused
 from deleatur.judge.fingerprint import key_id
+from deleatur.judge.staff import who_ran
 from deleatur.judge.statement import Issue, statement
 from deleatur.trust.approval import approvals_that_count
 from deleatur.trust.dsse import IN_TOTO, MAX_ENVELOPE, unseal
@@ -42,7 +43,13 @@ class Verification:
     certificate: Certificate
     sha256: str  # of the envelope, hex
     signers: tuple[PublicKey, ...]  # trusted keys that signed
-    evidence: bool  # whether plan and journal were there and bear every claim
+    plan: Plan | None  # None: it was looked at without its evidence
+    operators: tuple[PublicKey, ...]  # who ran the job, as far as its plan says who is who
+
+    @property
+    def evidence(self) -> bool:
+        """Whether plan and journal were there and bear every claim."""
+        return self.plan is not None
 
     @property
     def certificate_id(self) -> str:
@@ -78,9 +85,11 @@ def verify(where: Path, trusted: Sequence[PublicKey], threshold: int, about: Pat
     _require_issuers(envelope, certificate)
     if about is not None:
         _require_subject(certificate, named_file(about, MAX_SMALL))
+    plan: Plan | None = None
+    operators: tuple[PublicKey, ...] = ()
     if folder is not None:
         try:
-            _require_evidence(folder, body, certificate)
+            plan, operators = _require_evidence(folder, body, certificate)
         except Invalid:
             raise
         except (Malformed, DeleaturError) as error:
@@ -91,7 +100,8 @@ def verify(where: Path, trusted: Sequence[PublicKey], threshold: int, about: Pat
         certificate=certificate,
         sha256=hashlib.sha256(envelope).hexdigest(),
         signers=signers,
-        evidence=folder is not None,
+        plan=plan,
+        operators=operators,
     )
 
 
@@ -117,8 +127,10 @@ def _require_subject(certificate: Certificate, identity: bytes) -> None:
         raise Invalid("the certificate is about other targets than the one named")
 
 
-def _require_evidence(folder: UntrustedFolder, body: bytes, certificate: Certificate) -> None:
-    """Read every file that the certificate rests on, and make the statement again from them."""
+def _require_evidence(
+    folder: UntrustedFolder, body: bytes, certificate: Certificate
+) -> tuple[Plan, tuple[PublicKey, ...]]:
+    """Read every file that the certificate rests on, make the statement again; return plan and operators."""
     evidence = folder.read(EVIDENCE, _MAX_EVIDENCE)
     files = _digests(evidence)
     plan_bytes = _checked(folder, "plan.json", files, MAX_PLAN)
@@ -150,6 +162,7 @@ def _require_evidence(folder: UntrustedFolder, body: bytes, certificate: Certifi
         name = f"targets/t{number}.txt"
         if others.get(name) != target.identity.text().encode():
             raise Invalid(f"{name} is not the identity of the plan's target {target.id}")
+    return plan, tuple(who_ran(plan, entries))
 
 
 def _digests(evidence: bytes) -> dict[str, str]:
