@@ -66,6 +66,7 @@ def written_by_jobs(directory: JobDirectory) -> tuple[Path, ...]:
         directory.custody,
         directory.residue,
         directory.output,
+        directory.host,
         directory.archive,
         directory.approvals,
         directory.job,
