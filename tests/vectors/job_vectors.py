@@ -179,6 +179,8 @@ def job_good() -> Made:
     yield "job/good-leave-shared", vector_text(good | {"comment": "snapshots keep theirs"}, left)
     drive = swap(JOB, b"[[target]]", DRIVE + b"[[target]]")
     yield "job/good-lift-hidden", vector_text(good | {"comment": "hidden sectors too"}, drive)
+    carved = swap(drive, b"[verification]", b'[verification]\ncarver = "foremost"')
+    yield "job/good-carver", vector_text(good | {"comment": "a second opinion"}, carved)
     yield "job/good-last-four", vector_text(good | {"comment": "last four digits apart"}, APART)
     yield "job/good-kept", vector_text(good | {"comment": "three copies, receipts, a transfer"}, KEPT)
     yield "job/good-risk", vector_text(good | {"comment": "k and l, a share, a ladder"}, MEASURED)

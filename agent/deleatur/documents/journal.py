@@ -136,6 +136,20 @@ class WordScan(Frozen, frozen=True):
     scanners: tuple[str, ...]
 
 
+class Carving(Frozen, frozen=True):
+    """What a program that recovers files saw on a whole device: counts by kind, never what."""
+
+    program: Name
+    version: str  # as it tells it
+    sha256: Digest  # of the program file that ran
+    kinds: tuple[tuple[Name, Count], ...]  # by the end of the names that it gave
+
+    @property
+    def files(self) -> int:
+        """How many it saw, or at least so many: it is stopped when there are enough."""
+        return sum(count for _, count in self.kinds)
+
+
 class Controlled(Event, frozen=True, tag="controlled"):
     """The positive control: values sampled before the erase, and where the scanner saw them."""
 
@@ -149,6 +163,7 @@ class Controlled(Event, frozen=True, tag="controlled"):
     surfaces: tuple[SurfaceScan, ...]
     keep_digest: KeyedDigest  # keyed digest of everything in the target that must stay; "" if nothing can
     words: WordScan | UnsetType = UNSET  # of a target with indexes of words
+    carved: Carving | None = None  # by the program that the job asks for, of a whole device
 
 
 class Erasing(Event, frozen=True, tag="erasing"):
@@ -245,6 +260,7 @@ class Verified(Event, frozen=True, tag="verified"):
     surfaces: tuple[SurfaceScan, ...]
     keep_digest: KeyedDigest
     words: WordScan | UnsetType = UNSET  # of a target whose control had some
+    carved: Carving | None = None  # as at the control, and of the same device
 
 
 class KeyErased(Event, frozen=True, tag="key-erased"):

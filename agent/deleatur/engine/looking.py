@@ -14,10 +14,10 @@ from msgspec import UNSET, UnsetType
 
 from deleatur.backend import Backend
 from deleatur.documents.job import Verification
-from deleatur.documents.journal import Controlled, SurfaceScan, Verified, WordScan
+from deleatur.documents.journal import Carving, Controlled, SurfaceScan, Verified, WordScan
 from deleatur.documents.place import Inspection, Locator, Step, Surface
 from deleatur.documents.plan import PlannedTarget
-from deleatur.engine.below import held
+from deleatur.engine.below import held, opened_below
 from deleatur.engine.opening import Opener
 from deleatur.engine.progress import Progress, told
 from deleatur.engine.sampled import (
@@ -38,6 +38,7 @@ from deleatur.engine.spool import Spool
 from deleatur.errors import Failed, Refused, Transient
 from deleatur.judge.evidence import may_have_changed, verdict
 from deleatur.judge.sentences import limit
+from deleatur.sanitize.carving import carve
 from deleatur.sanitize.decoders import WORDS
 from deleatur.sanitize.device import MEDIUM
 from deleatur.sanitize.digest import keyed_digest
@@ -228,12 +229,24 @@ def control(
         set_digest=needles.digest(opener.key),
         surfaces=found.scans,
         keep_digest=kept,
+        carved=_carved(opener, planned, wanted),
         words=found.words,
     )
 
 
 def _has_words(planned: PlannedTarget) -> bool:
     return any(WORDS in surface.decoders and not surface.is_device for surface in planned.surfaces)
+
+
+def _carved(opener: Opener, planned: PlannedTarget, wanted: Verification) -> Carving | None:
+    """Have the carver that the job asks for look at a target that is a whole device; None elsewhere."""
+    if wanted.carver is None or not technique(planned.technique).stays:
+        return None
+    with opener.fresh(planned) as (_, look):
+        if look is None:
+            raise Refused(f"{planned.id}: is gone, and should be there to be searched")
+        with opened_below(planned, look) as medium:
+            return carve(wanted.carver, f"/proc/{os.getpid()}/fd/{medium.fd}")
 
 
 def look_into_memory(
@@ -289,6 +302,7 @@ def verify(
             unchanged = first.kept == controlled.keep_digest  # else they may be words of rows that came
             words = _words_as_controlled(planned, controlled, spool, opener.key) if unchanged else None
             found = in_memory.and_those(scan_all(needles, reached, planned, progress, words))
+    carved = _carved(opener, planned, wanted)
     second = _read_through(opener, planned, sample, progress, left)
     _check_kept(planned, controlled, second)
     present = max(first.present, second.present)
@@ -303,6 +317,7 @@ def verify(
         remaining=remaining,
         stays=left is not None,
         words=found.words,
+        carved=carved,
     )
     verified = Verified(
         target=planned.id,
@@ -315,6 +330,7 @@ def verify(
         surfaces=found.scans,
         keep_digest=second.kept,
         words=found.words,
+        carved=carved,
     )
     return verified, found
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import UNSET, UnsetType
 
-from deleatur.documents.journal import Controlled, SurfaceScan, Verdict, WordScan
+from deleatur.documents.journal import Carving, Controlled, SurfaceScan, Verdict, WordScan
 from deleatur.documents.place import Surface
 from deleatur.documents.plan import PlannedTarget
 
@@ -26,6 +26,7 @@ def verdict(
     remaining: int,
     stays: bool = False,
     words: WordScan | UnsetType = UNSET,
+    carved: Carving | None = None,
 ) -> tuple[Verdict, str]:
     """Judge a target after its erase, and give the reason in words without data.
 
@@ -45,8 +46,9 @@ def verdict(
         stays: the target is a device that holds its pattern now: what shows that is the comparison with
             the pattern, and a search for values only adds to it, where the job asks for one.
         words: what the scans after the erase saw of words in indexes of the store; unset: not searched.
+        carved: what a carver saw after the erase; None: the job asks for none.
     """
-    residue = [*_residue(scans, present, remaining), *_residue_of_words(words)]
+    residue = [*_residue(scans, present, remaining, carved), *_residue_of_words(words)]
     if residue:
         return "RESIDUE", "; ".join(residue)
     if stays and controlled is not None and not (controlled.surfaces or scans):
@@ -58,7 +60,15 @@ def verdict(
     return "CLEAN", ""
 
 
-def _residue(scans: Sequence[SurfaceScan], present: int, remaining: int) -> Iterator[str]:
+def carver_saw(controlled: Controlled, carved: Carving) -> bool:
+    """Say whether a carver that sees nothing now showed before the erase, itself, that it sees."""
+    before = controlled.carved
+    return before is not None and before.files > 0 and before.sha256 == carved.sha256
+
+
+def _residue(
+    scans: Sequence[SurfaceScan], present: int, remaining: int, carved: Carving | None
+) -> Iterator[str]:
     for scan in scans:
         if scan.hits:
             yield f"{scan.hits} occurrences of {scan.seen} sampled values in {scan.name}"
@@ -66,6 +76,8 @@ def _residue(scans: Sequence[SurfaceScan], present: int, remaining: int) -> Iter
         yield f"{present} sampled places can still be read"
     if remaining:
         yield f"{remaining} selected units are still there"
+    if carved is not None and carved.files:
+        yield f"{carved.program} carved at least {carved.files} files"
 
 
 def _residue_of_words(words: WordScan | UnsetType) -> Iterator[str]:

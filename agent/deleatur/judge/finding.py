@@ -11,13 +11,13 @@ from msgspec import UNSET, UnsetType
 
 from deleatur.documents import certificate as c
 from deleatur.documents.gates import MapGate
-from deleatur.documents.journal import Compared, Controlled, Lay, SurfaceScan, Verified
+from deleatur.documents.journal import Carving, Compared, Controlled, Lay, SurfaceScan, Verified
 from deleatur.documents.place import Ranges, Step, Surface
 from deleatur.documents.plan import Plan, PlannedTarget
 from deleatur.documents.ranges import in_both, merged, size_of
 from deleatur.errors import Refused
 from deleatur.judge.assurance import Assessment, Facts, Reach, assess, exceptional
-from deleatur.judge.evidence import saw_enough
+from deleatur.judge.evidence import carver_saw, saw_enough
 from deleatur.judge.free_space import LIFTED
 from deleatur.judge.history import StepHistory, TargetHistory
 from deleatur.judge.placement import limits_of_placement, placement
@@ -73,6 +73,8 @@ class Finding:
         yield from self._limits_of_words()
         if self.verified.keep_digest != self.controlled.keep_digest:
             yield limit_sentence("others-wrote")
+        if (carved := self.verified.carved) is not None and not carver_saw(self.controlled, carved):
+            yield limit_sentence("carver-saw-nothing", program=carved.program)
         if self.told.earlier_finding:
             yield limit_sentence("earlier-finding")
         for kept in (copy for gate in self.gates for copy in gate.left if copy.target == self.planned.id):
@@ -324,8 +326,22 @@ class Finding:
                 yield claim(
                     "searched-sampled", at=at, confidence=bound.confidence, fraction=bound.max_bad_fraction
                 )
+            if (carved := self.verified.carved) is not None and carver_saw(self.controlled, carved):
+                yield self._carved_claim(carved)
         if self.verified.keep_digest and self.verified.keep_digest == self.controlled.keep_digest:
             yield claim("kept", at=at)
+
+    def _carved_claim(self, carved: Carving) -> c.Sentence:
+        before = self.controlled.carved
+        return claim(
+            "carved",
+            at=self.told.verified_at,
+            program=carved.program,
+            version=plain(carved.version) or "unknown",
+            sha256=carved.sha256,
+            seen=before.files if before is not None else 0,
+            kinds=", ".join(kind for kind, _ in before.kinds) if before is not None else "",
+        )
 
     def _scans_after(self) -> list[SurfaceScan]:
         compared = [s.compared for s in self.told.steps.values() if s.compared is not None]

@@ -331,6 +331,9 @@ def _missing(target: TargetHistory, plan: Plan) -> list[str]:
     if target.controlled is not None and target.verified is not None:
         looks = target.planned, target.controlled, target.verified
         reasons += [f"{name}: {why}" for why in _contradictions(*looks)]
+        asked = plan.verification.carver if technique(target.planned.technique).stays else None
+        if any((c.program if c else None) != asked for c in (looks[1].carved, looks[2].carved)):
+            reasons.append(f"{name}: {asked or 'no carver'} was to look at it before and after, and did not")
     return reasons
 
 
@@ -392,6 +395,7 @@ def _contradictions(planned: PlannedTarget, controlled: j.Controlled, verified: 
         remaining=verified.remaining,
         stays=technique(planned.technique).stays,
         words=verified.words,
+        carved=verified.carved,
     )
     if verified.verdict == "CLEAN" and ruling != "CLEAN":
         reasons.append(f"called clean, but {why}")

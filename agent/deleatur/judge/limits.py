@@ -222,6 +222,12 @@ LIMITS = {
         "not-probed",
         "The sampled values were lost before the last search, so that search is not conclusive.",
     ),
+    "carver-saw-nothing": Limit(
+        "exception",
+        "not-probed",
+        "{program} carved no file after the erase, and did not show before it that it can: what it says is "
+        "not conclusive, and nothing is claimed by it.",
+    ),
     "not-conclusive": Limit("cap", "not-probed", "The search for residue was not conclusive: {reason}."),
     "values-too-short": Limit(
         "exception",

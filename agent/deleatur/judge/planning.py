@@ -61,6 +61,10 @@ def planning(
     if reasons:
         raise Refused("; ".join(reasons))
     targets = tuple(_target(job, s, entropy) for s in seen)
+    if job.verification.carver and not any(technique(t.technique).stays for t in targets):
+        raise Refused(
+            "verification.carver asks for a look at a whole device, and no target is one; take it out"
+        )
     return Plan(
         schema="deleatur/plan/v1",
         id=_draw(entropy, "plan")[:32],

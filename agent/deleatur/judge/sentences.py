@@ -99,6 +99,12 @@ CLAIMS = {
         "{cut_off} were over, and what belongs to those who wrote back was held (people: {replied}). That a "
         "letter was taken over or delivered does not show that it was read."
     ),
+    "carved": (
+        "By {at} {program} (version {version}, SHA-256 {sha256}) had looked for files of a few kinds on the "
+        "whole device and carved none; before the erase the same program had carved files there (at least "
+        "{seen}: {kinds}). It is a second opinion of other people: what it does not know as a file it does "
+        "not see."
+    ),
     "space-filled": (
         "By {at} the free blocks of the file system were overwritten (bytes: {written}); all of them were "
         "read back on its block device and held exactly what was written (places: {read}, bytes: {size}). "
