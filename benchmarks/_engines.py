@@ -62,8 +62,8 @@ class Engine(ABC):
         """Stop the server and start it again."""
 
     @abstractmethod
-    def sound(self, table: str) -> bool:
-        """Say whether the engine's own check finds the table sound."""
+    def sound(self, table: str) -> bool | None:
+        """Say whether the engine's own check finds the table sound; None where it has none."""
 
     def delete(self, table: str) -> None:
         """Delete who leaves, as a program does."""
@@ -133,7 +133,9 @@ class Postgresql(Engine):
             search_in(BytesIO(str(name).encode()), found)
         return "pg_dirtyread"
 
-    def sound(self, table: str) -> bool:
+    def sound(self, table: str) -> bool | None:
+        if "amcheck" not in self._extensions:
+            return None
         self.run(
             table,
             "SELECT bt_index_parent_check(indexrelid, true, true) FROM pg_index "
