@@ -475,6 +475,8 @@ def test_younger_records_are_not_purged_and_the_date_is_named(job: JobDirectory)
 
 def test_after_the_last_day_of_all_the_records_go(job: JobDirectory) -> None:
     (job.path / "note.txt").write_text("not of the job")
+    for report in (job.report(7), job.report(31)):
+        report.write_bytes(b"{}\n")
     done = purge_job(job, clock(AFTER))
     assert done.last_day == LAST
     assert set(done.removed) == {
@@ -485,6 +487,8 @@ def test_after_the_last_day_of_all_the_records_go(job: JobDirectory) -> None:
         "journal.jsonl",
         "records",
         "certificate",
+        "residue-7.json",
+        "residue-31.json",
     }
     assert done.left == ("note.txt",)
     assert os.listdir(job.path) == ["note.txt"]

@@ -111,7 +111,7 @@ def test_it_stops_when_it_saw_enough_and_leaves_nothing_behind(tmp_path: Path, c
 def test_nothing_that_was_carved_outlives_a_kill(
     loop: Loop, open_folder: Path, monkeypatch: pytest.MonkeyPatch, killed: str
 ) -> None:
-    """The carver says that it runs through a pipe that all its children would hold open."""
+    """The carver says through a fifo that it runs; its room goes with it, whoever is killed."""
     fake(open_folder, monkeypatch, f"echo carved > $2.png; echo $$ > {open_folder}/told; exec sleep 1000")
     os.mkfifo(open_folder / "told")
     (open_folder / "told").chmod(0o666)
@@ -127,6 +127,15 @@ def test_nothing_that_was_carved_outlives_a_kill(
         assert (running.wait(PATIENCE) == -signal.SIGKILL) == (killed == "agent")
     assert not carved.exists()
     assert not Path("/run/room").exists()
+
+
+def test_modules_in_the_folder_where_it_is_called_are_not_run(
+    loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ctypes.py").write_text("import pathlib; pathlib.Path('ran').touch(); raise SystemExit(1)\n")
+    monkeypatch.chdir(tmp_path)
+    assert carve("photorec", str(loop.path)).kinds
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_blank_device_makes_the_carver_s_word_inconclusive(bench: Workbench, tmp_path: Path) -> None:

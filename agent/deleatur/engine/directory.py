@@ -39,9 +39,16 @@ class JobDirectory:
         self.custody = self.path / "custody"
         self.records = self.path / RECORDS
         self.stamps = self.path / STAMPS
-        self.residue = self.path / "residue.json"
         self.host = self.path / "host.toml"
         self.output = self.path / "run.out"  # of work that another host asked for
+
+    def report(self, entries: int) -> Path:
+        """Return where residue is reported that was found after so many entries of the journal."""
+        return self.path / f"residue-{entries}.json"
+
+    def reports(self) -> tuple[Path, ...]:
+        """Return the reports of residue that are there."""
+        return tuple(sorted(self.path.glob("residue-*.json")))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -64,7 +64,7 @@ def written_by_jobs(directory: JobDirectory) -> tuple[Path, ...]:
         directory.digest_key,
         directory.token_key,
         directory.custody,
-        directory.residue,
+        *directory.reports(),
         directory.output,
         directory.host,
         directory.archive,

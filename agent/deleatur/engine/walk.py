@@ -326,7 +326,7 @@ class Walk:
         found = [
             e.event for e in self.chronicle.entries if isinstance(e.event, j.Compared | j.Filled | j.Verified)
         ]
-        path = self.directory.path / f"residue-{len(self.chronicle.entries)}.json"
+        path = self.directory.report(len(self.chronicle.entries))
         report = {
             "schema": "deleatur/residue/v1",
             "plan": self.plan_digest,

@@ -33,6 +33,8 @@ _LOOK = 0.2  # seconds between two looks into the room
 _LEAST = 600  # seconds for any device
 _SLOWEST = 5 << 20  # bytes a second, below which a carver is given up
 _NOBODY = 65534
+_SWAPS = Path("/proc/swaps")
+_COULD_BE_SWAPPED = 3  # exit code of the carver's process
 _PLACE = Path("/run")  # in a namespace of its own: what is mounted there, nobody else sees
 _NEW_NAMESPACE = 0x00020000  # CLONE_NEWNS, linux/sched.h
 _PRIVATE = 0x44000  # MS_REC | MS_PRIVATE, linux/mount.h
@@ -75,15 +77,21 @@ def carve(name: str, device: str) -> Carving:
     """Return what the carver `name` sees on a block device: up to `ENOUGH` files, or all of the device.
 
     Raises:
-        Refused: it is not installed. Failed: it did not come to its end, and had seen nothing until then.
+        Refused: it is not installed; or what it carves could be swapped out, onto a disk.
+        Failed: it did not come to its end, and had seen nothing until then.
     """
     program = shutil.which(name)
     if program is None:
         raise Refused(f"{name} is not installed; install it, or take it out of verification.carver")
     with Path(program).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    asked = [sys.executable, "-m", "deleatur.sanitize.carving", name, program, device]
+    asked = [sys.executable, "-P", "-m", "deleatur.sanitize.carving", name, program, device]
     run = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
+    if run.returncode == _COULD_BE_SWAPPED:
+        raise Refused(
+            f"what {name} carves could be swapped out, as this kernel is older than Linux 6.4; "
+            "switch swap off, or take the carver out of verification.carver"
+        )
     if run.returncode:
         raise Failed(f"{name} did not come to its end on the device; try it by hand, then resume")
     lines = (line.split() for line in run.stdout.decode("ascii").splitlines())
@@ -115,17 +123,24 @@ def _alone(device: str) -> Path:
     number = Path(device).stat().st_rdev
     libc = ctypes.CDLL(None, use_errno=True)
     read_only = struct.pack("=QQQQ", _READ_ONLY, 0, 0, 0)
-    options = f"size={_ROOM},mode=0755".encode()
     _checked(libc.prctl(_DIES_WITH_PARENT, signal.SIGKILL, 0, 0, 0))
     _checked(libc.unshare(_NEW_NAMESPACE))
     _checked(libc.mount(b"none", b"/", None, _PRIVATE, None))
     _checked(libc.syscall(_SET_ATTRIBUTES, -100, b"/", _RECURSIVE, read_only, len(read_only)))
-    if libc.mount(b"none", bytes(_PLACE), b"tmpfs", 0, options + b",noswap"):  # since Linux 6.4
-        _checked(libc.mount(b"none", bytes(_PLACE), b"tmpfs", 0, options))
+    _mount_room(libc)
     node = _PLACE / "device"
     os.mknod(node, stat.S_IFBLK | 0o444, number)
     node.chmod(0o444)  # whatever the umask is
     return node
+
+
+def _mount_room(libc: ctypes.CDLL) -> None:
+    """Mount the room in memory that is never swapped; exit where it could be."""
+    options = f"size={_ROOM},mode=0755".encode()
+    if libc.mount(b"none", bytes(_PLACE), b"tmpfs", 0, options + b",noswap"):  # since Linux 6.4
+        if len(_SWAPS.read_text("utf-8").splitlines()) > 1:  # beneath its heading
+            raise SystemExit(_COULD_BE_SWAPPED)
+        _checked(libc.mount(b"none", bytes(_PLACE), b"tmpfs", 0, options))
 
 
 def _checked(result: int) -> None:
