@@ -88,6 +88,7 @@ from deleatur.sanitize.reclaim import blocks_of, reclaim
 from deleatur.sanitize.sharing import holders, in_words, subvolume
 from deleatur.sanitize.techniques import technique
 from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
+from deleatur.secret_file import client_options, secret_text
 from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
@@ -154,6 +155,7 @@ __all__ = [
     "blocks_of",
     "can_flush_journal",
     "chosen_rows",
+    "client_options",
     "covered",
     "deletion_order",
     "device_at",
@@ -214,6 +216,7 @@ __all__ = [
     "remove_directory",
     "require_same",
     "revert_by_psid",
+    "secret_text",
     "selection_named",
     "server_named",
     "settle",

@@ -213,7 +213,7 @@ def test_the_psid_of_a_drive_comes_from_its_owners_file(tmp_path, monkeypatch):
         ("AAAABBBB\n", 0o600, "needs a serial and a PSID"),
         ("S3 X8 AAAABBBB\n", 0o600, "names 0 PSIDs"),
         ("S3 X9 AAAABBBB\nS3 X9 AAAACCCC\n", 0o600, "names 2 PSIDs"),
-        ("S3 X9 ÄÄÄÄBBBB\n", 0o600, r"cannot be read \(UnicodeDecodeError\)"),
+        ("S3 X9 ÄÄÄÄBBBB\n", 0o600, "needs a serial and a PSID"),
     ],
 )
 def test_a_file_that_is_not_sure_is_refused_and_never_quoted(tmp_path, monkeypatch, content, mode, words):

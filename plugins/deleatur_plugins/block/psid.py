@@ -3,17 +3,13 @@
 Rule kept: it comes from a file that only its owner can read, and goes to the drive; no message quotes it.
 """
 
-import os
 import re
-import stat
-from pathlib import Path
 
-from deleatur.api import Device, Refused
+from deleatur.api import Device, Refused, secret_text
 
 TECHNIQUE = "opal-psid-revert"
 FILE = "DELEATUR_PSIDS"  # environment: a file with the serial and the PSID of one drive on each line
 _PSID = re.compile(r"[!-~]{8,64}")  # of the label without blanks; makers print 32 letters and digits
-_MOST = 1 << 20  # bytes of the file
 
 
 def psid_of(device: Device) -> bytes:
@@ -23,20 +19,13 @@ def psid_of(device: Device) -> bytes:
         Refused: the file is not there, can be read by others or not be understood, or lacks the drive.
     """
     where = f"the file that {FILE} names"
-    name = os.environ.get(FILE, "")
-    if not name:
+    content = secret_text(FILE)
+    if not content:
         raise Refused(
             f"{TECHNIQUE} needs the PSID of each label: name a file with a serial and a PSID on each "
             f"line in {FILE}"
         )
-    try:
-        with Path(name).open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
-                raise Refused(f"{where} can be read by others; run chmod 600 on it")
-            lines = file.read(_MOST).decode("ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{where} cannot be read ({type(error).__name__})") from None
+    lines = content.splitlines()
     found = [line.rsplit(None, 1) for line in lines if line.strip() and not line.startswith("#")]
     if any(len(pair) != 2 or not _PSID.fullmatch(pair[1]) for pair in found):
         raise Refused(f"{where} needs a serial and a PSID of 8 to 64 characters on each line")

@@ -7,18 +7,24 @@ quote what was sent, so only their kind is passed on; nothing is sent twice behi
 import os
 import re
 import socket
-import stat
 import struct
 from collections.abc import Iterator, Sequence
-from configparser import Error as Unreadable
-from configparser import RawConfigParser
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from deleatur.api import Failed, Refused, Transient, Unsupported, on_this_host, server_named, tls_failure
+from deleatur.api import (
+    Failed,
+    Refused,
+    Transient,
+    Unsupported,
+    client_options,
+    on_this_host,
+    server_named,
+    tls_failure,
+)
 
 OPTIONS = "DELEATUR_REDIS_OPTIONS"  # environment: an option file with a [client] group
 PATIENCE = 60.0  # seconds for one answer
@@ -203,29 +209,14 @@ def _connected(address: Address) -> Any:
 
 
 def _options() -> dict[str, str]:
-    """Read the option file that the environment names, if it is for its owner only.
+    """Read the option file that the environment names.
 
     Raises:
-        Refused: it is not there, others may read it, or it says something else.
+        Refused: as `client_options`; or it says something else.
     """
-    name = os.environ.get(OPTIONS, "")
-    if not name:
-        return {}
+    found = client_options(OPTIONS)
     where = f"the option file that {OPTIONS} names"
-    try:
-        status = Path(name).stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
-            raise Refused(f"{where} can be read by others; run chmod 600 on it")
-        content = Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{where} cannot be read ({type(error).__name__})") from None
-    parser = RawConfigParser(comment_prefixes=("#",), strict=True)
-    try:
-        parser.read_string(content)
-        found = dict(parser["client"])
-    except (Unreadable, KeyError):
-        raise Refused(f"{where} needs one group [client] with user and password") from None
-    if set(found) - {"user", "password"} or "password" not in found:
+    if found and (set(found) - {"user", "password"} or "password" not in found):
         raise Refused(f"{where} may name user and password, and has to name a password")
     return found
 

@@ -5,18 +5,22 @@ only their codes are passed on; an answer of another kind than was asked for is 
 of the environment leads the job to another server than its URL names.
 """
 
-import os
 import re
-import stat
-from configparser import Error as Unreadable
-from configparser import RawConfigParser
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from deleatur.api import Failed, Gone, Refused, Transient, Unsupported, on_this_host, tls_failure
+from deleatur.api import (
+    Failed,
+    Gone,
+    Refused,
+    Transient,
+    Unsupported,
+    client_options,
+    on_this_host,
+    tls_failure,
+)
 
 OPTIONS = "DELEATUR_S3_OPTIONS"  # environment: an option file with a [client] group
 WORKERS = 8  # requests at a time; more gain nothing in one process
@@ -291,29 +295,14 @@ def _models() -> Any:
 
 
 def _options() -> dict[str, str]:
-    """Read the option file that the environment names, if it is for its owner only.
+    """Read the option file that the environment names.
 
     Raises:
-        Refused: it is not there, others may read it, or it says something else.
+        Refused: as `client_options`; or it says something else.
     """
-    name = os.environ.get(OPTIONS, "")
-    if not name:
-        return {}
+    found = client_options(OPTIONS)
     where = f"the option file that {OPTIONS} names"
-    try:
-        status = Path(name).stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077:
-            raise Refused(f"{where} can be read by others; run chmod 600 on it")
-        content = Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{where} cannot be read ({type(error).__name__})") from None
-    parser = RawConfigParser(comment_prefixes=("#",), strict=True)
-    try:
-        parser.read_string(content)
-        found = dict(parser["client"])
-    except (Unreadable, KeyError):
-        raise Refused(f"{where} needs one group [client]") from None
     keys = {"access-key", "secret-key"}
-    if found.keys() != {"profile"} and not keys <= found.keys() <= keys | {"session-token"}:
+    if found and found.keys() != {"profile"} and not keys <= found.keys() <= keys | {"session-token"}:
         raise Refused(f"{where} names either profile, or access-key and secret-key (and session-token)")
     return found
