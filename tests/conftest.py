@@ -6,6 +6,7 @@ nothing is left out.
 """
 
 import os
+import signal
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,10 @@ NEEDS = {
     "data": (DATA.is_dir(), "set DELEATUR_DATA to the folder with chinook.sqlite"),
 }
 CI = os.environ.get("CI") == "true"
+
+# In the background of a shell the suite is started so that it ignores Ctrl-C, and what it starts would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # In CI a property is tried on the same examples each time, so that a change is judged by what it changed;
 # at a desk, and in the campaign, on new ones. A loaded machine is slow, not wrong: no deadline an example.
