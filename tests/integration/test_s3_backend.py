@@ -5,16 +5,18 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 from xml.etree import ElementTree
 
 import pytest
 
 from deleatur.engine.directory import JobDirectory
-from deleatur.errors import DeleaturError, Failed, Refused, Residue
+from deleatur.errors import DeleaturError, Failed, Refused, Residue, Transient
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.s3 import S3Backend, deleting, listing
@@ -161,9 +163,9 @@ def test_what_is_locked_or_held_stays_counted_with_its_end_and_nothing_is_releas
         world.client.put(world.bucket, "goes/b", b"3", x_amz_object_lock_mode="COMPLIANCE", **lock),
         world.client.put(world.bucket, "goes/c", b"4", x_amz_object_lock_legal_hold="ON"),
     }
-    world.client.mark(world.bucket, "goes/c")  # a marker above a held version goes
-    kept_names = {(one[1], one[2]) for one in world.left() if one[0] == "Version" and one[1] in _ABC}
-    assert len(kept_names) == 4
+    world.client.mark(world.bucket, "goes/c")  # without it, a plain request would show the held version
+    kept_names = {(one[1], one[2]) for one in world.left() if one[1] in _ABC}
+    assert len(kept_names) == 5
     bench, directory = world.planned()
     bench.run(directory)
     assert {(key, id_) for _, key, id_ in world.left()} == kept_names
@@ -174,7 +176,9 @@ def test_what_is_locked_or_held_stays_counted_with_its_end_and_nothing_is_releas
         f"retention (governance) until {until:%Y-%m-%d}": 1,
         f"retention (compliance) until {until:%Y-%m-%d}": 2,
         "legal hold of the bucket": 1,
+        "markers of keys of which a version is kept": 1,
     }
+    assert world.client.call("GET", world.bucket, "goes/c", ok=False).status == 404
     exceptions = {e.sentence.id for e in certificate(directory, bench).exceptions}
     assert "locked-objects" in exceptions
     for request in world.proxy.seen:
@@ -316,9 +320,18 @@ def _unsigned(request: Request) -> Said:
     return answer.status, {"Content-Type": "application/xml"}, answer.body
 
 
+def _lists_names_as_they_are_and_says_otherwise(request: Request) -> Said:
+    answer = honest(request)
+    if not request.lists:
+        return answer
+    raw = re.sub(rb"<Key>.*?</Key>", lambda m: unquote_to_bytes(m[0]), answer[2], flags=re.S)
+    return answer[0], answer[1], raw
+
+
 @pytest.mark.parametrize(
     ("judge", "versions", "words"),
     [
+        (_lists_names_as_they_are_and_says_otherwise, True, "does not list those that were written"),
         (_claims_versions, False, "says that it keeps versions"),
         (_deletes_the_current_one, True, "deletes another version than the one that was named"),
         (_takes_an_abort_for_a_deletion, True, "end of an upload changes something else"),
@@ -379,10 +392,44 @@ def test_deletions_that_are_dropped_with_a_good_answer_are_sent_again(
     assert counted[0] > 40 * 3 + 20, "nothing was dropped"
 
 
+def _unmarked(world: World) -> tuple[str, str, str]:
+    """Return a version without a marker above it."""
+    marked = {key for kind, key, _ in world.left() if kind == "DeleteMarker"}
+    return [one for one in world.left() if one[0] == "Version" and one[1] not in marked][-1]
+
+
+def test_a_marker_stays_as_long_as_a_version_below_it_does(make_world: Callable[..., World]) -> None:
+    """Without it, a plain request would show what its owner deleted long ago."""
+    world = make_world()
+    world.fill()
+    below = world.client.put(world.bucket, "goes/marked", b"deleted long ago")
+    world.client.mark(world.bucket, "goes/marked")
+    both = {one for one in world.left() if one[1] == "goes/marked"}
+    assert len(both) == 2
+    shown: list[int] = []
+
+    def judge(request: Request) -> Said:
+        if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
+            shown.append(Client(_port(request)).call("GET", world.bucket, "goes/marked", ok=False).status)
+            going = _batch(request)
+            return _without(request, lambda number: going[number] == ("goes/marked", below))
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    with pytest.raises(Failed, match="2 of the approved versions are still there"):
+        bench.run(directory)
+    assert {*world.left()} == both
+    assert {*shown, world.client.call("GET", world.bucket, "goes/marked", ok=False).status} == {404}
+    world.proxy.judge = honest
+    bench.run(directory)
+    assert world.left() == []
+
+
 def test_a_server_that_never_deletes_one_version_is_named(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.fill()
-    (last,) = [one for one in world.left() if one[0] == "Version"][-1:]
+    last = _unmarked(world)
 
     def judge(request: Request) -> Said:
         if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
@@ -400,7 +447,7 @@ def test_a_server_that_never_deletes_one_version_is_named(make_world: Callable[.
 def test_the_refusal_of_one_key_among_many_is_not_lost(make_world: Callable[..., World]) -> None:
     world = make_world()
     world.fill()
-    last = [one for one in world.left() if one[0] == "Version"][-1]
+    last = _unmarked(world)
 
     def judge(request: Request) -> Said:
         if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
@@ -488,6 +535,76 @@ def test_a_listing_that_shows_the_same_page_for_ever_is_an_error(
     world.proxy.judge = judge
     with pytest.raises(Failed, match="listing does not get on"):
         world.planned()
+
+
+def test_pages_that_lead_in_a_circle_are_an_error(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world()
+    world.fill()
+    monkeypatch.setattr(listing, "PAGE", 4)
+    pages: list[Said] = []
+
+    def judge(request: Request) -> Said:
+        if request.lists and request.bucket == world.bucket:
+            assert len(pages) < 20, "asked for ever"
+            pages.append(honest(request) if len(pages) < 2 else pages[-2])
+            return pages[-1]
+        return honest(request)
+
+    world.proxy.judge = judge
+    with pytest.raises(Failed, match="listing does not get on"):
+        world.planned()
+
+
+@pytest.mark.parametrize("code", ["broken", "dated"])
+def test_an_answer_that_cannot_be_read_is_named_and_not_quoted(
+    make_world: Callable[..., World], code: str
+) -> None:
+    world = make_world()
+    world.fill()
+    secret = world.secrets[0].encode()
+
+    def judge(request: Request) -> Said:
+        answer = honest(request)
+        if not (request.lists and request.bucket == world.bucket):
+            return answer
+        old = rb"<LastModified>.*?</LastModified>"
+        new = b"<LastModified>%s</LastModified>" % secret if code == "dated" else b"<LastModified>\1"
+        return answer[0], answer[1], re.sub(old, new.replace(b"\1", b"\\x01"), answer[2], flags=re.S)
+
+    world.proxy.judge = judge
+    with pytest.raises(DeleaturError) as caught:
+        world.planned()
+    assert world.secrets[0] not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there_is_no_word_about_a_bucket(make_world: Callable[..., World]) -> None:
+    from deleatur_plugins.s3.connecting import Session
+
+    world = make_world()
+    with closing(Session(address_of(f"s3://{world.bucket}/?endpoint=http://127.0.0.1:9"))) as session:
+        session._client.meta.events.register("needs-retry.s3", lambda **_: None)
+        with pytest.raises(Transient, match="not reachable"):
+            session.ask("GetBucketVersioning")
+
+
+@pytest.mark.parametrize("line", ["access-key =", "secret-key =", "session-token ="])
+def test_an_empty_credential_does_not_let_the_surroundings_say_who_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    from deleatur_plugins.s3.connecting import Session
+
+    given = {"access-key": "access-key = a", "secret-key": "secret-key = b", line.split()[0]: line}
+    options = tmp_path / "empty.ini"
+    options.write_text("\n".join(["[client]", *given.values(), ""]))
+    options.chmod(0o600)
+    monkeypatch.setenv("DELEATUR_S3_OPTIONS", str(options))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "SOMEBODYELSE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "theirs")
+    with pytest.raises(Refused, match="a name without a value"):
+        Session(address_of("s3://bucket/?endpoint=http://127.0.0.1:9"))
 
 
 def test_a_page_that_comes_twice_counts_once(
@@ -646,6 +763,12 @@ def test_without_a_scratch_bucket_that_is_alike_nothing_is_planned(make_world: C
         "s3://bucket/?region=",
         "s3://bucket/?region=eu central",
         "s3://bucket/#part",
+        "s3://bucket/?endpoint=https://:secret@host.example.org",
+        "s3://bucket/?endpoint=https://[x",
+        "s3://bucket/?endpoint=https://host.example.org:port",
+        "s3://[/",
+        "s3://bucket/?scratch=one&scratch=two",
+        "s3://bucket/a\tb/",
     ],
 )
 def test_a_url_that_says_too_much_or_too_little_is_refused(url: str) -> None:
@@ -658,6 +781,8 @@ def test_nothing_of_the_surroundings_leads_to_another_server(
 ) -> None:
     world = make_world()
     world.fill()
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     bench, directory = world.planned()

@@ -53,7 +53,8 @@ class Canary:
         self._session = session
         self._versions = versions
         self._prefix = f"deleatur-canary-{secrets.token_hex(8)}/"
-        self._one, self._two = f"{self._prefix}one", f"{self._prefix}two"
+        # names that a server which encodes them once too often, or too seldom, would list as others
+        self._one, self._two = f"{self._prefix}one+%2B ü", f"{self._prefix}two"
 
     def sing(self) -> None:
         """Try everything.

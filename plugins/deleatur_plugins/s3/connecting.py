@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from deleatur.api import (
     Failed,
@@ -81,10 +81,11 @@ def address_of(url: str) -> Address:
     Raises:
         Refused: the URL says more, or less, or would send keys over a network in clear.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     if "@" in parts.netloc:
         raise Refused(f"the URL names a user; put keys into the file that {OPTIONS} names")
-    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    said = parse_qsl(parts.query, keep_blank_values=True)
+    asked = dict(said)
     prefix = unquote(parts.path).removeprefix("/")
     scratch, region = asked.get("scratch", ""), asked.get("region", "")
     shaped = (
@@ -92,6 +93,7 @@ def address_of(url: str) -> Address:
         and not parts.fragment
         and (not prefix or prefix.endswith("/"))
         and asked.keys() <= {"endpoint", "region", "scratch"}
+        and len(asked) == len(said)
         and all(asked.values())
         and _BUCKET.fullmatch(scratch or parts.netloc)
         and _REGION.fullmatch(region or "none")
@@ -104,14 +106,26 @@ def address_of(url: str) -> Address:
     return Address(bucket=parts.netloc, prefix=prefix, endpoint=endpoint, region=region, scratch=scratch)
 
 
+def _split(url: str) -> SplitResult:
+    """Take a URL apart as it stands; Python would leave out tabs and line ends, and so name another place."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # asked for here, so that a port that is no number is refused, too
+    except ValueError:
+        raise Refused(_SHAPE) from None
+    if any(char in url for char in "\t\r\n"):
+        raise Refused(_SHAPE)
+    return parts
+
+
 def _check_endpoint(endpoint: str) -> None:
-    parts = urlsplit(endpoint)
+    parts = _split(endpoint)
     if (
         parts.scheme not in ("http", "https")
         or not parts.hostname
         or parts.path
         or parts.query
-        or parts.username
+        or "@" in parts.netloc
     ):
         raise Refused(_SHAPE)
     if parts.scheme == "http" and not on_this_host(parts.hostname):
@@ -166,6 +180,7 @@ class Session:
             NoAnswer: anything else; its `code` may be one that the caller knows.
         """
         from botocore import exceptions as errors
+        from botocore.parsers import ResponseParserError
 
         method = getattr(self._client, _snake(question))
         try:
@@ -181,9 +196,9 @@ class Session:
                 tls_failure(error.__cause__ or error.__context__) or "the server's certificate is not trusted"
             )
             raise Refused(f"{question}: TLS fails: {why}") from None
-        except errors.HTTPClientError as error:
+        except (errors.HTTPClientError, errors.ConnectionError) as error:
             raise Transient(f"{question}: not reachable ({type(error).__name__}); try again") from None
-        except errors.BotoCoreError as error:
+        except (errors.BotoCoreError, ResponseParserError, ValueError) as error:  # whose texts may quote keys
             raise NoAnswer(question, type(error).__name__) from None
         return answer
 
@@ -274,6 +289,7 @@ def _client(address: Address) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         signature_version="s3v4",
+        proxies=_proxies(address),
         s3={"addressing_style": "path" if address.endpoint else "auto"},
     )
     region = address.region or ("us-east-1" if address.endpoint else None)
@@ -284,6 +300,12 @@ def _client(address: Address) -> Any:
         return session.client("s3", endpoint_url=address.endpoint or None, config=config)
     except (BotoCoreError, ValueError) as error:
         raise Refused(f"no client can be made ({type(error).__name__}); look at {OPTIONS}") from None
+
+
+def _proxies(address: Address) -> dict[str, str] | None:
+    """Return no proxies for a server on this host, whatever the environment names; None: as it says."""
+    host = urlsplit(address.endpoint).hostname
+    return {} if host and on_this_host(host) else None
 
 
 @cache
@@ -303,6 +325,8 @@ def _options() -> dict[str, str]:
     found = client_options(OPTIONS)
     where = f"the option file that {OPTIONS} names"
     keys = {"access-key", "secret-key"}
+    if not all(found.values()):  # an empty one would let the surroundings say who we are
+        raise Refused(f"{where} has a name without a value")
     if found and found.keys() != {"profile"} and not keys <= found.keys() <= keys | {"session-token"}:
         raise Refused(f"{where} names either profile, or access-key and secret-key (and session-token)")
     return found

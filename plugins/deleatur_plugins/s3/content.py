@@ -52,6 +52,7 @@ class Content:
             self._held.setdefault(by, []).append(entry) if by else self.chosen.append(entry)
         if locks:
             self._set_apart()
+        self._leave_markers()
 
     def _set_apart(self) -> None:
         """Take out of the selection what the bucket itself keeps back."""
@@ -60,6 +61,14 @@ class Content:
             self._held.setdefault(words, []).append(entry) if words else free.append(entry)
         self.locked = len(free) < len(self.chosen)
         self.chosen = free
+
+    def _leave_markers(self) -> None:
+        """Keep markers of keys of which a version is kept: without one, a plain request would show that."""
+        kept = {entry.key for entries in self._held.values() for entry in entries}
+        above = [entry for entry in self.chosen if entry.kind == "marker" and entry.key in kept]
+        if above:
+            self._held["markers of keys of which a version is kept"] = above
+            self.chosen = [entry for entry in self.chosen if entry not in set(above)]
 
     # --- what goes, and what is kept back
 

@@ -43,11 +43,13 @@ def delete(session: Session, entries: Sequence[Entry], done: int) -> Iterator[Cu
     """
     left, errors = list(entries), Counter[str]()
     for number in range(1, _ROUNDS + 1):
-        errors = Counter()
-        for batch, size, refused in _batches(session, left):
-            errors += refused
-            done += size if number == 1 else 0
-            yield Cursor(position=f"round {number} batch {batch}", done=done)
+        errors, batch = Counter(), 0
+        for some in _in_turn(session, left):
+            for size, refused in _batches(session, some):
+                errors += refused
+                batch += 1
+                done += size if number == 1 else 0
+                yield Cursor(position=f"round {number} batch {batch}", done=done)
         for _ in range(LISTINGS):
             if left := _still_there(session, entries):
                 break
@@ -59,14 +61,27 @@ def delete(session: Session, entries: Sequence[Entry], done: int) -> Iterator[Cu
     raise _left_behind(left, errors)
 
 
-def _batches(session: Session, entries: Sequence[Entry]) -> Iterator[tuple[int, int, Counter[str]]]:
-    """Delete in batches, some at a time; yield number, bytes and errors of each in order."""
+def _in_turn(session: Session, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Yield versions and uploads, and then the markers of keys of which none of these is listed any more.
+
+    A marker that goes before its version would let a plain request show what was deleted long ago.
+    """
+    markers = [entry for entry in entries if entry.kind == "marker"]
+    others = [entry for entry in entries if entry.kind != "marker"]
+    yield others
+    if markers:
+        shown = {entry.key for entry in _still_there(session, others)} if others else set()
+        yield [entry for entry in markers if entry.key not in shown]
+
+
+def _batches(session: Session, entries: Sequence[Entry]) -> Iterator[tuple[int, Counter[str]]]:
+    """Delete in batches, some at a time; yield bytes and errors of each in order."""
     batches = [entries[first : first + BATCH] for first in range(0, len(entries), BATCH)]
     with ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(batches), WORKERS):
             some = batches[first : first + WORKERS]
-            for number, errors in enumerate(pool.map(lambda b: _delete(session, b), some), start=first + 1):
-                yield number, sum(entry.size for entry in batches[number - 1]), errors
+            for batch, errors in zip(some, pool.map(lambda b: _delete(session, b), some), strict=True):
+                yield sum(entry.size for entry in batch), errors
 
 
 def _delete(session: Session, batch: Sequence[Entry]) -> Counter[str]:

@@ -55,6 +55,7 @@ def lists_marker(session: Session, key: str, id_: str) -> bool:
 
 def _versions(session: Session, bucket: str, prefix: str, page: int) -> Iterator[Entry]:
     marks: dict[str, str] = {}
+    seen: set[tuple[str, ...]] = set()
     while True:
         answer = session.ask("ListObjectVersions", Bucket=bucket, Prefix=prefix, MaxKeys=page, **marks)
         for version in answer.get("Versions", ()):
@@ -65,11 +66,12 @@ def _versions(session: Session, bucket: str, prefix: str, page: int) -> Iterator
             yield _entry(marker, prefix, "VersionId", "marker", "", 0)
         if not answer.get("IsTruncated"):
             return
-        marks = _onward(answer, marks, KeyMarker="NextKeyMarker", VersionIdMarker="NextVersionIdMarker")
+        marks = _onward(answer, seen, KeyMarker="NextKeyMarker", VersionIdMarker="NextVersionIdMarker")
 
 
 def _uploads(session: Session, bucket: str, prefix: str, page: int) -> Iterator[Entry]:
     marks: dict[str, str] = {}
+    seen: set[tuple[str, ...]] = set()
     while True:
         answer = session.ask(
             "ListMultipartUploads", Bucket=bucket, Prefix=prefix, MaxUploads=page, EncodingType="url", **marks
@@ -81,7 +83,7 @@ def _uploads(session: Session, bucket: str, prefix: str, page: int) -> Iterator[
             yield _entry(known, prefix, "UploadId", "upload", "", 0)
         if not answer.get("IsTruncated"):
             return
-        marks = _onward(answer, marks, KeyMarker="NextKeyMarker", UploadIdMarker="NextUploadIdMarker")
+        marks = _onward(answer, seen, KeyMarker="NextKeyMarker", UploadIdMarker="NextUploadIdMarker")
         if encoded:
             marks["KeyMarker"] = unquote_plus(marks["KeyMarker"])
 
@@ -101,13 +103,15 @@ def _entry(told: dict[str, Any], prefix: str, id_: str, kind: Kind, etag: str, s
     return Entry(key, named, kind, etag, size, modified)
 
 
-def _onward(answer: dict[str, Any], marks: dict[str, str], **names: str) -> dict[str, str]:
-    """Return where the next page begins.
+def _onward(answer: dict[str, Any], seen: set[tuple[str, ...]], **names: str) -> dict[str, str]:
+    """Return where the next page begins, and note it in `seen`.
 
     Raises:
-        Failed: it begins where this one did, or nowhere: the listing would never be complete.
+        Failed: it begins where an earlier one did, or nowhere: the listing would never be complete.
     """
     onward = {mark: str(answer[name]) for mark, name in names.items() if answer.get(name)}
-    if not onward or onward == marks:
+    place = tuple(onward.get(mark, "") for mark in names)
+    if not onward or place in seen:
         raise Failed("the server's listing does not get on, and says that it is not complete")
+    seen.add(place)
     return onward
