@@ -157,6 +157,14 @@ def test_a_storage_slower_than_the_limit_never_waits(target: Target) -> None:
     assert clock.slept == []
 
 
+@pytest.mark.parametrize("compare", ["marked", "changed", "size"])
+def test_what_a_device_does_by_itself_is_not_waited_for(target: Target, compare: str) -> None:
+    clock = Clock()
+    slow = throttled(MemoryBackend.open(target, SECRETS), 1.0, clock=lambda: clock.now, sleep=clock.sleep)
+    assert len(list(slow.erase(msgspec.structs.replace(step(), compare=compare), None))) == 3
+    assert clock.slept == []
+
+
 def test_a_decorator_opens_nothing(target: Target) -> None:
     with pytest.raises(Unsupported, match="put the decorator around it"):
         Around.open(target, SECRETS)
