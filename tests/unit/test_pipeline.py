@@ -59,8 +59,10 @@ def test_ctrl_c_while_works_are_begun_waits_for_those_that_run() -> None:
 
 def test_a_piece_that_fails_waits_for_the_others() -> None:
     ended: list[int] = []
+    begun = threading.Barrier(4, timeout=60)
 
     def work(offset: int, _room: memoryview) -> None:
+        begun.wait()  # one that had not begun yet would not be waited for
         if offset == 0:
             raise OSError(5, "bad")
         time.sleep(0.2)
