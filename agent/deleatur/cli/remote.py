@@ -16,6 +16,7 @@ from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Interrupted, Refused
 
 if TYPE_CHECKING:
+    from deleatur.documents.errand import Standing
     from deleatur.documents.host import Host
     from deleatur.engine.remote.errands import Errand
     from deleatur.engine.remote.far import Far
@@ -44,15 +45,13 @@ def show(job: Path, login_passphrase_file: Path | None, as_json: bool) -> None:
     directory, host = _host(job)
     with _far(host, directory, login_passphrase_file) as far:
         standing = far.look()
-    state = "running" if standing.running else "planned" if standing.plan else "no plan"
-    if f"certificate/{ENVELOPE}" in standing.files:
-        state = "certified"
+    state = state_of(standing)
     if as_json:
         emit({"host": host.address, "port": host.port, "state": state, "plan": standing.plan})
         return
     say(f"host:   {host.address} port {host.port}, its key and its deleatur are as they must be")
     say(f"folder: {host.folder}")
-    say(f"state:  {state}")
+    say(f"state:  {state}, as that host says")
 
 
 @command.command("plan")
@@ -115,6 +114,13 @@ def serve(folder: Path, settings: Path | None) -> None:
     while line := sys.stdin.buffer.readline(MAX_MESSAGE):
         sys.stdout.buffer.write(encode_json(end.answer(decode_question(line))))
         sys.stdout.buffer.flush()
+
+
+def state_of(standing: "Standing") -> str:
+    """Return how far a job is by the word of the far end: nothing of it was verified here."""
+    if f"certificate/{ENVELOPE}" in standing.files:
+        return "ended"  # certified it is only when its certificate was fetched and verified
+    return "running" if standing.running else "planned" if standing.plan else "no plan"
 
 
 def _followed(errand: "Errand", work: Callable[[], None], *, as_json: bool) -> None:

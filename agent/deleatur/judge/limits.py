@@ -209,7 +209,7 @@ LIMITS = {
         "boundary",
         "not-probed",
         "The bucket kept no versions, so that a name was all that told an object: one that was written under "
-        "it in the moment between the last look and the deletion would have gone.",
+        "it between the last listing and its deletion would have gone.",
     ),
     "attested-by-token": Limit(
         "cap",
