@@ -7,7 +7,7 @@ from pathlib import Path
 
 AT = Path("/run/lab")
 NULL_BLK = Path("/sys/kernel/config/nullb/lab")
-SECTORS = 16384  # of 512 bytes: of a mapping
+SECTORS = 8192  # of 512 bytes, of a mapping: a memory disk has 16384 in all
 LVM = '--config \'devices { dir="/dev" scan="/dev" } activation { udev_sync=0 udev_rules=0 }\''
 Use = Callable[[Path], contextlib.AbstractContextManager[Path]]  # yields what else must not be written
 
