@@ -1317,22 +1317,23 @@ def overwrites(name: str, args: tuple[Any, ...]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("step", "stage", "code"),
+    ("step", "stage", "overwriting", "code"),
     [
-        (SWAP, 1, errno.EIO),  # while files of a table that were put aside are overwritten
-        pytest.param(REWRITE, 3, errno.EIO, marks=pytest.mark.campaign),  # and those of the log
-        pytest.param(REWRITE, 4, errno.EIO, marks=pytest.mark.campaign),
-        (REWRITE, 4, errno.ENOSPC),  # while blocks are taken out of the free space
+        (SWAP, 1, 2, errno.EIO),  # while files of a table that were put aside are overwritten: two at least
+        pytest.param(REWRITE, 3, 2, errno.EIO, marks=pytest.mark.campaign),  # and those of the log
+        # While blocks are taken out of the free space; where all of them are neighbours, there is but one.
+        pytest.param(REWRITE, 4, 1, errno.EIO, marks=pytest.mark.campaign),
+        (REWRITE, 4, 1, errno.ENOSPC),
     ],
 )
 def test_a_disk_that_fails_under_the_overwriting_stops_it_and_nothing_is_lost(
-    server: RunningServer, database: str, step: Step, stage: int, code: int
+    server: RunningServer, database: str, step: Step, stage: int, overwriting: int, code: int
 ) -> None:
     going, staying = values(server, database), values(server, database, "NOT leaves")
     with closing(opened(server, database, technique=step.technique)) as backend:
         cursors, last = advanced(backend, step, stage)
         with (
-            faults.failing_at(2, code, overwrites),  # the second: some of the work is done by then
+            faults.failing_at(overwriting, code, overwrites),
             pytest.raises(OSError, match="injected"),
         ):
             next(cursors)
