@@ -1,10 +1,11 @@
 """Several devices are worked on at the same time, with one journal; memory stores play the devices."""
 
-import _thread
 import json
+import signal
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError
+from threading import Barrier, BrokenBarrierError, main_thread
 from typing import ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 from deleatur.api import Cursor, Hold, Locator, Step, hookimpl
 from deleatur.documents.plan import Plan
+from deleatur.engine import walk
 from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Failed, Interrupted, Refused
 from deleatur.sanitize.techniques import TECHNIQUES
@@ -46,7 +48,7 @@ class Disk(MemoryBackend):
                 if step.id in self.broken:
                     raise OSError(5, "Input/output error")
                 if self.stopping and step.target == "disk-1":
-                    _thread.interrupt_main()
+                    signal.pthread_kill(main_thread().ident or 0, signal.SIGINT)
             yield cursor
 
     def sample(self, count: int | None, seed: bytes) -> Iterator[Locator]:
@@ -156,6 +158,18 @@ def test_ctrl_c_stops_every_disk_at_its_next_cursor_and_the_job_resumes(
     shelf.bench.run(job)
     assert certified(shelf, job) == ["A3/addressable"] * DISKS
     assert shelf.remaining() == []
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_ends_the_waiting_for_a_rate_on_every_disk(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = shelf.approved()
+    monkeypatch.setattr(Disk, "stopping", True)
+    monkeypatch.setattr(walk, "kept", lambda _: nullcontext())  # what comes before the erase need not wait
+    with pytest.raises(Interrupted):
+        shelf.bench.run(job, bytes_per_second=1e-9)
+    assert kinds(job)[-1] == "stopped"
 
 
 def test_a_hold_that_arrives_stops_every_disk(shelf: Shelf) -> None:

@@ -25,7 +25,7 @@ rate_option = click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
     metavar="MB",
-    help="Erase at most this many megabytes (for tables: million rows) a second.",
+    help="Write and read at most this many megabytes (for tables: million rows) a second.",
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
 
 from deleatur.documents.gates import Member
 from deleatur.engine.chronicle import Clock
@@ -22,5 +23,6 @@ class Crew:
     approved_by: tuple[str, ...]  # key ids of the approvals that count, checked by the caller
     clock: Clock
     progress: Progress
+    halt: Event  # a person stopped the run: no device goes on
     holds: HoldSources
     people: tuple[Member, ...] = ()  # who is who

@@ -15,6 +15,7 @@ from deleatur.documents.job import Target
 from deleatur.documents.place import Cursor, Inspection, Locator, Step
 from deleatur.errors import Transient, Unsupported
 from deleatur.holding import Contents
+from deleatur.sanitize.pace import Pace
 
 T = TypeVar("T")
 
@@ -36,21 +37,14 @@ def retrying(
     return _Retrying(backend, attempts, delay, sleep)
 
 
-def throttled(
-    backend: Backend,
-    bytes_per_second: float,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Backend:
-    """Let an erase of `backend` advance by at most `bytes_per_second` on average.
+def throttled(backend: Backend, pace: Pace) -> Backend:
+    """Let an erase of `backend` advance at the rate of `pace`, on average.
 
-    Counted is what its cursors count: rows a second where a cursor counts rows. The wait follows
-    a cursor, so what is done is journalled first; one unit is never cut in pieces.
+    For what others move, such as a server of a database: counted is what the cursors count, rows a
+    second where those are rows. The wait follows a cursor, so what is done is journalled first; one
+    unit is never cut in pieces. What is read and written here keeps the pace piece by piece by itself.
     """
-    if bytes_per_second <= 0:
-        raise ValueError("a rate above zero")
-    return _Throttled(backend, bytes_per_second, clock, sleep)
+    return _Throttled(backend, pace)
 
 
 def opened_through(backend: type[Backend], decorate: Callable[[Backend], Backend]) -> type[Backend]:
@@ -212,24 +206,20 @@ _HARDLY_WRITTEN = frozenset({"marked", "changed", "size"})
 
 
 class _Throttled(Around):
-    def __init__(
-        self, inner: Backend, rate: float, clock: Callable[[], float], sleep: Callable[[float], None]
-    ) -> None:
+    def __init__(self, inner: Backend, pace: Pace) -> None:
         super().__init__(inner)
-        self._rate = rate
-        self._clock = clock
-        self._sleep = sleep
+        self._pace = pace
 
     def erase(self, step: Step, after: Cursor | None) -> Iterator[Cursor]:
         if step.compare in _HARDLY_WRITTEN:
             yield from self.inner.erase(step, after)
             return
-        start, before = self._clock(), after.done if after else 0
+        start, before = self._pace.clock(), after.done if after else 0
         for cursor in self.inner.erase(step, after):
             yield cursor
-            early = (cursor.done - before) / self._rate - (self._clock() - start)
+            early = (cursor.done - before) / self._pace.rate - (self._pace.clock() - start)
             if early > 0:
-                self._sleep(early)
+                self._pace.wait(early)
 
 
 def _begun(items: Iterator[T]) -> tuple[list[T], Iterator[T]]:

@@ -5,7 +5,6 @@ ends; what could not be reached is told, never left out.
 """
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,12 +125,8 @@ def _check(fill: PlannedFill, folder: int) -> FileSystem:
     return system
 
 
-def fill_space(
-    fill: PlannedFill, wanted: Verification, run: int, progress: Progress, rate: float | None
-) -> Filled:
+def fill_space(fill: PlannedFill, wanted: Verification, run: int, progress: Progress) -> Filled:
     """Overwrite one free space for the `run`th time, and read it back on the block device.
-
-    `rate` is the most bytes a second to write, on average.
 
     Raises:
         Refused: it is another file system than planned.
@@ -149,7 +144,7 @@ def fill_space(
             with SpaceFill(
                 folder, device, Keystream(fill.pattern.key), unit, margin=fill.asked.margin
             ) as space:
-                return _filled(fill, wanted, space, reserved, progress, rate)
+                return _filled(fill, wanted, space, reserved, progress)
         finally:
             os.close(device)
 
@@ -160,13 +155,9 @@ def _filled(
     space: SpaceFill,
     reserved: Reserved,
     progress: Progress,
-    rate: float | None,
 ) -> Filled:
-    start = time.monotonic()
     for written in space.overwrite():
         progress("fill", fill.id, written, max(fill.size, written))
-        if rate is not None and (early := written / rate - (time.monotonic() - start)) > 0:
-            time.sleep(early)
     for look in space.read_back(lambda population: chosen_places(fill, wanted, population)):
         progress("read-back", fill.id, look.size, space.written if wanted.mode == "full" else 0)
     control = space.control

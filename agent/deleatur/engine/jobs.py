@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
+from threading import Event
 from types import MappingProxyType
 
 from msgspec.structs import replace
@@ -39,6 +40,7 @@ from deleatur.engine.opening import (
 from deleatur.engine.progress import Progress
 from deleatur.engine.reading import decoding, read_journal
 from deleatur.engine.registry import record_digest, scheme_of
+from deleatur.engine.together import waiting
 from deleatur.engine.walk import Walk
 from deleatur.errors import Refused
 from deleatur.judge import fold
@@ -46,6 +48,7 @@ from deleatur.judge.asked import missing_in
 from deleatur.judge.confirming import unconfirmed
 from deleatur.judge.fingerprint import key_id
 from deleatur.judge.planning import Authors, Seen, planning
+from deleatur.sanitize.pace import Pace
 from deleatur.trust.approval import approvals_that_count, approve, require_planner, sign_plan
 from deleatur.trust.keys import SigningKey
 
@@ -157,7 +160,7 @@ def plan_job(
             entropy=secrets.token_bytes(32),
             spaces=look_at(job.free_space, {s.target.id: s.inspection for s in seen}, directory.path),
         )
-        opener = Opener(registry, directory, key, bytes_per_second=None)
+        opener = Opener(registry, directory, key, pace=None)
         around = Context(
             directory.path, clock, opener, plan.targets, agent=planner.public, people=tuple(people)
         )
@@ -232,7 +235,7 @@ def run_job(
         holds: where this agent looks for what holds in every job.
         roles: that this agent gives to keys; without one that the plan asks for nothing runs.
         people: who is who, for a plan that asks for it.
-        bytes_per_second: the most that an erase may do on average (rows where a target has rows).
+        bytes_per_second: the most that is read and written, and rows where a server moves them.
 
     Raises:
         Refused: approvals are missing, or something forbids going on.
@@ -251,13 +254,15 @@ def run_job(
             _require_known_planner(approved.plan, [*(key.public for key in keys), *approvers])
             require_same_job(directory.read_job(), approved.plan)
             require_gate(approved.plan, holds)
+        halt = Event()
         crew = Crew(
             opener=Opener(
                 registry,
                 directory,
                 b"" if finished else read_digest_key(directory),
-                bytes_per_second=bytes_per_second,
+                pace=None if bytes_per_second is None else Pace(bytes_per_second, wait=waiting(halt)),
             ),
+            halt=halt,
             hooks=hooks,
             keys=keys,
             approved_by=tuple(key_id(k) for k in counted),

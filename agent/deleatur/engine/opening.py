@@ -27,6 +27,7 @@ from deleatur.engine.reading import read_plain
 from deleatur.engine.registry import scheme_of
 from deleatur.errors import Gone, Refused
 from deleatur.sanitize.digest import keyed_digest
+from deleatur.sanitize.pace import Pace
 
 Registry = Callable[[str], tuple[type[Backend], PluginPin]]
 KEY_SIZE = 32  # bytes
@@ -112,12 +113,10 @@ def values_digest(opened_with: Secrets) -> str:
 class Opener:
     """Opens the planned targets of one job, freshly each time."""
 
-    def __init__(
-        self, registry: Registry, directory: JobDirectory, key: bytes, *, bytes_per_second: float | None
-    ) -> None:
+    def __init__(self, registry: Registry, directory: JobDirectory, key: bytes, *, pace: Pace | None) -> None:
         self._registry = registry
         self._directory = directory
-        self.bytes_per_second = bytes_per_second
+        self.pace = pace
         self.key = key
 
     @contextmanager
@@ -160,7 +159,7 @@ class Opener:
     def _decorated(self, backend: Backend) -> Backend:
         """Put around every backend what concerns them all."""
         patient = retrying(backend, ATTEMPTS, DELAY)
-        return patient if self.bytes_per_second is None else throttled(patient, self.bytes_per_second)
+        return patient if self.pace is None else throttled(patient, self.pace)
 
 
 def same_identity(backend: Backend, planned: PlannedTarget) -> Inspection | None:

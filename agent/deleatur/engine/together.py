@@ -7,9 +7,10 @@ end of what they do, and is raised then.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Event
+from contextvars import copy_context
+from threading import TIMEOUT_MAX, Event
 
-from deleatur.errors import DeleaturError, Failed
+from deleatur.errors import DeleaturError, Failed, Interrupted
 
 
 def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
@@ -26,7 +27,7 @@ def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
     running: list[Future[None]] = []
     stopped = None
     try:
-        running.extend(pool.submit(work) for work in works)
+        running.extend(pool.submit(copy_context().run, work) for work in works)
     except KeyboardInterrupt as pressed:  # those that run already are waited for all the same
         halt.set()
         stopped = pressed
@@ -42,6 +43,21 @@ def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
         kinds = {type(error) for error in errors}
         kind = kinds.pop() if len(kinds) == 1 else Failed
         raise kind("; ".join(dict.fromkeys(str(error) for error in errors)))
+
+
+def stopped_by_hand() -> Interrupted:
+    """Return the error of a run that a person stopped."""
+    return Interrupted("stopped by hand; go on with `deleatur resume`")
+
+
+def waiting(halt: Event) -> Callable[[float], None]:
+    """Return a function that waits so many seconds, and raises Interrupted as soon as `halt` is set."""
+
+    def wait_or_stop(seconds: float) -> None:
+        if halt.wait(min(seconds, TIMEOUT_MAX)):
+            raise stopped_by_hand()
+
+    return wait_or_stop
 
 
 def _all_ended(running: Sequence[Future[None]], halt: Event) -> KeyboardInterrupt | None:

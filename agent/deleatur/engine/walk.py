@@ -12,7 +12,7 @@ import traceback
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from threading import Event, RLock
+from threading import RLock
 
 from msgspec.structs import replace
 
@@ -35,9 +35,10 @@ from deleatur.engine.gates.holds import HoldWatch
 from deleatur.engine.opening import identity_digest
 from deleatur.engine.selftest import selftest
 from deleatur.engine.spool import Spool, destroy_file
-from deleatur.engine.together import perform_together
-from deleatur.errors import DeleaturError, Failed, Interrupted, Invalid, Refused, Residue
+from deleatur.engine.together import perform_together, stopped_by_hand
+from deleatur.errors import DeleaturError, Failed, Invalid, Refused, Residue
 from deleatur.judge import fold as f
+from deleatur.sanitize.pace import kept
 
 
 class Walk:
@@ -54,7 +55,6 @@ class Walk:
         self.archives = Archives(directory, plan, self.plan_digest, crew)
         self.found = looking.Findings()  # what this run's last scan with hits saw, for the residue report
         self._turn = RLock()  # of whoever writes to the journal, asks for holds or tells how far it is
-        self._halt = Event()  # a person stopped the run: no device goes on
 
     def run(self) -> None:
         """Go on to the certificate.
@@ -72,9 +72,10 @@ class Walk:
             raise _io_failed(error) from None
         self.progress = f.fold(self.chronicle.entries)
         try:
-            self._go(passed)
+            with kept(self.crew.opener.pace):
+                self._go(passed)
         except KeyboardInterrupt:
-            self._stopped(Interrupted("stopped by hand; go on with `deleatur resume`"))
+            self._stopped(stopped_by_hand())
         except DeleaturError as error:
             self._stopped(error)
         except OSError as error:
@@ -101,8 +102,8 @@ class Walk:
 
     def _tell(self, phase: str, target: str, done: int, total: int) -> None:
         """Tell how far the work is, and end it here if a person stopped the run."""
-        if self._halt.is_set():
-            raise Interrupted("stopped by hand; go on with `deleatur resume`")
+        if self.crew.halt.is_set():
+            raise stopped_by_hand()
         with self._turn:
             self.crew.progress(phase, target, done, total)
 
@@ -117,7 +118,7 @@ class Walk:
                 while (action := f.next_action(self.plan, self.progress)) is not None:
                     give_back_memory()  # of the step before, or of whoever called
                     if several := f.at_once(self.plan, self.progress, action):
-                        perform_together([partial(self._perform_on_one, a) for a in several], self._halt)
+                        perform_together([partial(self._perform_on_one, a) for a in several], self.crew.halt)
                     else:
                         self._perform(action)
             finally:
@@ -301,8 +302,7 @@ class Walk:
         self._ask()
         check_space(fill)
         self._note(j.Filling(fill=fill.id))
-        rate = self.crew.opener.bytes_per_second
-        self._note(fill_space(fill, self.plan.verification, run, self._tell, rate))
+        self._note(fill_space(fill, self.plan.verification, run, self._tell))
 
     def _verify(self, target: PlannedTarget) -> None:
         controlled = self.progress.controlled[target.id]

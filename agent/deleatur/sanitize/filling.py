@@ -33,6 +33,7 @@ from deleatur.sanitize.free_blocks import (
 )
 from deleatur.sanitize.keystream import Keystream
 from deleatur.sanitize.overwrite import overwrite_in_place
+from deleatur.sanitize.pace import keep_pace
 from deleatur.sanitize.reclaim import Run, punch, reclaim
 
 PLACE = 1 << 20  # bytes of the largest piece that is read back at once
@@ -287,6 +288,7 @@ class SpaceFill:
             n = bisect_right(firsts, place) - 1
             piece, at = pieces[n], (place - firsts[n]) * PLACE
             length = min(PLACE, piece.length - at)
+            keep_pace(length)
             count = os.preadv(self._device, [buffer[: length + -length % _SECTOR]], piece.device + at)
             look.read += 1
             look.size += min(count, length)

@@ -14,6 +14,7 @@ from threading import Event
 from typing import TypeVar
 
 from deleatur.sanitize.buffers import buffers_of
+from deleatur.sanitize.pace import keep_pace
 
 Piece = tuple[int, int]  # offset and length, bytes
 R = TypeVar("R")
@@ -33,7 +34,7 @@ def in_order(
     """
     if threads < 2:
         buffer = buffers_of(1, room)[0] if threads else memoryview(b"")
-        yield from ((piece, work(piece[0], buffer[: piece[1]])) for piece in pieces)
+        yield from ((piece, work(piece[0], buffer[: piece[1]])) for piece in _paced(pieces))
         return
     idle: SimpleQueue[memoryview] = SimpleQueue()
     for buffer in buffers_of(threads, room):
@@ -47,7 +48,7 @@ def in_order(
         finally:
             idle.put(buffer)
 
-    coming = iter(pieces)
+    coming = _paced(pieces)
     pool = ThreadPoolExecutor(threads)
     begun: deque[tuple[Piece, Future[R | None]]] = deque()
     try:
@@ -59,6 +60,12 @@ def in_order(
             yield piece, result
     finally:
         _come_to_rest(pool, stopped, idle, threads)
+
+
+def _paced(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        keep_pace(piece[1])
+        yield piece
 
 
 def _come_to_rest(

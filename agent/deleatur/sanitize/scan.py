@@ -18,6 +18,7 @@ from deleatur.sanitize.decoders import WORDS, Expander
 from deleatur.sanitize.engines import Engine, Match, engines_for, one_engine_for
 from deleatur.sanitize.memory import read_memory
 from deleatur.sanitize.needles import NeedleSet
+from deleatur.sanitize.pace import keep_pace
 from deleatur.sanitize.surface import Gap, Piece, Unreached, read_surface
 
 MAX_PLACES = 100  # places listed for a person; the counts go on
@@ -128,6 +129,7 @@ class Scanner:
                     if isinstance(part, Gap):
                         note(part)
                         continue
+                    keep_pace(len(part.content))
                     if not search.goes_on(part.where, part.offset):
                         search.begin(part.where, part.offset)
                     search.feed(part.content)

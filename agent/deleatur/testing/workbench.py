@@ -89,7 +89,9 @@ class Workbench:
             typed = {name: mark for name, (_, mark) in marks(approved.plan).items()}
             approve_job(directory, key, self.clock, digest=approved.digest, typed=typed)
 
-    def run(self, directory: JobDirectory, *keys: SigningKey) -> Approved:
+    def run(
+        self, directory: JobDirectory, *keys: SigningKey, bytes_per_second: float | None = None
+    ) -> Approved:
         """Run or resume; `keys` sign the certificate beside the agent's."""
         return run_job(
             directory,
@@ -102,6 +104,7 @@ class Workbench:
             roles=self.roles,
             people=self.people,
             progress=lambda _phase, _target, _done, _total: None,
+            bytes_per_second=bytes_per_second,
         )
 
     def approved(self, text: str, name: str = "job") -> JobDirectory:
