@@ -383,7 +383,7 @@ def test_thumbnails_are_named_by_user_and_left(
     (cache / "c6ee772d9e49320e97ec29a7eb5b1697.png").write_bytes(b"picture")
     person = pwd.struct_passwd(("anna", "x", 4711, 4711, "", str(home), "/bin/sh"))
     monkeypatch.setattr("pwd.getpwall", lambda: [person])
-    monkeypatch.setattr(thumbnails, "_kind_of", lambda *_: "ext4")
+    monkeypatch.setattr(thumbnails, "mount_points", lambda: {"/": "ext4"})
     known = thumbnails.Thumbnails()
     known.look("/".join(("", "home", "jens", "photos", "me.png")))
     assert known.in_words().endswith("of the users with the numbers 4711 (files: 1)")

@@ -232,6 +232,30 @@ def test_odd_names_go_by_their_exact_name(make_world: Callable[..., World]) -> N
     assert world.left() == []
 
 
+def _suspend(world: World, bucket: str) -> None:
+    xml = b"<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
+    world.client.call("PUT", bucket, body=xml, versioning="")
+
+
+def test_a_bucket_that_keeps_versions_no_more_is_tried_in_one_like_it(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    _suspend(world, world.bucket)
+    world.client.put(world.bucket, "goes/since", b"written since")
+    for scratch in (world.scratch, make_world(versions=False).scratch):
+        world.scratch, world.folder = scratch, world.folder / "x"
+        with pytest.raises(Refused, match="make them alike"):
+            world.planned()
+    alike = make_world()
+    _suspend(world, alike.scratch)
+    world.scratch, world.folder = alike.scratch, world.folder / "y"
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+
+
 # --- what came in between
 
 
@@ -310,6 +334,13 @@ def _shows_what_is_gone(request: Request) -> Said:
     return answer
 
 
+def _shows_more_than_was_written(request: Request) -> Said:
+    answer = honest(request)
+    if request.method == "GET" and "versionId" in request.words and answer[0] == 200:
+        return 200, answer[1], answer[2] + b"0" * (1 << 20)
+    return answer
+
+
 def _port(request: Request) -> int:
     return int(request.pass_on.__self__.server.upstream)  # type: ignore[attr-defined]
 
@@ -337,6 +368,7 @@ def _lists_names_as_they_are_and_says_otherwise(request: Request) -> Said:
         (_takes_an_abort_for_a_deletion, True, "end of an upload changes something else"),
         (_loses_the_second_marker, True, "small pages shows other versions"),
         (_shows_what_is_gone, True, "shows a version that it has deleted"),
+        (_shows_more_than_was_written, True, "shows another version than was named"),
     ],
 )
 def test_a_server_that_fails_its_trial_is_refused_before_the_target_is_touched(
@@ -733,6 +765,26 @@ def test_a_bucket_that_wants_a_persons_token_is_refused(make_world: Callable[...
     world.proxy.judge = judge
     with pytest.raises(Refused, match="MFA delete"):
         world.planned()
+
+
+def test_an_upload_that_may_not_be_ended_stops_nothing_else(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+    world.client.begin(world.bucket, "goes/upload too")
+
+    def judge(request: Request) -> Said:
+        if request.method == "DELETE" and request.bucket == world.bucket:
+            return error(403, "AccessDenied")
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    with pytest.raises(Refused, match=r"2 of the approved versions .*: it refuses them \(AccessDenied 2\)"):
+        bench.run(directory)
+    assert [kind for kind, _, _ in world.left()] == ["Upload"] * 2
+    world.proxy.judge = honest
+    bench.run(directory)
+    assert world.left() == []
 
 
 def test_without_a_scratch_bucket_that_is_alike_nothing_is_planned(make_world: Callable[..., World]) -> None:

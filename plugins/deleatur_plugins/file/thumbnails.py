@@ -1,8 +1,8 @@
 """Small pictures of files that desktops keep in caches of users, found by the address of the file.
 
-Rules kept: nothing is opened and nothing is changed; homes on a network are left alone, because asking
-for them may wait without an end; who may not be looked into finds nothing, which the certificate's
-surface of copies elsewhere covers.
+Rules kept: nothing is opened and nothing is changed; what lies on a network, or behind a link to it, is
+left alone, because asking for it may wait without an end; who may not be looked into finds nothing,
+which the certificate's surface of copies elsewhere covers.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from deleatur.api import mount_points
 # Thumbnail Managing Standard 0.9 (freedesktop.org), "Thumbnail Directory"; `fail` holds no pictures.
 _SIZES = ("normal", "large", "x-large", "xx-large")
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "tmpfs", "overlay"})
+_MOST_STEPS = 1000  # links may go in a circle
 _PLAIN = "/&=:@+$,-_.!~*'()"  # characters that GLib's g_filename_to_uri leaves as they are
 
 
@@ -30,9 +31,10 @@ class Thumbnails:
         self._names: dict[str, set[int]] = {}
         mounts = mount_points()
         for user in pwd.getpwall():
-            if _kind_of(mounts, user.pw_dir) in _LOCAL:
-                for size in _SIZES:
-                    self._list(Path(user.pw_dir, ".cache", "thumbnails", size), user.pw_uid)
+            for size in _SIZES:
+                folder = _local(mounts, Path(user.pw_dir, ".cache", "thumbnails", size))
+                if folder is not None:
+                    self._list(folder, user.pw_uid)
 
     def _list(self, folder: Path, user: int) -> None:
         try:
@@ -53,6 +55,28 @@ class Thumbnails:
         """Say where they were found; "" if nowhere."""
         users = ", ".join(f"{user} (files: {count})" for user, count in sorted(self.found.items()))
         return f"they lie in ~/.cache/thumbnails of the users with the numbers {users}" if users else ""
+
+
+def _local(mounts: Mapping[str, str], path: Path) -> Path | None:
+    """Follow the links of a path, each only once it is known to lie here; None if they lead elsewhere."""
+    if not path.is_absolute():
+        return None
+    at, ahead = Path("/"), [*reversed(path.parts[1:])]
+    for _ in range(_MOST_STEPS):
+        if not ahead:
+            return at
+        part = ahead.pop()
+        step = at.parent if part == ".." else at / part
+        if _kind_of(mounts, str(step)) not in _LOCAL:
+            return None
+        try:
+            to = step.readlink()
+        except OSError:  # no link, or nothing at all
+            at = step
+            continue
+        at = Path("/") if to.is_absolute() else at
+        ahead += reversed(to.parts[to.is_absolute() :])
+    return None
 
 
 def _kind_of(mounts: Mapping[str, str], path: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from deleatur.api import Cursor, Failed, Refused, Secrets, Transient
-from deleatur_plugins.s3.connecting import WORKERS, NoAnswer, Session, is_busy, is_denial
+from deleatur_plugins.s3.connecting import WORKERS, Denied, NoAnswer, Session, is_busy, is_denial
 from deleatur_plugins.s3.content import Content
 from deleatur_plugins.s3.listing import Entry, listed
 
@@ -111,6 +111,8 @@ def _delete_alone(session: Session, entry: Entry) -> Counter[str]:
             session.ask("AbortMultipartUpload", Key=entry.key, UploadId=entry.id)
         else:
             session.ask("DeleteObject", Key=entry.key, VersionId=entry.id)
+    except Denied:
+        return Counter({"AccessDenied": 1})
     except NoAnswer as error:
         return Counter({} if error.code == "NoSuchUpload" else {_plain(error.code): 1})
     return Counter()
