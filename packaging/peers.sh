@@ -11,7 +11,7 @@ peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:
        mkfs.btrfs:btrfs-progs sshfs:sshfs /usr/lib/openssh/sftp-server:openssh-sftp-server sshd:openssh-server losetup:mount ssh-keygen:openssh-client findmnt:util-linux cosign:cosign chromium:chromium
        postgres:postgresql-15 /usr/share/postgresql/15/extension/pg_dirtyread.control:postgresql-15-dirtyread
        mariadbd:mariadb-server /usr/lib/galera/libgalera_smm.so:galera-4 rg:ripgrep redis-server:redis-server softhsm2-util:softhsm2
-       bzip2:bzip2 xz:xz-utils zstd:zstd fio:fio
+       bzip2:bzip2 xz:xz-utils zstd:zstd fio:fio nwipe:nwipe scrub:scrub
        foremost:foremost photorec:testdisk
        qemu-system-x86_64:qemu-system-x86 busybox:busybox-static modprobe:kmod ip:iproute2 dmsetup:dmsetup lvm:lvm2
        mdadm:mdadm cryptsetup:cryptsetup-bin nvme:nvme-cli sg_sanitize:sg3-utils hdparm:hdparm

@@ -11,6 +11,7 @@ from typing import ClassVar
 from deleatur.documents.place import Cursor, Step
 from deleatur_plugins.block.backend import BlockBackend
 
+from ..direct import read
 from ..drives import by_serial
 from .uses import sh
 
@@ -103,10 +104,10 @@ def put_back(drive: str, place: str) -> None:
     host, *rest = place.split(":")
     Path(f"/sys/class/scsi_host/host{host}/scan").write_text(" ".join(rest))
     for _ in range(TURNS):
-        with contextlib.suppress(LookupError):
-            if node(drive).exists():
-                lead(drive, node(drive))
-                return
+        with contextlib.suppress(LookupError, OSError):
+            read(node(drive), 0, 1)  # there is a node before the drive answers
+            lead(drive, node(drive))
+            return
         time.sleep(0.1)
     raise AssertionError(f"no {drive} at {place}")
 
