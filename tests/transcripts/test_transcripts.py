@@ -29,6 +29,7 @@ PLACEHOLDERS = (
     (r"\b\d{4,} days\b", "<number> days"),
     (r'"days_late": \d{4,}', '"days_late": <number>'),
     (r", [0-9.]+ [kMGT]?B/s(, \d+ s left)?", ""),
+    (r"(│ host       )[^│\n]*│", r"\1<host> │"),
     (r" +│$", " │"),
     (r"─{3,}", "───"),
     # they depend on the file system and on who runs it; a long one goes on in the next line

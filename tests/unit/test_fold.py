@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deleatur.documents import journal as j
 from deleatur.documents.job import ArchivedTable, Policy, Rule, Target, Verification
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Unit
-from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, Software
+from deleatur.documents.plan import Plan, PlannedHost, PlannedTarget, PluginPin, PublicKey, Software
 from deleatur.judge import fold as f
 
 HEX = "ab" * 32
@@ -70,6 +70,7 @@ PLAN = Plan(
     ),
     free_space=(),
     gates=(),
+    host=PlannedHost(name="files-1", machine="3a" * 32),
     software=Software(agent="deleatur", version="1", python="3", record_digest=HEX),
 )
 

@@ -4,7 +4,7 @@ import pytest
 
 from deleatur.documents.job import Job, Target
 from deleatur.documents.place import Identity, Inspection, Offer, Unit
-from deleatur.documents.plan import Plan, PluginPin, PublicKey, Software
+from deleatur.documents.plan import Plan, PlannedHost, PluginPin, PublicKey, Software
 from deleatur.errors import Refused
 from deleatur.judge.planning import Authors, Seen, planning
 
@@ -41,6 +41,7 @@ def plan_of(*paths: str) -> Plan:
         seen,
         job_digest="00" * 32,
         authors=Authors(KEYS[0], KEYS),
+        host=PlannedHost(name="files-1", machine="3a" * 32),
         software=Software(agent="deleatur", version="0", python="3", record_digest="00" * 32),
         created_at="2026-11-22T12:00:00Z",
         entropy=bytes(32),

@@ -28,7 +28,16 @@ from deleatur.documents.gates import (
 from deleatur.documents.job import Condition, FreeSpace, Policy, Recipients, Selection, Target, Verification
 from deleatur.documents.ledger import LetterDigest
 from deleatur.documents.place import Identity, Pattern, Sampling, Step, Surface, Unit
-from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
+from deleatur.documents.plan import (
+    Plan,
+    PlannedFill,
+    PlannedHost,
+    PlannedTarget,
+    PluginPin,
+    PublicKey,
+    RoleKeys,
+    Software,
+)
 from deleatur.testing.vectors import vector_text
 
 KEYS = (PublicKey(name="key-a", spki="AAAA"), PublicKey(name="key-b", spki="BBBB"))
@@ -87,6 +96,7 @@ PLAN = Plan(
     ),
     free_space=(),
     gates=(),
+    host=PlannedHost(name="files-1", machine="3a" * 32),
     software=Software(agent="deleatur", version="0.1.0", python="3.11.7", record_digest="6" * 64),
 )
 
@@ -213,6 +223,8 @@ def _gates() -> Made:
     notice = encode_json(replace(PLAN, gates=(NOTICE,)))
     header = {"decoder": "plan", "expect": "ok"}
     yield "plan/good-notice", vector_text(header | {"comment": "people were told"}, notice)
+    unknown = encode_json(replace(PLAN, host=PlannedHost(name="files-1", machine="")))
+    yield "plan/good-host-by-name", vector_text(header | {"comment": "a host without a machine-id"}, unknown)
     none = encode_json(replace(PLAN, gates=(UNTOLD,)))
     yield "plan/good-without-notice", vector_text(header | {"comment": "nobody was told, as decided"}, none)
     yield bad(
@@ -340,6 +352,8 @@ def plan() -> Made:
         ),
         ("lone-surrogate", b"schedule", b"\\ud800", "encoding", "$.authority", "not Unicode"),
         ("not-utf-8", b"schedule", b"\xff", "encoding", f"byte {text.index(b'schedule')}", "not UTF-8"),
+        ("machine-short", b"3a" * 32, b"3a" * 31, "bad-value", "$.host.machine", "62 digits"),
+        ("host-without-name", b'"files-1"', b'""', "bad-value", "$.host.name", "no host has none"),
         ("digest-short", b"1" * 64, b"1" * 63, "bad-value", "$.job_digest", "63 digits"),
         ("digest-capital", b"1" * 64, b"A" * 64, "bad-value", "$.job_digest", "one spelling only"),
         (

@@ -43,6 +43,7 @@ def show_plan(approved: Approved, to: TextIO) -> None:
     head = _marked(
         f"authority  {_safe(plan.authority)}\n"
         f"reason     {_safe(plan.reason)}\n"
+        f"host       {_safe(plan.host.name)}{_machine(plan)}\n"
         f"approvals  {plan.policy.approvals} of {len(plan.approvers)} keys that may approve"
         f"{f', a key of its own for each of: {named_roles}' if named_roles else ''}"
     )
@@ -58,6 +59,11 @@ def show_plan(approved: Approved, to: TextIO) -> None:
     picture = Group(head, *rests, *(line for target in plan.targets for line in _planned(target)), *tail)
     title = f"plan of {_safe(plan.job)}"
     console(to).print(Panel(picture, title=title, title_align="left", border_style="yellow"))
+
+
+def _machine(plan: Plan) -> str:
+    """Return what tells the host from others beside its name: eight digits are enough for the eye."""
+    return f", machine {plan.host.machine[:8]}" if plan.host.machine else ", known [bold]by its name alone[/]"
 
 
 def _planned(target: PlannedTarget) -> list[Text | Table]:

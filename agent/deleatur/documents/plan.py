@@ -24,6 +24,7 @@ from deleatur.documents.place import (
     Sampling,
     Step,
     Surface,
+    Text,
     Unit,
 )
 
@@ -78,6 +79,13 @@ class PlannedFill(Frozen, frozen=True):
     pattern: Pattern
 
 
+class PlannedHost(Frozen, frozen=True):
+    """The host on which the plan was made, and on no other it is run."""
+
+    name: Text  # as uname(2) tells it
+    machine: KeyedDigest  # keyed digest of its machine-id; "": it has none, and the name alone is compared
+
+
 class Software(Frozen, frozen=True):
     """What made the plan."""
 
@@ -108,7 +116,17 @@ class Plan(Frozen, frozen=True):
     steps: tuple[Step, ...]
     free_space: tuple[PlannedFill, ...]  # overwritten after all steps
     gates: tuple[AnyGate, ...]  # what must be so before anything changes, in the order of asking
+    host: PlannedHost
     software: Software
 
 
-__all__ = ["ArchivedTable", "Plan", "PlannedTarget", "PluginPin", "PublicKey", "RoleKeys", "Software"]
+__all__ = [
+    "ArchivedTable",
+    "Plan",
+    "PlannedHost",
+    "PlannedTarget",
+    "PluginPin",
+    "PublicKey",
+    "RoleKeys",
+    "Software",
+]

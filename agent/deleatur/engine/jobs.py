@@ -28,6 +28,7 @@ from deleatur.engine.gates import Context, plan_gates
 from deleatur.engine.gates.holds import require_gate
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.hooks import Hooks
+from deleatur.engine.machine import require_this_host, this_host
 from deleatur.engine.opening import (
     Opener,
     Registry,
@@ -155,6 +156,7 @@ def plan_job(
             seen,
             job_digest=hashlib.sha256(content).hexdigest(),
             authors=Authors(planner.public, tuple(approvers), tuple(roles)),
+            host=this_host(),
             software=_software(),
             created_at=seconds(clock),
             entropy=secrets.token_bytes(32),
@@ -238,7 +240,7 @@ def run_job(
         bytes_per_second: the most that is read and written, and rows where a server moves them.
 
     Raises:
-        Refused: approvals are missing, or something forbids going on.
+        Refused: approvals are missing, the plan is of another host, or something forbids going on.
         Residue: erased data can still be read.
     """
     with directory.locked():
@@ -249,6 +251,7 @@ def run_job(
         counted = approvals_that_count(approved.plan, approved.content, envelopes)
         finished = state_of(directory, approved).certified is not None
         if not finished:
+            require_this_host(approved.plan)
             _require_trusted(approved.plan, approvers)
             _require_same_roles(approved.plan, roles)
             _require_known_planner(approved.plan, [*(key.public for key in keys), *approvers])

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from deleatur.documents.job import Job, Target
 from deleatur.documents.place import LIFT, Inspection, Offer, Pattern, Sampling, Step
-from deleatur.documents.plan import Plan, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
+from deleatur.documents.plan import (
+    Plan,
+    PlannedHost,
+    PlannedTarget,
+    PluginPin,
+    PublicKey,
+    RoleKeys,
+    Software,
+)
 from deleatur.errors import Refused, Unsupported
 from deleatur.judge.approvers import unfilled
 from deleatur.judge.free_space import SeenSpace, planned_fill, reasons_against
@@ -44,6 +52,7 @@ def planning(
     *,
     job_digest: str,
     authors: Authors,
+    host: PlannedHost,
     software: Software,
     created_at: str,
     entropy: bytes,
@@ -84,6 +93,7 @@ def planning(
         steps=_steps(targets, entropy),
         free_space=tuple(planned_fill(s, _draw(entropy, f"fill {s.asked.id}")) for s in spaces),
         gates=(),
+        host=host,
         software=software,
     )
 

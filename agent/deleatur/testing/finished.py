@@ -32,7 +32,16 @@ from deleatur.documents.job import (
     tables_of,
 )
 from deleatur.documents.place import ArchivePart, Identity, Pattern, Sampling, Step, Surface, Unit
-from deleatur.documents.plan import Plan, PlannedFill, PlannedTarget, PluginPin, PublicKey, RoleKeys, Software
+from deleatur.documents.plan import (
+    Plan,
+    PlannedFill,
+    PlannedHost,
+    PlannedTarget,
+    PluginPin,
+    PublicKey,
+    RoleKeys,
+    Software,
+)
 from deleatur.judge.fingerprint import key_id
 from deleatur.trust.approval import approve
 from deleatur.trust.keys import SigningKey
@@ -326,6 +335,7 @@ def _plan(
         steps=tuple(steps),
         free_space=(),
         gates=gates,
+        host=PlannedHost(name="files-1", machine="3a" * 32),
         software=Software(agent="deleatur", version="0.1.0", python="3.11.7", record_digest="29" * 32),
     )
 
