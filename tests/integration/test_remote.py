@@ -55,7 +55,8 @@ class PlayedEnd(FarEnd):
 
     def _spawn(self, asked: errand.Start, output: int) -> None:
         self.begun.append(asked.work)
-        names = ["plan.json", "plan.dsse.json"] if asked.work == "plan" else ["journal.jsonl", "certificate"]
+        ran = ["journal.jsonl", "certificate", "archive"]
+        names = ["plan.json", "plan.dsse.json"] if asked.work == "plan" else ran
         for name in names:
             source, target = self.done / name, self._directory.path / name
             if source.is_dir():

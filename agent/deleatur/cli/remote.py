@@ -99,6 +99,24 @@ def follow(job: Path, login_passphrase_file: Path | None, as_json: bool) -> None
         _followed(errand, errand.follow, as_json=as_json)
 
 
+@command.command("fetch")
+@job_argument
+@login_option
+@as_json_option
+def fetch(job: Path, login_passphrase_file: Path | None, as_json: bool) -> None:
+    """Fetch the archives that JOB has written there, sealed as they are, and compare them with its journal.
+
+    What was fetched before is not fetched again; a file that broke off is gone on with.
+    """
+    with _errand(job, None, login_passphrase_file) as errand:
+        fetched = errand.fetch()
+    if as_json:
+        emit({"archives": [str(path) for path in fetched]})
+        return
+    for path in fetched:
+        say(f"fetched: {path}")
+
+
 @command.command("serve", hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
 @settings_option

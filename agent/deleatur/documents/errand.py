@@ -20,12 +20,11 @@ _CERTIFICATE = (
     r"|targets/t[1-9][0-9]{0,3}\.txt|approvals/a[1-9][0-9]{0,2}\.dsse\.json"
     r"|keys/[A-Za-z0-9][A-Za-z0-9._-]{0,79}\.pub)"
 )
-Fetched = Annotated[
-    str,
-    Meta(
-        pattern=rf"^(plan\.json|plan\.dsse\.json|journal\.jsonl|residue-[1-9][0-9]{{0,9}}\.json|{_CERTIFICATE})\Z"
-    ),
-]
+_ARCHIVE = (
+    r"archive/(agent\.pub|[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\.(tar\.age|json|README\.txt|sha256|sha256\.sig))"
+)
+_OTHER = r"plan\.json|plan\.dsse\.json|journal\.jsonl|residue-[1-9][0-9]{0,9}\.json"
+Fetched = Annotated[str, Meta(pattern=rf"^({_OTHER}|{_CERTIFICATE}|{_ARCHIVE})\Z")]
 Given = Annotated[str, Meta(pattern=r"^(job\.toml|approvals/approval-[0-9a-f]{16}\.dsse\.json)\Z")]
 
 

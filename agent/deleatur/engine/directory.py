@@ -63,14 +63,18 @@ class JobDirectory:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise Refused(f"another process works in {self.path}; wait until it ends") from None
-            self._require_plain()
+            self.require_plain()
             self._drop_second_names()
             yield
         finally:
             os.close(descriptor)
 
-    def _require_plain(self) -> None:
-        """Refuse links and devices where the job has its files: they would be read or destroyed elsewhere."""
+    def require_plain(self) -> None:
+        """Refuse links and devices where the job has its files: they would be read or destroyed elsewhere.
+
+        Raises:
+            Refused: a name in it leads elsewhere.
+        """
         folders = (self.approvals, self.archive, self.certificate, self.custody)
         inside = [file for folder in (self.approvals, self.archive) for file in _listed(folder)]
         files = (

@@ -27,7 +27,7 @@ from deleatur.trust.keys import SigningKey, load_public, public_pem, verifies
 
 MAX_BESIDE = 1 << 20  # bytes of one file beside an archive, or of one envelope
 MAX_ENVELOPES = 10_000  # of one kind
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.tar\.age")
+ARCHIVE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*\.tar\.age")
 COPIES, RECEIPTS, HANDOVERS = "copies", "receipts", "handovers"
 
 
@@ -65,7 +65,7 @@ def sheet_of(archive: Path) -> bytes:
         Refused: the archive is not what its facts say, they are not signed by the key beside them, or its
             name is none that we give.
     """
-    if not _FILE.fullmatch(archive.name):
+    if not ARCHIVE_NAME.fullmatch(archive.name):
         raise Refused(f"{archive.name!r} is no archive of ours: its name would stand in commands")
     try:
         pem = read_plain(archive.with_name(KEY_FILE), MAX_BESIDE)

@@ -21,6 +21,7 @@ from deleatur.documents.plan import Plan, PublicKey
 from deleatur.engine.directory import MAX_APPROVAL, JobDirectory, sync_directory
 from deleatur.engine.jobs import Approved, read_plan, require_same_job
 from deleatur.engine.reading import decoding
+from deleatur.engine.remote.archives import ArchivesFetched
 from deleatur.engine.remote.far import Far, error_of
 from deleatur.engine.remote.mirror import Mirror
 from deleatur.engine.remote.serving import software
@@ -34,6 +35,7 @@ from deleatur.trust.verification import verify
 
 POLL = 1.0  # seconds between two looks
 _MAX_REPORT = 256 << 20  # bytes of a report of residue
+_MAX_REPORTS = 100  # a run makes one at most
 _FETCHED = ".certificate.fetched"
 
 
@@ -114,12 +116,42 @@ class Errand:
             standing = self._ended(mirror)
         finally:
             mirror.close()
-        for name in standing.files:
-            if name.startswith("residue-") and not (self.directory.path / name).exists():
-                self.directory.write_once(self.directory.path / name, self.far.whole(name, _MAX_REPORT))
+        self._fetch_reports(standing, len(mirror.entries))
         if fold.fold(mirror.entries).certified is None:
             raise self._why(standing)
         self._fetch_certificate(standing, approved, mirror.size)
+
+    def fetch(self) -> list[Path]:
+        """Fetch the archives that the journal names, as far as it goes; return where they lie here.
+
+        Raises:
+            Refused: nothing was archived there, or what is given is not what the journal says.
+        """
+        approved = read_plan(self.directory)
+        self._of_same_plan(approved)
+        mirror = Mirror(self.directory, approved.digest)
+        try:
+            mirror.pull(self.far)
+        finally:
+            mirror.close()
+        archived = [*fold.fold(mirror.entries).archived.values()]
+        if not archived:
+            raise Refused(f"the journal of {self.far.name} names no archive; there is nothing to fetch")
+        coming = ArchivesFetched(self.directory, self.far, self.signer, approved.digest, self.told)
+        return coming.fetch(archived)
+
+    def _fetch_reports(self, standing: errand.Standing, entries: int) -> None:
+        """Fetch the reports of residue; one is named by the entries of the journal before it.
+
+        Raises:
+            Refused: there are more, or later ones, than the journal has entries.
+        """
+        reports = [name for name in standing.files if name.startswith("residue-")]
+        if len(reports) > _MAX_REPORTS or any(_after(name) > entries for name in reports):
+            raise Refused(f"{self.far.name} offers reports that do not fit its journal; they are not taken")
+        for name in reports:
+            if not (self.directory.path / name).exists():
+                self.directory.write_once(self.directory.path / name, self.far.whole(name, _MAX_REPORT))
 
     def _of_same_plan(self, approved: Approved) -> errand.Standing:
         """Ask how far the job is.
@@ -176,9 +208,11 @@ class Errand:
         if os.path.lexists(folder):
             shutil.rmtree(folder)
         limits = {"certificate/plan.json": len(approved.content), "certificate/journal.jsonl": journal}
+        left = MAX_ENVELOPE  # bytes of all the others together
         for name in standing.files:
             if name.startswith("certificate/"):
-                content = self.far.whole(name, limits.get(name, MAX_ENVELOPE))
+                content = self.far.whole(name, limits.get(name, left))
+                left -= 0 if name in limits else len(content)
                 _write(folder / name.removeprefix("certificate/"), content)
         self._require_same(folder, approved)
         folder.rename(self.directory.certificate)
@@ -192,6 +226,10 @@ class Errand:
             raise Invalid(f"the certificate of {self.far.name} is of another plan than was approved here")
         if not _begins(self.directory.journal, folder / "journal.jsonl"):
             raise Invalid(f"the certificate of {self.far.name} rests on another journal than was followed")
+
+
+def _after(report: str) -> int:
+    return int(report.removeprefix("residue-").removesuffix(".json"))
 
 
 def _write(path: Path, content: bytes) -> None:

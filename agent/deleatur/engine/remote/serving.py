@@ -22,6 +22,7 @@ from deleatur.documents.errand import MAX_PIECE
 from deleatur.engine.directory import JobDirectory, write_all
 from deleatur.engine.reading import opened, read_plain
 from deleatur.engine.registry import record_digest
+from deleatur.engine.remote.private import require_private
 from deleatur.errors import DeleaturError, Failed, Gone, Refused
 
 _MAX_OUTPUT = 1 << 20  # bytes; a command with --json writes one line
@@ -70,10 +71,12 @@ class FarEnd:
             return errand.Objection(error="Failed", text=text, exit_code=Failed.exit_code)
 
     def _answer(self, question: errand.AnyQuestion) -> errand.AnyAnswer:
+        if isinstance(question, errand.Hello):
+            code = software()
+            return errand.Welcome(version=code.version, digests=code.digests)
+        require_private(self._directory.path)
+        self._directory.require_plain()
         match question:
-            case errand.Hello():
-                code = software()
-                return errand.Welcome(version=code.version, digests=code.digests)
             case errand.Give():
                 self._take(question.name, question.content)
             case errand.Start():
@@ -177,7 +180,7 @@ class FarEnd:
     def _files(self) -> list[str]:
         root = self._directory.path
         found = [path for path in self._directory.certificate.rglob("*") if path.is_file()]
-        return [str(path.relative_to(root)) for path in [*found, *root.glob("residue-*.json")]]
+        return [str(path.relative_to(root)) for path in [*found, *self._directory.reports()]]
 
     def _piece(self, name: str, offset: int) -> errand.Piece:
         """Read a piece of a document; of what a crash could still take back, nothing is told.

@@ -7,6 +7,7 @@ is tried that was not asked for; a host that stays silent counts as gone.
 import hmac
 import logging
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from deleatur.documents.errand import MAX_MESSAGE
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0  # seconds for an answer; each question is answered in milliseconds, a plan is not waited for
 _KEEPALIVE = 15  # seconds
 _BUFFER = 1 << 16  # bytes
+_LONGEST_ANSWER = 600.0  # seconds: a piece of 4 MiB over a line of 80 kbit/s
 
 
 def library() -> None:
@@ -152,6 +154,7 @@ class SshLine:
 
         try:
             self._channel.sendall(question)
+            end = time.monotonic() + _LONGEST_ANSWER
             parts = [self._rest]
             held = len(self._rest)
             while b"\n" not in parts[-1]:
@@ -162,6 +165,8 @@ class SshLine:
                 held += len(part)
                 if held > MAX_MESSAGE:
                     raise Refused(f"{self._name} answers without an end; look at it")
+                if time.monotonic() > end:
+                    raise Disconnected(f"{self._name} answers too slowly")
         except (paramiko.SSHException, OSError, EOFError):
             raise Disconnected(f"the connection to {self._name} broke") from None
         line, _, self._rest = b"".join(parts).partition(b"\n")
