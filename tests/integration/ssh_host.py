@@ -135,10 +135,10 @@ class Office:
         assert run.returncode == 0, run.stdout + run.stderr
         self.approve()
 
-    def approve(self) -> None:
+    def approve(self, name: str = "alice") -> None:
         """Approve the plan that was fetched, with a key that stays here."""
         digest = hashlib.sha256((self.job / "plan.json").read_bytes()).hexdigest()
-        words = [str(DELEATUR), "approve", str(self.job), "--key", str(self.near / "keys/alice.key")]
+        words = [str(DELEATUR), "approve", str(self.job), "--key", str(self.near / f"keys/{name}.key")]
         subprocess.run([*words, "--digest", digest, *self.secret("alice")], check=True, capture_output=True)
 
 

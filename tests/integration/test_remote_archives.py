@@ -25,6 +25,7 @@ PIECE = 1000  # bytes: the archive takes more than one
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pair:
     """A job that stopped when all archives were written, and was followed until then."""
+    (tmp_path / "world").mkdir()
     world = CustodyWorld(tmp_path / "world", monkeypatch).planned()
     world.refusal()
     monkeypatch.setattr(serving, "MAX_PIECE", PIECE)

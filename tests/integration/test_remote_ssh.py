@@ -3,18 +3,59 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from deleatur.archive import new_identity
+from deleatur.engine.setup import add_approver_key, add_approver_public
+
 from .ssh_host import DELEATUR, Office, key_for_ssh, office
 
 pytestmark = pytest.mark.root  # sshd of another user than root lets nobody else in
+
+ARCHIVED = """schema = "deleatur/job/v1"
+name = "orders"
+reason = "other"
+authority = "decision 8"
+requested_by = "operator"
+[custody]
+retain_until = "2036-12-31"
+[[custody.custodian]]
+name = "records"
+recipient = "{records}"
+[[custody.custodian]]
+name = "board"
+recipient = "{board}"
+[[target]]
+id = "shop"
+url = "sqlite://{shop}"
+[[target.select]]
+table = "orders"
+[[target.archive]]
+table = "orders"
+[target.archive.columns]
+id = {{ rule = "drop" }}
+text = {{ rule = "mask" }}
+"""
+
+SMALL = """#!{python}
+from deleatur.engine.remote import serving
+whole = serving.FarEnd._piece
+def piece(self, name, offset):
+    serving.MAX_PIECE = 256 if name.startswith("archive/") else 4 << 20
+    return whole(self, name, offset)
+serving.FarEnd._piece = piece
+from deleatur.cli import main
+main()
+"""
 
 
 @pytest.fixture
@@ -196,3 +237,70 @@ def test_an_agent_logs_in_by_wish_and_only_then(there: Office, monkeypatch: pyte
         agent.kill()
         agent.wait()
     assert "auth-agent-req" not in there.log.read_text()
+
+
+def test_a_host_that_comes_back_with_another_key_is_refused_and_the_work_goes_on(there: Office) -> None:
+    there.planned()
+    with (there.near / "out").open("wb") as out:
+        near = subprocess.Popen(there.call("run", *there.secret("agent")), stdout=out, stderr=out)
+    journal = there.far_job / "journal.jsonl"
+    wait_for(lambda: journal.exists() and journal.stat().st_size, near)
+    (worker,) = there.workers()
+    os.kill(worker, signal.SIGSTOP)
+    near.send_signal(signal.SIGSTOP)
+    there.stop()
+    (there.far / "host_key").rename(there.far / "true_key")
+    key_for_ssh(there.far / "host_key", "")
+    there.start()
+    near.send_signal(signal.SIGCONT)
+    assert near.wait() == 4
+    assert b"nothing was sent: ask whoever runs it" in (there.near / "out").read_bytes()
+    assert there.workers() == [worker]
+    there.stop()
+    (there.far / "true_key").rename(there.far / "host_key")
+    there.start()
+    os.kill(worker, signal.SIGCONT)
+    follow = there.remote("follow")
+    assert follow.returncode == 0, follow.stdout + follow.stderr
+
+
+def test_archives_come_over_a_connection_that_is_cut(there: Office) -> None:
+    shop = there.far / "shop.sqlite"
+    with closing(sqlite3.connect(shop)) as connection, connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, text TEXT)")
+        connection.executemany(
+            "INSERT INTO orders (text) VALUES (?)", ((f"order {n} of {n * 7919}",) for n in range(2000))
+        )
+    by_small_pieces = there.far / "deleatur"
+    by_small_pieces.write_text(SMALL.format(python=sys.executable))
+    by_small_pieces.chmod(0o755)
+    there.write_host(program=str(by_small_pieces))
+    (there.job / "job.toml").write_text(
+        ARCHIVED.format(shop=shop, records=new_identity()[1], board=new_identity()[1])
+    )
+    add_approver_key(there.near, "bob", "ed25519", there.secrets["alice"].encode())
+    add_approver_public(there.far, there.near / "keys" / "bob.pub")
+    there.planned()
+    there.approve("bob")
+    run = there.remote("run", *there.secret("agent"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    (sealed,) = (there.far_job / "archive").glob("*.tar.age")
+    with (there.near / "out").open("wb") as out:
+        near = subprocess.Popen(there.call("fetch"), stdout=out, stderr=out)
+    partial = there.job / "archive" / f".{sealed.name}.fetched"
+    wait_for(lambda: partial.exists() and partial.stat().st_size, near)
+    near.send_signal(signal.SIGSTOP)
+    assert 0 < partial.stat().st_size < sealed.stat().st_size
+    there.cut()
+    near.send_signal(signal.SIGCONT)
+    assert near.wait() == 0, (there.near / "out").read_text()
+    said = (there.near / "out").read_text()
+    assert "connected to 127.0.0.1 again" in said
+    assert f"fetched: {there.job / 'archive' / sealed.name}" in said
+    for path in (there.far_job / "archive").iterdir():
+        assert (there.job / "archive" / path.name).read_bytes() == path.read_bytes()
+    subprocess.run(
+        ["sha256sum", "--check", "--quiet", f"{sealed.name.removesuffix('.tar.age')}.sha256"],
+        cwd=there.job / "archive",
+        check=True,
+    )

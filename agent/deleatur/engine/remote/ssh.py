@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0  # seconds for an answer; each question is answered in milliseconds, a plan is not waited for
 _KEEPALIVE = 15  # seconds
 _BUFFER = 1 << 16  # bytes
+_GREETING = 1 << 20  # bytes; RFC 4253 §4.2, §6.1: some lines before the version, then packets of 35,000 bytes
 _LONGEST_ANSWER = 600.0  # seconds: a piece of 4 MiB over a line of 80 kbit/s
 
 
@@ -68,6 +69,25 @@ def needs_passphrase(path: "Path") -> bool:
     return False
 
 
+class _Bounded(socket.socket):
+    """A socket that takes in so much and no more until the host is known by its key."""
+
+    left: int | None = _GREETING  # bytes; None: known, and every message is authenticated
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Receive.
+
+        Raises:
+            OSError: the bound is reached.
+        """
+        part = super().recv(size, flags)
+        if self.left is not None:
+            self.left -= len(part)
+            if self.left < 0:
+                raise OSError("the greeting has no end")
+        return part
+
+
 class SshLine:
     """A connection over which one far end answers."""
 
@@ -87,7 +107,8 @@ class SshLine:
         except OSError as error:
             raise Disconnected(f"{self._name} cannot be reached: {error.strerror or error}") from None
         way.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(PATIENCE * 1000))
-        self._transport = paramiko.Transport(way)
+        self._way = _Bounded(fileno=way.detach())
+        self._transport = paramiko.Transport(self._way)
         try:
             self._require_host()
             self._log_in(key)
@@ -118,12 +139,17 @@ class SshLine:
             self._transport.start_client(timeout=PATIENCE)
         except paramiko.ssh_exception.IncompatiblePeer:
             raise Refused(f"{self._name} shows no {self._host.key_kind} key: is it the host?") from None
+        except (paramiko.SSHException, OSError, EOFError):
+            if self._way.left is not None and self._way.left < 0:
+                raise Refused(f"{self._name} greets without an end; is it the host?") from None
+            raise
         shown = self._transport.get_remote_server_key().asbytes()
         if not hmac.compare_digest(shown, self._host.key_blob):
             raise Refused(
                 f"{self._name} shows the key {fingerprint(shown)}, host.toml names "
                 f"{fingerprint(self._host.key_blob)}; nothing was sent: ask whoever runs it"
             )
+        self._way.left = None
         self._transport.set_keepalive(_KEEPALIVE)
 
     def _log_in(self, key: "paramiko.PKey | None") -> None:
