@@ -24,6 +24,8 @@ folder = "/srv/jobs/leavers"
 def host() -> Made:
     """Make the vectors of `host.toml`."""
     yield "host/good", vector_text({"decoder": "host", "expect": "ok"}, HOST)
+    copied = HOST.replace(b"program", b'python = "/usr/bin/python3"\nprogram')
+    yield "host/good-python", vector_text({"decoder": "host", "expect": "ok"}, copied)
     for name, kind, place, comment, old, new in (
         ("unknown-key", "unknown-key", "$", "no key is taken anew", b"port", b'accept = "new"\nport'),
         ("no-host-key", "missing-key", "$", "which host?", b'host_key = "%s"\n' % ED25519, b""),
@@ -36,6 +38,14 @@ def host() -> Made:
             "the key says another kind",
             b"ssh-ed25519 ",
             b"ecdsa-sha2-nistp256 ",
+        ),
+        (
+            "python-shell",
+            "bad-value",
+            "$.python",
+            "a shell reads it",
+            b"signer",
+            b'python = "/usr/bin/env python3"\nsigner',
         ),
         ("shell", "bad-value", "$.program", "a shell reads it", b"/bin/deleatur", b"/a; reboot"),
         ("back", "bad-value", "$.folder", "it leads elsewhere", b"/jobs/leavers", b"/jobs/../leavers"),

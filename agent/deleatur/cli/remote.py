@@ -16,10 +16,13 @@ from deleatur.engine.directory import JobDirectory
 from deleatur.errors import Interrupted, Refused
 
 if TYPE_CHECKING:
+    import paramiko
+
     from deleatur.documents.errand import Standing
     from deleatur.documents.host import Host
     from deleatur.engine.remote.errands import Errand
     from deleatur.engine.remote.far import Far
+    from deleatur.engine.remote.ssh import SshLine
 
 login_option = click.option(
     "--login-passphrase-file",
@@ -117,6 +120,67 @@ def fetch(job: Path, login_passphrase_file: Path | None, as_json: bool) -> None:
         say(f"fetched: {path}")
 
 
+@command.command("copy")
+@job_argument
+@click.option(
+    "--extra", "extras", multiple=True, metavar="NAME", help="An extra that the copy has too: once for each."
+)
+@login_option
+@as_json_option
+def copy(job: Path, extras: tuple[str, ...], login_passphrase_file: Path | None, as_json: bool) -> None:
+    """Copy the agent that runs here to the host, for the `python` there that host.toml names.
+
+    It goes to the folder of `program`. A copy of the same files that is there is left as it is.
+    """
+    from deleatur.engine.remote.copying import copy_agent
+
+    host, talk = _talk(job, login_passphrase_file, "take")
+    try:
+        copied = copy_agent(host, talk, extras)
+    finally:
+        talk.close()
+    if as_json:
+        emit({"program": host.program, "copied": copied})
+    else:
+        say(f"{'copied' if copied else 'there already'}: {host.program} on {host.address}")
+
+
+@command.command("remove")
+@job_argument
+@login_option
+@as_json_option
+def remove(job: Path, login_passphrase_file: Path | None, as_json: bool) -> None:
+    """Remove the copy of the agent from the host; settings, keys and jobs there stay.
+
+    Refused while it works on JOB: other jobs that use the same copy are not looked for.
+    """
+    from deleatur.engine.remote.copying import remove_agent
+
+    directory, host = _host(job)
+    with _far(host, directory, login_passphrase_file) as far:
+        if far.look().running:
+            raise Refused(f"the copy on {host.address} works on this job; follow it to its end first")
+    host, talk = _talk(job, login_passphrase_file, "remove")
+    try:
+        remove_agent(host, talk)
+    finally:
+        talk.close()
+    if as_json:
+        emit({"program": host.program, "removed": True})
+    else:
+        say(f"removed: {Path(host.program).parent} on {host.address}")
+
+
+def _talk(job: Path, login: Path | None, work: str) -> tuple["Host", "SshLine"]:
+    """Start on the host what takes or removes a copy of the agent."""
+    from deleatur.engine.remote.copying import command as command_line
+    from deleatur.engine.remote.ssh import SshLine
+
+    directory, host = _host(job)
+    words = command_line(host, work)
+    return host, SshLine(host, _key(host, directory, login), words)
+
+
 @command.command("serve", hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
 @settings_option
@@ -196,10 +260,18 @@ def _host(job: Path) -> tuple[JobDirectory, "Host"]:
 
 def _far(host: "Host", directory: JobDirectory, login: Path | None) -> "Far":
     """Return the far end, not yet connected; the SSH key is opened once for all connections."""
+    from deleatur.engine.remote import ssh
+    from deleatur.engine.remote.far import Far
+
+    key = _key(host, directory, login)
+    return Far(host.address, lambda: ssh.SshLine(host, key, host.command), note)
+
+
+def _key(host: "Host", directory: JobDirectory, login: Path | None) -> "paramiko.PKey | None":
+    """Return the SSH key that host.toml names; None: the keys of the SSH agent."""
     from deleatur.documents.host import SSH_AGENT
     from deleatur.engine.key_ring import harden_process
     from deleatur.engine.remote import ssh
-    from deleatur.engine.remote.far import Far
 
     harden_process()
     ssh.library()
@@ -208,4 +280,4 @@ def _far(host: "Host", directory: JobDirectory, login: Path | None) -> "Far":
         path = directory.path / host.login
         wrapped = ssh.needs_passphrase(path)
         key = ssh.login_key(path, passphrase_of(path.name, login) if wrapped else None)
-    return Far(host.address, lambda: ssh.SshLine(host, key), note)
+    return key

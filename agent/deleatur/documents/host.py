@@ -34,6 +34,7 @@ class Host(Frozen, frozen=True):
     signer: Text  # the public key of the agent there, which signs plan and certificate
     program: Place  # deleatur there
     folder: Place  # the job's directory there
+    python: Place | None = None  # there; with it the agent here is copied to the folder of `program`
     settings: Place | None = None  # deleatur.toml there; None: as deleatur there finds it
     port: Annotated[int, Meta(ge=1, le=65535)] = 22
 
@@ -79,6 +80,6 @@ def _faults(host: Host) -> Iterator[Fault]:
         return
     if not blob.startswith(len(kind).to_bytes(4, "big") + kind):
         yield Fault("bad-value", "$.host_key", "the key is of another kind than its first word says")
-    for key in ("program", "folder", "settings"):
+    for key in ("program", "folder", "python", "settings"):
         if ".." in (getattr(host, key) or "").split("/"):
             yield Fault("bad-value", f"$.{key}", "the path goes back by `..`")

@@ -3,13 +3,10 @@
 Rule: what another user could change between two looks is not looked at, it is refused.
 """
 
-import os
-import stat
 from pathlib import Path
 
+from deleatur.engine.remote.bootstrap import fault_of
 from deleatur.errors import Refused
-
-_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def require_private(folder: Path) -> None:
@@ -21,20 +18,5 @@ def require_private(folder: Path) -> None:
     Raises:
         Refused: which folder it is, and what to do.
     """
-    user = os.geteuid()
-    if os.path.lexists(folder):
-        status = folder.lstat()
-        if not stat.S_ISDIR(status.st_mode):
-            raise Refused(f"{folder} is a link or another thing than a folder; look and remove it")
-        if status.st_uid != user or status.st_mode & _OTHERS:
-            raise Refused(
-                f"{folder} is of another user, or others may write there; make it anew, with mode 700"
-            )
-    real = folder.parent.resolve()
-    for above in dict.fromkeys([*folder.parents, real, *real.parents]):
-        status = above.lstat()
-        shared = status.st_mode & _OTHERS and not status.st_mode & stat.S_ISVTX
-        if status.st_uid not in {0, user} or (shared and not stat.S_ISLNK(status.st_mode)):
-            raise Refused(
-                f"{above} can be changed by other users, who could swap {folder.name}; choose another folder"
-            )
+    if fault := fault_of(folder):
+        raise Refused(fault)

@@ -26,6 +26,7 @@ from deleatur.engine.remote.private import require_private
 from deleatur.errors import DeleaturError, Failed, Gone, Refused
 
 _MAX_OUTPUT = 1 << 20  # bytes; a command with --json writes one line
+_ROOT = str(Path(deleatur.__file__).parents[1])  # a copy of the agent lies on no path of its Python
 _TRIES, _PAUSE = 20, 0.05  # seconds; somebody who only asks holds the lock for some microseconds
 
 
@@ -129,6 +130,7 @@ class FarEnd:
                     sys.executable,
                     "-P",
                     "-c",
+                    f"import sys; {_ROOT!r} in sys.path or sys.path.insert(0, {_ROOT!r}); "
                     "from deleatur.cli import main; main()",
                     *self._words(asked, reading),
                 ],

@@ -91,8 +91,8 @@ class _Bounded(socket.socket):
 class SshLine:
     """A connection over which one far end answers."""
 
-    def __init__(self, host: Host, key: "paramiko.PKey | None") -> None:
-        """Connect, compare the host's key, log in with `key` or else by the SSH agent, and start the far end.
+    def __init__(self, host: Host, key: "paramiko.PKey | None", command: str) -> None:
+        """Connect, compare the host's key, log in with `key` or else by the SSH agent, and run `command`.
 
         Raises:
             Refused: another host key, no login, or no far end.
@@ -114,7 +114,7 @@ class SshLine:
             self._log_in(key)
             self._channel = self._transport.open_session(timeout=PATIENCE)
             self._channel.settimeout(PATIENCE)
-            self._channel.exec_command(host.command)
+            self._channel.exec_command(command)
         except (paramiko.SSHException, OSError, EOFError) as error:
             self.close()
             raise Disconnected(f"the connection to {self._name} broke: {type(error).__name__}") from None
@@ -168,6 +168,19 @@ class SshLine:
             if agent is not None:
                 agent.close()
         raise Refused(f"{self._name} does not let {self._host.user} in with the key of `login`")
+
+    def send(self, part: bytes) -> None:
+        """Send something that nothing answers yet.
+
+        Raises:
+            Disconnected: the connection broke, or the host took nothing for a minute.
+        """
+        import paramiko
+
+        try:
+            self._channel.sendall(part)
+        except (paramiko.SSHException, OSError, EOFError):
+            raise Disconnected(f"the connection to {self._name} broke") from None
 
     def exchange(self, question: bytes) -> bytes:
         """Send one line and return the line that answers it.
