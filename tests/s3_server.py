@@ -99,6 +99,28 @@ class Client:
             self.call("PUT", bucket, body=xml, versioning="")
         return bucket
 
+    def drop(self, bucket: str) -> None:
+        """Delete a bucket with all that is in it."""
+        for kind, key, id_ in self.names(bucket):
+            query = {"uploadId" if kind == "Upload" else "versionId": id_}
+            self.call("DELETE", bucket, key, **query)
+        self.call("DELETE", bucket)
+
+    def made(self, bucket: str) -> str:
+        """Return when a bucket was made, as the server says."""
+        told = [_texts(one, "Name", "CreationDate") for one in self.call("GET", "").found("Bucket")]
+        return dict(told)[bucket]
+
+    def make_anew(self, bucket: str, *, versions: bool = True) -> None:
+        """Delete a bucket and make another of its name, at another moment by the server's clock."""
+        before = self.made(bucket)
+        self.drop(bucket)
+        self.make_bucket(bucket, versions=versions)
+        while self.made(bucket) == before:
+            time.sleep(0.1)
+            self.drop(bucket)
+            self.make_bucket(bucket, versions=versions)
+
     def put(self, bucket: str, key: str, content: bytes, **headers: str) -> str:
         return self.call("PUT", bucket, key, content, **headers).headers.get("x-amz-version-id", "null")
 

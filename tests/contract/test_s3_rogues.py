@@ -11,7 +11,7 @@ import pytest
 from deleatur.errors import DeleaturError
 from deleatur.testing.contract import BackendContract
 from deleatur.testing.trial import Trial
-from deleatur_plugins.s3 import S3Backend, content, deleting, listing
+from deleatur_plugins.s3 import S3Backend, backend, content, deleting, listing
 from deleatur_plugins.s3.connecting import Session
 from deleatur_plugins.s3.listing import Entry
 
@@ -20,6 +20,7 @@ from .test_s3 import TestWithVersions as Suite
 from .test_s3 import plant
 
 _TRUE_LISTING, _TRUE_DELETION = listing.listed, deleting._delete
+_TRUE_IDENTITY = backend.identity_of
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,13 @@ def deletes_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deleting, "_still_there", lambda *_: [])
 
 
+def knows_a_bucket_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_name(session: Session) -> tuple[tuple[str, str], ...]:
+        return tuple(pair for pair in _TRUE_IDENTITY(session) if pair[0] in ("server", "region", "bucket"))
+
+    monkeypatch.setattr(backend, "identity_of", lambda session: (*by_name(session), ("created", "known")))
+
+
 @pytest.mark.parametrize(
     ("bend", "caught_by"),
     [
@@ -89,6 +97,7 @@ def deletes_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         (swallows_the_refusal_of_a_key, "test_nothing_is_readable_after"),
         (deletes_by_name, "test_nothing_is_readable_after"),
         (ignores_a_hold, "test_bystanders_are_untouched"),
+        (knows_a_bucket_by_its_name, "test_a_replaced_target_is_another"),
     ],
 )
 def test_the_contract_catches_who_breaks_a_promise(
@@ -100,10 +109,12 @@ def test_the_contract_catches_who_breaks_a_promise(
 ) -> None:
     trial = _trials(server, monkeypatch, tmp_path)
     test = getattr(BackendContract, caught_by)
-    test(Suite(), trial)  # the control: who keeps the promise passes
+    suite = Suite()
+    suite.client = server.client
+    test(suite, trial)  # the control: who keeps the promise passes
     bend(monkeypatch)
     with pytest.raises((AssertionError, DeleaturError)):
-        test(Suite(), trial)
+        test(suite, trial)
 
 
 def _trials(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Trial]:

@@ -20,7 +20,7 @@ from deleatur.errors import DeleaturError, Failed, Refused, Residue, Transient
 from deleatur.testing.workbench import Workbench
 from deleatur.trust.verification import verify
 from deleatur_plugins.s3 import S3Backend, deleting, listing
-from deleatur_plugins.s3.connecting import address_of
+from deleatur_plugins.s3.connecting import Session, address_of
 from deleatur_plugins.s3.rights import least_policy
 
 from ..s3_proxy import Proxy, Request, Said, document, error, honest, proxied
@@ -270,6 +270,116 @@ def test_a_version_that_came_after_the_plan_stops_the_job_and_nothing_goes(
     with pytest.raises(Refused, match="1 selected units changed since the plan"):
         bench.run(directory)
     assert world.left() == before
+
+
+def _with_location(request: Request) -> Said:
+    """As Amazon's answer; SeaweedFS 4.48 puts it into a document of another kind."""
+    told = document("<LocationConstraint>eu-west-1</LocationConstraint>")
+    return told if request.method == "GET" and "location" in request.words else honest(request)
+
+
+def _stopped(world: World) -> tuple[Workbench, JobDirectory]:
+    """Run a job until the server refuses all further deletions."""
+    world.proxy.judge = _with_location
+    bench, directory = world.planned()
+    world.proxy.judge = lambda r: (
+        error(403, "AccessDenied") if r.deletes and r.bucket == world.bucket else _with_location(r)
+    )
+    with pytest.raises(Refused, match=r"refuses|denied"):
+        bench.run(directory)
+    world.proxy.judge = _with_location
+    world.proxy.seen.clear()
+    return bench, directory
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_bucket_that_was_made_anew_is_not_the_one_of_the_plan(
+    make_world: Callable[..., World], begun: bool
+) -> None:
+    """All that was planned is absent there, and nobody knows what became of it."""
+    world = make_world()
+    world.fill()
+    bench, directory = _stopped(world) if begun else world.planned()
+    world.client.make_anew(world.bucket)
+    with pytest.raises(Refused, match=r"not the target of the plan \(created.* differ\)"):
+        bench.run(directory)
+    assert world.changes() == []
+    assert not directory.certificate.exists()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_bucket_that_is_not_there_does_not_count_as_erased(
+    make_world: Callable[..., World], begun: bool
+) -> None:
+    world = make_world()
+    world.fill()
+    bench, directory = _stopped(world) if begun else world.planned()
+    world.client.drop(world.bucket)
+    with pytest.raises(Refused, match="the bucket is not there, and nobody says what became of it"):
+        bench.run(directory)
+    assert not directory.certificate.exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "answer", "name"),
+    [
+        ("location", document("<LocationConstraint>moon-1</LocationConstraint>"), "location"),
+        ("location", error(403, "AccessDenied"), "location"),
+        (
+            "acl",
+            document("<AccessControlPolicy><Owner><ID>another</ID></Owner></AccessControlPolicy>"),
+            "owner",
+        ),
+        ("acl", document("<ListBucketResult><Name>falls through</Name></ListBucketResult>"), "owner"),
+        ("max-buckets", error(501, "NotImplemented"), "created"),
+    ],
+)
+def test_a_bucket_of_which_the_server_says_something_else_is_another(
+    make_world: Callable[..., World], word: str, answer: Said, name: str
+) -> None:
+    world = make_world()
+    world.fill()
+    bench, directory = _stopped(world)
+    world.proxy.judge = lambda r: answer if r.method == "GET" and word in r.words else _with_location(r)
+    with pytest.raises(Refused, match=rf"not the target of the plan \({name}.* differ\)"):
+        bench.run(directory)
+    assert world.changes() == []
+    world.proxy.judge = _with_location
+    bench.run(directory)  # the control: with the answers of the plan it goes on
+    assert world.left() == []
+
+
+def test_the_certificate_says_that_a_bucket_was_known_by_its_name_only(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    world.proxy.judge = lambda r: error(403, "AccessDenied") if "max-buckets" in r.words else honest(r)
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert world.left() == []
+    assert "bucket-by-name" in {limit.id for limit in certificate(directory, bench).known_limits}
+
+
+def test_a_list_of_buckets_without_an_end_is_an_error(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+    endless = "<ListAllMyBucketsResult><ContinuationToken>on</ContinuationToken></ListAllMyBucketsResult>"
+    world.proxy.judge = lambda r: document(endless) if "max-buckets" in r.words else honest(r)
+    with pytest.raises(Failed, match="the server's list of buckets does not end"):
+        world.planned()
+
+
+def test_the_region_that_the_surroundings_name_is_of_the_identity(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_world()
+    regions = []
+    for region in ("eu-west-1", "cn-north-1"):  # in which the same name may be another bucket's
+        monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+        with closing(Session(address_of("s3://bucket/"))) as session:
+            regions.append(session.region)
+    assert regions == ["eu-west-1", "cn-north-1"]
 
 
 def test_a_version_that_comes_while_others_go_survives_and_is_reported(

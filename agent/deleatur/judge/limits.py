@@ -205,6 +205,12 @@ LIMITS = {
         "A lock or a hold of the bucket keeps versions of what was selected; they were left as they are, and "
         "the plan says how many and until when.",
     ),
+    "bucket-by-name": Limit(
+        "boundary",
+        "not-told",
+        "The server did not say when the bucket was made: one that was deleted and made anew under its name "
+        "would have counted as the one of the plan.",
+    ),
     "unversioned-objects": Limit(
         "boundary",
         "not-probed",

@@ -31,6 +31,7 @@ from deleatur_plugins.s3.connecting import Denied, Session, address_of
 from deleatur_plugins.s3.content import MOST, Content, refuse_archive, too_many, value_at
 from deleatur_plugins.s3.deleting import approved_of, delete
 from deleatur_plugins.s3.facts import Facts
+from deleatur_plugins.s3.identity import NOT_TOLD, identity_of
 from deleatur_plugins.s3.rights import least_policy, rights_for
 
 TECHNIQUE, ACTION = "delete-versions", "delete"
@@ -67,25 +68,25 @@ class S3Backend(Backend):
         refuse_archive(self._target)
         session = self._session()
         facts = Facts.of(session)
+        identity = self._identity(session)
         content = self._content(session, facts)
         units, held = content.units(), content.held()
         known = facts.versioning != "unknown"
         return Inspection(
-            identity=Identity(kind="objects", fields=self._identity()),
+            identity=Identity(kind="objects", fields=identity),
             size=sum(unit.size for unit in units),
             units=units,
             held=held,
-            offers=(Offer(technique=TECHNIQUE, limits=_limits(facts, content)),) if known else (),
+            offers=(Offer(technique=TECHNIQUE, limits=_limits(facts, content, identity)),) if known else (),
             denials=() if known else (Denial(technique=TECHNIQUE, reason=_UNKNOWN),),
             surfaces=(*facts.surfaces(), *self._beyond(facts)),
             blockers=tuple(self._blockers(session, facts, len(units))),
         )
 
-    def _identity(self) -> tuple[tuple[str, str], ...]:
+    def _identity(self, session: Session) -> tuple[tuple[str, str], ...]:
         address = self._address
         where = f"s3:{address.server}/{address.bucket}/{address.prefix}".rstrip("/")
-        fields = (("server", address.server), ("bucket", address.bucket), ("path", where))
-        return (*fields, *selection_named(self._target, "objects"))
+        return (*identity_of(session), ("path", where), *selection_named(self._target, "objects"))
 
     def _content(self, session: Session, facts: Facts) -> Content:
         try:
@@ -151,8 +152,9 @@ class S3Backend(Backend):
         yield from self._content(session, Facts.of(session)).bystanders()
 
 
-def _limits(facts: Facts, content: Content) -> tuple[str, ...]:
+def _limits(facts: Facts, content: Content, identity: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     """Return the ids of the sentences that lower the claim."""
     unversioned = () if facts.versioning == "Enabled" else ("unversioned-objects",)
     locked = ("locked-objects",) if content.locked else ()
-    return ("provider-media", *unversioned, *locked)
+    by_name = ("bucket-by-name",) if dict(identity)["created"] == NOT_TOLD else ()
+    return ("provider-media", *unversioned, *locked, *by_name)

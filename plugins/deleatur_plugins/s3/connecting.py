@@ -13,7 +13,6 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from deleatur.api import (
     Failed,
-    Gone,
     Refused,
     Transient,
     Unsupported,
@@ -36,8 +35,10 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,60}", re.ASCII)
 _ROOT = re.compile(rb"<(?:[A-Za-z0-9]+:)?([A-Za-z]+)[\s>/]")
 _ROOTS = {  # of the document that answers each question; another one is another question's answer
     "DeleteObjects": b"DeleteResult",
+    "GetBucketAcl": b"AccessControlPolicy",
     "GetBucketEncryption": b"ServerSideEncryptionConfiguration",
     "GetBucketLifecycleConfiguration": b"LifecycleConfiguration",
+    "GetBucketLocation": b"LocationConstraint",
     "GetBucketLogging": b"BucketLoggingStatus",
     "GetBucketReplication": b"ReplicationConfiguration",
     "GetBucketVersioning": b"VersioningConfiguration",
@@ -45,6 +46,7 @@ _ROOTS = {  # of the document that answers each question; another one is another
     "GetObjectLockConfiguration": b"ObjectLockConfiguration",
     "GetObjectRetention": b"Retention",
     "ListBucketInventoryConfigurations": b"ListInventoryConfigurationsResult",
+    "ListBuckets": b"ListAllMyBucketsResult",
     "ListMultipartUploads": b"ListMultipartUploadsResult",
     "ListObjectVersions": b"ListVersionsResult",
     "ListParts": b"ListPartsResult",
@@ -172,19 +174,28 @@ class Session:
         """Send the digest of a batch as Content-MD5, for servers that know no other."""
         self._by_md5 = True
 
+    @property
+    def region(self) -> str:
+        """The region in which is asked."""
+        return str(self._client.meta.region_name)
+
     def ask(self, question: str, **said: Any) -> dict[str, Any]:
         """Ask a question of the target's bucket, or of the `Bucket` that is said.
 
         Raises:
-            Denied, Gone, Transient, Refused: as the server says.
+            Denied, Transient, Refused: as the server says.
             NoAnswer: anything else; its `code` may be one that the caller knows.
         """
+        return self.ask_server(question, **{"Bucket": self.address.bucket, **said})
+
+    def ask_server(self, question: str, **said: Any) -> dict[str, Any]:
+        """Ask a question that is of no bucket. Raises: as `ask`."""
         from botocore import exceptions as errors
         from botocore.parsers import ResponseParserError
 
         method = getattr(self._client, _snake(question))
         try:
-            answer: dict[str, Any] = method(**{"Bucket": self.address.bucket, **said})
+            answer: dict[str, Any] = method(**said)
         except errors.ClientError as error:
             raise _translated(question, _code(error)) from None
         except _OtherKind:
@@ -247,7 +258,8 @@ def _translated(question: str, code: str) -> Exception:
             f"{question}: the server does not take these credentials ({code}); renew them and resume"
         )
     if code == "NoSuchBucket":
-        return Gone("the bucket is not there")
+        # no Gone: what became of its versions nobody says, and the name may be somebody else's tomorrow
+        return Refused("the bucket is not there, and nobody says what became of it; find out, and plan again")
     if code == "RequestTimeTooSkewed":
         return Refused(f"{question}: the clock of this host is wrong; set it and resume")
     if is_busy(code):

@@ -15,6 +15,8 @@ _ON_BUCKET = {  # question: right
     "ListBucketInventoryConfigurations": "s3:GetInventoryConfiguration",
     "GetBucketLogging": "s3:GetBucketLogging",
     "GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "GetBucketLocation": "s3:GetBucketLocation",
+    "GetBucketAcl": "s3:GetBucketAcl",
 }
 _ON_OBJECTS = {
     "GetObject": ("s3:GetObject", "s3:GetObjectVersion"),
@@ -24,6 +26,7 @@ _ON_OBJECTS = {
     "GetObjectRetention": ("s3:GetObjectRetention",),
     "GetObjectLegalHold": ("s3:GetObjectLegalHold",),
 }
+_ON_SERVER = ("s3:ListAllMyBuckets",)  # when a bucket was made stands in that list only
 _TRYING = ("s3:PutObject",)  # in the scratch bucket, beside all of the above
 
 
@@ -45,6 +48,7 @@ def least_policy(address: Address) -> str:
         (on_bucket, [bucket, scratch]),
         (on_objects, [f"{bucket}/{address.prefix}*", f"{scratch}/*"]),
         (list(_TRYING), [f"{scratch}/*"]),
+        (list(_ON_SERVER), ["*"]),
     ]
     policy = {
         "Version": "2012-10-17",  # of the language
