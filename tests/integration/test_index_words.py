@@ -59,11 +59,14 @@ DECLARED = {
 }
 
 
-def people(path: Path, declared: str, *gone: tuple[str | None, str | None]) -> None:
+def people(
+    path: Path, declared: str, *gone: tuple[str | None, str | None], pragma: str = "page_size = 4096"
+) -> None:
     """Make a database of people, of whom some go, one a namesake of one who stays, with an index of them."""
     own = "content" not in declared
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA secure_delete = ON")
+        database.execute(f"PRAGMA {pragma}")
         kind = f"VIRTUAL TABLE people USING {declared}" if own else "TABLE people (leaves, name, mail)"
         database.execute(f"CREATE {kind}")
         rows = [("no", *who) for who in STAY] + [("yes", *who) for who in (*gone, STAY[0])]
@@ -136,6 +139,25 @@ def test_indexes_of_stems_and_of_parts_of_words_are_searched_too(
         people(tmp_path / name / "people.sqlite", DECLARED[declared], gone)
     words, _ = searched(tmp_path / "honest")
     assert words.count == words.positive_control > 0
+    sabotaged(monkeypatch)
+    with pytest.raises(Residue):
+        Workbench(tmp_path / "sabotaged").whole(JOB)
+
+
+@pytest.mark.parametrize("pragma", ["encoding = 'UTF-16le'", "encoding = 'UTF-16be'", "page_size = 65536"])
+@pytest.mark.parametrize("module", ["fts3", "fts4", "fts5"])
+def test_databases_of_utf_16_and_of_large_pages_are_searched_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, pragma: str
+) -> None:
+    """The index of a person's many words is one leaf, of more than 8 KiB."""
+    gone = " ".join(f"quandtner{number:04}" for number in range(1500))
+    for name in ("honest", "sabotaged"):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "people.sqlite"
+        people(path, DECLARED[module], ("CustomerAccountMustermann", gone), pragma=pragma)
+    words, limits = searched(tmp_path / "honest")
+    assert words.count == words.positive_control > 30
+    assert not limits & {"words-seen-in-part", "no-words-searched", "words-not-searched"}
     sabotaged(monkeypatch)
     with pytest.raises(Residue):
         Workbench(tmp_path / "sabotaged").whole(JOB)

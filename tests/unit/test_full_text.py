@@ -89,6 +89,18 @@ def test_words_of_a_large_index_are_put_together_also_where_a_block_goes_on_in_o
         assert not all(value.encode() in elsewhere for value in values)
 
 
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("page", [16384, 32768, 65536])
+def test_words_of_an_index_that_is_one_long_leaf_are_put_together(
+    tmp_path: Path, module: str, page: int
+) -> None:
+    """Such a leaf lies in the record of its segment, not in a block."""
+    lines = [f"{HEAD}{number:05}" + "x" * (number % 7) for number in range(1200)]
+    told = indexed(tmp_path / "long.sqlite", module, lines, merged=True, page=page)
+    found = shown((tmp_path / "long.sqlite").read_bytes())
+    assert {b"0" + word if module == "fts5" else word for word in told} <= found
+
+
 def test_parts_of_words_above_the_leaves_are_no_words(tmp_path: Path) -> None:
     """A node of FTS3 has of each word only what tells it from the one before."""
     path = tmp_path / "words.sqlite"

@@ -74,6 +74,24 @@ def test_words_are_those_that_the_index_itself_stores(tmp_path: Path, declared: 
     assert not {word for word in strange if len(word) >= 4 and word.isalnum()}
 
 
+@pytest.mark.parametrize("encoding", ["UTF-16le", "UTF-16be"])
+@pytest.mark.parametrize("module", ["fts3", "fts4", "fts5"])
+def test_an_index_in_a_database_of_utf_16_tells_its_words_too(
+    tmp_path: Path, module: str, encoding: str
+) -> None:
+    path = tmp_path / "wide.sqlite"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute(f"PRAGMA encoding = '{encoding}'")
+        made.execute(f"CREATE VIRTUAL TABLE people USING {module} (name)")
+        made.execute("INSERT INTO people (name) VALUES ('Müllers odd four 明月华')")
+        made.commit()
+    with closing(connect(path, "mode=ro")) as connection:
+        index = only_index(connection)
+        words = {*index.words(["Müllers odd four 明月华".encode()])}
+        assert len(words) == 4
+        assert {*index.held(connection, sorted({*words, b"nobody", b"\xff"}))} == words
+
+
 def test_many_texts_are_divided_as_few_are(tmp_path: Path) -> None:
     with closing(connect(database(tmp_path / "hard.sqlite", DECLARED[6]), "mode=ro")) as connection:
         index = only_index(connection)

@@ -25,7 +25,7 @@ _BLOB = 12  # the kind of an empty one; longer ones have larger even kinds
 # size of the head, then the kind of each column, of which the last is a blob.
 _RECORD = re.compile(
     rb"\x03\x00[\x0c-\x7f]|\x04\x00[\x81-\xff][\x00-\x7f]|\x05\x00[\x81-\xff][\x80-\xff][\x00-\x7f]"
-    rb"|[\x07-\x0a][\x00-\x09]{4}[\x00-\x09\x0d-\x7f]([\x0c-\x7f]|[\x81-\xff][\x00-\x7f])"
+    rb"|[\x07-\x0a][\x00-\x09]{4}[\x00-\x09\x0d-\x7f]([\x0c-\x7f]|[\x81-\xff][\x80-\xff]?[\x00-\x7f])"
 )
 
 
