@@ -333,9 +333,10 @@ LIMITS = {
         "boundary",
         "not-probed",
         "In full-text indexes of the database, words of sampled texts were searched one by one, whole and as "
-        "the index folds them, in the files of the database only. Words of under 4 or over 64 bytes, and "
-        "words of rows that stay, were not searched: a value of nothing but such words would not have been "
-        "seen there. These indexes were written anew.",
+        "the index folds them, in the files of the database only. Words of under 4 or over 64 bytes, "
+        "words behind the first 512 bytes of a value, words of numbers, of bytes that are no text in "
+        "databases of UTF-16, and of rows that stay, were not searched: a value of nothing but such words "
+        "would not have been seen there. These indexes were written anew.",
     ),
     "words-seen-in-part": Limit(
         "boundary",

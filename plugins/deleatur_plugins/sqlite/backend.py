@@ -35,7 +35,7 @@ from deleatur.api import (
     shredding,
     usage,
 )
-from deleatur_plugins.sqlite.connecting import Text, looking
+from deleatur_plugins.sqlite.connecting import Text, looking, text_for
 from deleatur_plugins.sqlite.content import Content, refuse_unknown, stored_value
 from deleatur_plugins.sqlite.copies import copies_beside
 from deleatur_plugins.sqlite.files import Files, path_of
@@ -169,9 +169,11 @@ class SqliteBackend(Backend):
             table = self._known[name]
             named = values_of(self._key, table, row)
             marks = ", ".join("CAST(? AS TEXT)" if isinstance(part, Text) else "?" for part in named)
+            text = text_for(connection)
+            given = [text(part) if isinstance(part, Text) else part for part in named]
             value = f"t0.{quoted(column)}" if column else "x''"
             found = connection.execute(
-                f"SELECT {value} FROM {table.sql} AS t0 WHERE ({table.order}) = ({marks})", named
+                f"SELECT {value} FROM {table.sql} AS t0 WHERE ({table.order}) = ({marks})", given
             ).fetchone()
             if found is None or found[0] is None:
                 return None

@@ -8,7 +8,7 @@ quote a value.
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote_from_bytes
@@ -27,6 +27,16 @@ class Text(bytes):
     """A TEXT value as it is stored, in UTF-8: told from a BLOB, and never decoded."""
 
     __slots__ = ()
+
+
+def text_for(connection: sqlite3.Connection) -> Callable[[bytes], bytes | str]:
+    """Return what makes of a text in UTF-8 the value to give for the mark in `CAST(? AS TEXT)`.
+
+    Bytes that are cast are no such text where the database keeps UTF-16: SQLite 3.40 takes them for UTF-8 and
+    leaves out the last of an odd number, so that nothing would be found.
+    """
+    (encoding,) = connection.execute("PRAGMA main.encoding").fetchone()
+    return bytes if encoding == b"UTF-8" else lambda text: text.decode("utf-8", "replace")
 
 
 def header_of(path: Path) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import closing
 from itertools import islice
 from typing import Any
 
-from deleatur_plugins.sqlite.connecting import Text
+from deleatur_plugins.sqlite.connecting import Text, text_for
 from deleatur_plugins.sqlite.schema import Schema, Table, quoted
 
 _AT_ONCE = 10_000  # texts; bounds memory
@@ -68,21 +68,16 @@ class Index:
             yield word[:length]
 
     def held(self, connection: sqlite3.Connection, words: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield those words that the index holds now, as SQLite says.
-
-        Bytes that are cast are no text where the database keeps UTF-16: SQLite 3.40 takes them for UTF-8 and
-        leaves out the last of an odd number, so that no word would be found.
-        """
-        (encoding,) = connection.execute("PRAGMA main.encoding").fetchone()
+        """Yield those words that the index holds now, as SQLite says."""
+        text = text_for(connection)
         module = "fts5vocab(main, {}, row)" if self._of_fts5 else "fts4aux(main, {})"
         connection.execute("DROP TABLE IF EXISTS temp.deleatur_words")
         connection.execute(
             f"CREATE VIRTUAL TABLE temp.deleatur_words USING {module.format(quoted(self._table.name))}"
         )
         for word in words:
-            asked = word if encoding == b"UTF-8" else word.decode("utf-8", "replace")
             if connection.execute(
-                "SELECT 1 FROM temp.deleatur_words WHERE term = CAST(? AS TEXT) LIMIT 1", (asked,)
+                "SELECT 1 FROM temp.deleatur_words WHERE term = CAST(? AS TEXT) LIMIT 1", (text(word),)
             ).fetchone():
                 yield word
         connection.execute("DROP TABLE temp.deleatur_words")
