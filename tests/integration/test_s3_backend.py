@@ -610,6 +610,31 @@ def test_the_refusal_of_one_key_among_many_is_not_lost(make_world: Callable[...,
     assert world.left() == []
 
 
+def test_a_server_that_is_too_busy_for_one_key_is_asked_again_in_the_next_round(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    last, busy = _unmarked(world), []
+
+    def judge(request: Request) -> Said:
+        if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
+            going = _batch(request)
+            if last[1:] in going and not busy:
+                busy.append(request)
+                _without(request, lambda number: going[number] == last[1:])
+                gone = "".join(f"<Deleted><Key>{k}</Key></Deleted>" for k, v in going if (k, v) != last[1:])
+                refused = f"<Error><Key>{last[1]}</Key><Code>TooManyRequests</Code></Error>"
+                return document(f"<DeleteResult>{gone}{refused}</DeleteResult>")
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert busy
+    assert world.left() == []
+
+
 def test_pages_that_skip_what_lies_behind_a_deleted_mark_leave_nothing(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -795,6 +820,8 @@ def test_a_server_that_wants_another_checksum_gets_it(make_world: Callable[..., 
         (403, "AccessDenied", "too few rights: s3:ListBucketVersions; the least policy"),
         (403, "ExpiredToken", "renew them and resume"),
         (404, "NoSuchBucket", "the bucket is not there"),
+        (429, "TooManyRequests", "the server is busy"),
+        (429, "429", "the server is busy"),
         (403, "RequestTimeTooSkewed", "the clock of this host is wrong"),
         (400, "SomethingElse", "SomethingElse; the server's text is not passed on"),
     ],

@@ -56,8 +56,8 @@ _WHO = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 )
 _BUSY = frozenset(
-    {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "Throttling", "ThrottlingException",
-     "RequestLimitExceeded", "OperationAborted", "500", "502", "503", "504"}
+    {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests", "Throttling",
+     "ThrottlingException", "RequestLimitExceeded", "OperationAborted", "429", "500", "502", "503", "504"}
 )  # fmt: skip
 
 

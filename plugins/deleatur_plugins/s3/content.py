@@ -65,10 +65,10 @@ class Content:
     def _leave_markers(self) -> None:
         """Keep markers of keys of which a version is kept: without one, a plain request would show that."""
         kept = {entry.key for entries in self._held.values() for entry in entries}
-        above = [entry for entry in self.chosen if entry.kind == "marker" and entry.key in kept]
+        above = {entry for entry in self.chosen if entry.kind == "marker" and entry.key in kept}
         if above:
-            self._held["markers of keys of which a version is kept"] = above
-            self.chosen = [entry for entry in self.chosen if entry not in set(above)]
+            self._held["markers of keys of which a version is kept"] = sorted(above)
+            self.chosen = [entry for entry in self.chosen if entry not in above]
 
     # --- what goes, and what is kept back
 

@@ -86,11 +86,13 @@ def _batches(session: Session, entries: Sequence[Entry]) -> Iterator[tuple[int, 
 
 def _delete(session: Session, batch: Sequence[Entry]) -> Counter[str]:
     """Delete one batch; return how often the server refused a key, by its words for why."""
-    alone = [e for e in batch if e.kind == "upload" or _NO_TEXT.search(e.key)]
-    together = [e for e in batch if e not in alone]
+    together: list[Entry] = []
     errors = Counter[str]()
-    for entry in alone:
-        errors += _delete_alone(session, entry)
+    for entry in batch:
+        if entry.kind == "upload" or _NO_TEXT.search(entry.key):
+            errors += _delete_alone(session, entry)
+        else:
+            together.append(entry)
     if not together:
         return errors
     named = [{"Key": entry.key, "VersionId": entry.id} for entry in together]
