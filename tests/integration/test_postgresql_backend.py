@@ -1581,6 +1581,7 @@ def test_what_is_damaged_already_is_refused_before_anything_changes(
 def kill_server(server: RunningServer) -> None:
     """Kill the server and all of its processes at once, as a failing host would."""
     leader = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(leader, signal.SIGSTOP)  # it begins no more, and who ends stays as long as it stands
     children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
     everybody = (leader, *map(int, children))
     for how in (
@@ -1588,7 +1589,8 @@ def kill_server(server: RunningServer) -> None:
         signal.SIGKILL,
     ):  # who sees the others die tidies up, and takes its files away
         for pid in everybody:
-            os.kill(pid, how)
+            with suppress(ProcessLookupError):  # it was ending when it was listed
+                os.kill(pid, how)
     for pid in everybody:
         wait_until_dead(pid)
     # where nobody waits for the dead, as in a container, the server takes its old self for alive
