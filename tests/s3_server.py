@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -207,9 +208,11 @@ class Server:
             *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false"),
             *("-master.volumeSizeLimitMB=64", "-master.telemetry=false"),
         ]
+        # Of seven volumes for each bucket, its default, it has no more after some fifty buckets.
+        few = {**os.environ, "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}
         log = (self.folder / "log").open("wb")
         with log:
-            self._process = subprocess.Popen([weed(), *words], stdout=log, stderr=log)
+            self._process = subprocess.Popen([weed(), *words], stdout=log, stderr=log, env=few)
         for _ in range(600):
             with contextlib.suppress(OSError, AssertionError, http.client.HTTPException):
                 self.client.make_bucket("is-it-there", versions=False)
