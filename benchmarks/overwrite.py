@@ -24,14 +24,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 from benchmarks import own_peak, result
 from deleatur.documents.place import Pattern
+from deleatur.engine.together import perform_together
 from deleatur.sanitize.buffers import buffers_of
 from deleatur.sanitize.device import compare_device, medium_of, overwrite_device, pieces_of
 from deleatur.sanitize.patterns import Laid, laid, same
@@ -134,12 +135,11 @@ def read_back(pattern: Laid, path: str) -> None:
 
 
 def ours(work: Callable[[str], None], devices: Sequence[Lent]) -> Run:
-    """Do it to all devices at the same time, as a job does: a thread for each."""
+    """Do it to all devices at the same time, as a job does."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     idle, spent, begin = _idle(), time.process_time(), time.perf_counter()
-    with ThreadPoolExecutor(len(devices)) as pool:
-        for _ in range(PASSES):
-            list(pool.map(work, [each.path for each in devices]))
+    for _ in range(PASSES):
+        perform_together([partial(work, each.path) for each in devices], Event())
     seconds, spent = time.perf_counter() - begin, time.process_time() - spent
     moved = PASSES * sum(each.size for each in devices)
     return Run(moved / seconds, spent / (moved / GIB), own_peak(), _busy(idle, seconds))

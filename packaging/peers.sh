@@ -13,12 +13,19 @@ peers="openssl:openssl jq:jq age:age strace:strace mkfs.ext4:e2fsprogs mkfs.xfs:
        mariadbd:mariadb-server /usr/lib/galera/libgalera_smm.so:galera-4 rg:ripgrep redis-server:redis-server softhsm2-util:softhsm2
        bzip2:bzip2 xz:xz-utils zstd:zstd fio:fio nwipe:nwipe scrub:scrub
        foremost:foremost photorec:testdisk
+       radosgw:radosgw ceph-osd:ceph-osd ceph-mon:ceph-mon ceph-mgr:ceph-mgr memcached:memcached
+       swift-proxy-server:swift-proxy swift-account-server:swift-account swift-container-server:swift-container
+       swift-object-server:swift-object swift-ring-builder:swift npm:npm
        qemu-system-x86_64:qemu-system-x86 busybox:busybox-static modprobe:kmod ip:iproute2 dmsetup:dmsetup lvm:lvm2
        mdadm:mdadm cryptsetup:cryptsetup-bin nvme:nvme-cli sg_sanitize:sg3-utils hdparm:hdparm
        /usr/lib/mysql/plugin/provider_bzip2.so:mariadb-plugin-provider-bzip2
        /usr/lib/mysql/plugin/provider_lz4.so:mariadb-plugin-provider-lz4
        /usr/lib/mysql/plugin/provider_lzma.so:mariadb-plugin-provider-lzma
        /usr/lib/mysql/plugin/provider_snappy.so:mariadb-plugin-provider-snappy"
+
+# Programs of the other registry, NAME@VERSION, into the project's own environment.
+node_peers="fauxqs@1.9.2"
+node_folder=$(dirname "$0")/../.venv/peers
 
 say() { printf 'peers: %s\n' "$*"; }
 die() { printf 'peers: %s\n' "$*" >&2; exit 1; }
@@ -89,10 +96,28 @@ install_from_later_release() {
   die "no release known here has $package; install it by hand and run this again"
 }
 
+install_node_peers() {
+  local peer log
+  for peer in $node_peers; do
+    if [ "$(cat "$node_folder/$peer" 2>/dev/null)" = "$peer" ]; then continue; fi
+    log=$(mktemp /tmp/peers.XXXXXX)
+    say "installing $peer"
+    npm install --silent --no-audit --no-fund --prefix "$node_folder" "$peer" >"$log" 2>&1 ||
+      { tail -n 5 "$log" >&2; die "npm install $peer failed; its words are in $log"; }
+    printf '%s\n' "$peer" >"$node_folder/$peer"
+    rm -f "$log"
+  done
+}
+
 main() {
-  local wanted known=() later=() package
+  local wanted
   wanted=$(missing_packages)
-  [ -n "$wanted" ] || return 0
+  if [ -n "$wanted" ]; then install_missing "$wanted"; fi
+  install_node_peers
+}
+
+install_missing() {
+  local wanted=$1 known=() later=() package
   command -v apt-get >/dev/null || die "no apt here; install by hand: $(echo $wanted)"
   [ "$(id -u)" = 0 ] || die "missing; as root run: apt-get install $(echo $wanted)   (or this script)"
   say "installing $(echo $wanted)"

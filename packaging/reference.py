@@ -115,6 +115,7 @@ def front_door() -> str:
         "COMMANDS": "The techniques by which a device erases itself; `erase_by_command` runs one.",
         "STANDARDS": "The named ways to overwrite a device, as data.",
         "LIFT": "The action of a step that has a drive show the sectors that it hides.",
+        "LEAVE": "The action of a step that ends the state in which a drive was read after its command.",
         "MEMORY_OF": "Before a folder, in place of a path: the memory of the processes that work there.",
         "Secrets": "What `open` is given beside the target: a mapping of names to bytes.",
         "hookimpl": "Marks a function as the answer to a hook.",

@@ -126,10 +126,17 @@ class NvmeDrive(Drive):
     state: int = 0
     cdw10: int = 0
     fna: int = 4
+    verifies: bool = True  # it has the Media Verification state
+    verifying: bool = False
+
+    def lose_power(self) -> None:
+        """End the Media Verification state, as a loss of power does (Base 2.1 §8.1.24.3.6)."""
+        if self.verifying:
+            self.verifying, self.state = False, 1
 
     def admin(self, opcode: int, nsid: int, ten: int, content: bytearray) -> int:
         if self.ended():
-            self.state = 3 if self.mode == "fail" else 1
+            self._end()
         if opcode == 0x06:
             return self._identify(ten & 0xFF, content)
         if opcode == 0x02:
@@ -140,10 +147,19 @@ class NvmeDrive(Drive):
             return self._format(ten)
         return 0x4001
 
+    def _end(self) -> None:
+        left = self.sent[-1:] == [0x84 << 8]
+        if self.mode == "fail":
+            self.state = 3
+        elif self.cdw10 >> 10 & 1 and not left and self.mode != "skip":
+            self.verifying = True  # and the state stays 2, sanitizing
+        else:
+            self.state = 1
+
     def _identify(self, cns: int, content: bytearray) -> int:
         if cns == 1:
             struct.pack_into("<H", content, 256, 2 | 8)
-            struct.pack_into("<I", content, 328, 7)
+            struct.pack_into("<I", content, 328, 7 | self.verifies << 3)
             content[524] = self.fna
         elif cns == 0:
             struct.pack_into("<3Q", content, 0, SIZE // 512, SIZE // 512, 0)
@@ -156,9 +172,14 @@ class NvmeDrive(Drive):
         if page != 0x81:
             return 0x4109
         struct.pack_into("<HHI3I", content, 0, self.progress(), self.state, self.cdw10, 300, 3, 1)
+        content[36] = 5 * self.verifying
         return 0
 
     def _sanitize(self, ten: int) -> int:
+        if ten & 7 == 5:
+            return self._leave()
+        if ten >> 10 & 1 and (not self.verifies or ten >> 9 & 1 or ten & 7 == 3):
+            return 0x4002  # Base 2.1 §5.1.22
         if self.state == 2:
             return 0x401D
         if self.mode == "refuse":
@@ -166,6 +187,14 @@ class NvmeDrive(Drive):
         self.sent.append(0x84)
         if self.mode != "forget":
             self.state, self.cdw10, self.running_since = 2, ten, self.now
+        return 0
+
+    def _leave(self) -> int:
+        if not self.verifying or self.mode == "refuse-to-leave":
+            return 0x4002
+        self.sent.append(0x84 << 8)
+        if self.mode != "stay":
+            self.verifying, self.running_since = False, self.now
         return 0
 
     def _format(self, ten: int) -> int:

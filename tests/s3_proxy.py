@@ -1,7 +1,9 @@
 """A way to an S3 server that can be told to lie: it passes requests on, or does something else with them."""
 
+import contextlib
 import http.client
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -92,10 +94,26 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):
                 self.send_header(name, value)
+        if "X-No-End" in headers:
+            self._go_on(content)
+            return
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if "X-Cut-Off" in headers:
+            self.close_connection = True
+            content = content[: len(content) // 2]
         if self.command != "HEAD":
             self.wfile.write(content)
+
+    def _go_on(self, content: bytes) -> None:
+        """Send a little at a time, as long as somebody listens."""
+        self.close_connection = True
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(content)
+                content = b" "
+                time.sleep(0.02)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 - named by the library
 
@@ -123,3 +141,35 @@ def proxied(port: int, judge: Judge = honest) -> Iterator[Proxy]:
         finally:
             proxy.shutdown()
             thread.join(60)
+
+
+class BehindProxy:
+    """How the contract has a server refuse what a backend asks of it."""
+
+    proxy: Proxy
+
+    @contextmanager
+    def denied(self, planted: object) -> Iterator[None]:
+        self.proxy.judge = lambda _request: error(403, "AccessDenied")
+        try:
+            yield
+        finally:
+            self.proxy.judge = honest
+
+    @contextmanager
+    def failing(self, n: int) -> Iterator[list[str]]:
+        """Let the server refuse the `n`-th request that changes something."""
+        calls: list[str] = []
+
+        def judge(request: Request) -> Said:
+            if request.writes:
+                calls.append(request.method)
+                if len(calls) == n:
+                    return error(403, "AccessDenied")
+            return honest(request)
+
+        self.proxy.judge = judge
+        try:
+            yield calls
+        finally:
+            self.proxy.judge = honest

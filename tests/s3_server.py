@@ -21,6 +21,8 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
+import pytest
+
 KEY, SECRET = "deleatur-test", "between-us"
 OPTIONS = f"[client]\naccess-key = {KEY}\nsecret-key = {SECRET}\n"
 
@@ -50,8 +52,9 @@ class Answer:
 class Client:
     """Requests with signature version 4, written after Amazon's description and nothing else."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str = KEY) -> None:
         self.port = port
+        self.key = key
 
     def call(
         self, method: str, bucket: str, key: str = "", body: bytes = b"", *, ok: bool = True, **query: str
@@ -87,7 +90,7 @@ class Client:
         for part in (day, "us-east-1", "s3", "aws4_request"):
             key = hmac.digest(key, part.encode(), "sha256")
         signature = hmac.digest(key, told.encode(), "sha256").hex()
-        way = f"AWS4-HMAC-SHA256 Credential={KEY}/{scope}, SignedHeaders={names}, Signature={signature}"
+        way = f"AWS4-HMAC-SHA256 Credential={self.key}/{scope}, SignedHeaders={names}, Signature={signature}"
         return {**sent, "Authorization": way}
 
     # --- what tests plant and look at
@@ -245,3 +248,11 @@ def s3_server() -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+def options_in(folder: Path, patch: pytest.MonkeyPatch, key: str = KEY) -> None:
+    """Have the backend read who it is from a file in `folder`."""
+    options = folder / "s3.ini"
+    options.write_text(OPTIONS.replace(KEY, key))
+    options.chmod(0o600)
+    patch.setenv("DELEATUR_S3_OPTIONS", str(options))

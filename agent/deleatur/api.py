@@ -10,6 +10,7 @@ from deleatur.devices.inventory import device_at, read_table
 from deleatur.devices.lifting import lift_hidden
 from deleatur.devices.luks import key_area
 from deleatur.devices.opening import open_exclusive, opened_to_look, require_same
+from deleatur.devices.temperature import cooled
 from deleatur.documents.destruction import Exhibit, Item, Missing, Treatment
 from deleatur.documents.detection import Detector, Span, TypeInfo
 from deleatur.documents.device import Device, DeviceTable
@@ -84,15 +85,17 @@ from deleatur.sanitize.overwrite import (
 from deleatur.sanitize.passes import STANDARDS
 from deleatur.sanitize.patterns import laid
 from deleatur.sanitize.placement import lies, on_device
+from deleatur.sanitize.put_down import put_down
 from deleatur.sanitize.reclaim import blocks_of, reclaim
 from deleatur.sanitize.sharing import holders, in_words, subvolume
-from deleatur.sanitize.techniques import technique
+from deleatur.sanitize.techniques import LEAVE, technique
 from deleatur.sanitize.usage import Usage, opened_here, usage, users_of
 from deleatur.secret_file import client_options, secret_text
 from deleatur.service import CustodyList, DestructionService, Report
 
 __all__ = [
     "COMMANDS",
+    "LEAVE",
     "LIFT",
     "MEMORY_OF",
     "STANDARDS",
@@ -156,6 +159,7 @@ __all__ = [
     "can_flush_journal",
     "chosen_rows",
     "client_options",
+    "cooled",
     "covered",
     "deletion_order",
     "device_at",
@@ -207,6 +211,7 @@ __all__ = [
     "overwrite_in_place",
     "overwrites_in_place",
     "positions",
+    "put_down",
     "read_below_cache",
     "read_table",
     "reclaim",

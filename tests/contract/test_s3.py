@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,8 +11,8 @@ from deleatur.api import Condition, HeldRows, Target
 from deleatur.testing.contract import BackendContract, MakeTarget, NewTrial, Planted, Raw
 from deleatur_plugins.s3 import S3Backend, deleting
 
-from ..s3_proxy import Proxy, Request, Said, error, honest, proxied
-from ..s3_server import OPTIONS, Client, Server, s3_server
+from ..s3_proxy import BehindProxy, Proxy, honest, proxied
+from ..s3_server import Client, Server, options_in, s3_server
 
 SECRETS = {"digest-key": bytes(range(32)), "values:held.txt": b""}
 LIED_TO = {"test_not_knowing_is_not_gone", "test_an_io_error_is_not_swallowed"}
@@ -42,7 +41,7 @@ def buckets(server: Server) -> dict[bool, tuple[str, str]]:
     return {kept: (made("target", kept), made("scratch", kept)) for kept in (True, False)}
 
 
-class S3Contract(BackendContract):
+class S3Contract(BehindProxy, BackendContract):
     """What buckets with and without versions share."""
 
     backend = S3Backend
@@ -61,10 +60,7 @@ class S3Contract(BackendContract):
     def _surroundings(
         self, server: Server, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> Iterator[None]:
-        options = tmp_path / "s3.ini"
-        options.write_text(OPTIONS)
-        options.chmod(0o600)
-        monkeypatch.setenv("DELEATUR_S3_OPTIONS", str(options))
+        options_in(tmp_path, monkeypatch)
         monkeypatch.setattr(deleting, "BATCH", SMALL)
         self.client = server.client
         self.proxy = proxy
@@ -92,32 +88,6 @@ class S3Contract(BackendContract):
 
     def replace(self, planted: Planted) -> None:
         self.client.make_anew(_where(planted, around=False)[0], versions=self.versions)
-
-    @contextmanager
-    def denied(self, planted: Planted) -> Iterator[None]:
-        self.proxy.judge = lambda request: error(403, "AccessDenied")
-        try:
-            yield
-        finally:
-            self.proxy.judge = honest
-
-    @contextmanager
-    def failing(self, n: int) -> Iterator[list[str]]:
-        """Let the server refuse the `n`-th request that changes something."""
-        calls: list[str] = []
-
-        def judge(request: Request) -> Said:
-            if request.writes:
-                calls.append(request.method)
-                if len(calls) == n:
-                    return error(403, "AccessDenied")
-            return honest(request)
-
-        self.proxy.judge = judge
-        try:
-            yield calls
-        finally:
-            self.proxy.judge = honest
 
     # a minute and more on a slow machine
 

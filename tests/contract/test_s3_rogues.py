@@ -3,6 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from deleatur.testing.trial import Trial
 from deleatur_plugins.s3 import S3Backend, backend, content, deleting, listing
 from deleatur_plugins.s3.connecting import Session
 from deleatur_plugins.s3.listing import Entry
+from deleatur_plugins.s3.spool import Spool
 
-from ..s3_server import OPTIONS, Server, s3_server
+from ..s3_server import Server, options_in, s3_server
 from .test_s3 import TestWithVersions as Suite
 from .test_s3 import plant
 
@@ -29,27 +31,31 @@ def server() -> Iterator[Server]:
         yield running
 
 
+def _nothing_left(_: Session, *spools: Spool) -> list[Spool]:
+    return [Spool() for _ in spools]
+
+
 def forgets_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def latest(*args: Any, **kwargs: Any) -> list[Entry]:
+    def latest(*args: Any, **kwargs: Any) -> Iterator[Entry]:
         newest = {
             entry.key: entry for entry in sorted(_TRUE_LISTING(*args, **kwargs), key=lambda e: e.modified)
         }
-        return sorted(newest.values())
+        yield from sorted(newest.values())
 
     for module in (content, deleting):
         monkeypatch.setattr(module, "listed", latest)
 
 
 def stops_at_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    def first(session: Session, prefix: str, **kwargs: Any) -> list[Entry]:
-        return _TRUE_LISTING(session, prefix, **kwargs)[:4]
+    def first(session: Session, prefix: str, **kwargs: Any) -> Iterator[Entry]:
+        return islice(_TRUE_LISTING(session, prefix, **kwargs), 4)
 
     monkeypatch.setattr(content, "listed", first)
 
 
 def trusts_an_empty_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deleting, "_still_there", lambda *_: [])
-    monkeypatch.setattr("deleatur_plugins.s3.backend.approved_of", lambda *_: [])
+    monkeypatch.setattr(deleting, "_still_there", _nothing_left)
+    monkeypatch.setattr(deleting, "_in_turn", lambda *_: iter(()))
 
 
 def swallows_the_refusal_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,17 +64,11 @@ def swallows_the_refusal_of_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
         return Counter()
 
     monkeypatch.setattr(deleting, "_delete", quiet)
-    monkeypatch.setattr(deleting, "_still_there", lambda *_: [])
+    monkeypatch.setattr(deleting, "_still_there", _nothing_left)
 
 
 def ignores_a_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    true = content.Content.__init__
-
-    def all_of_it(self: Any, *args: Any, **kwargs: Any) -> None:
-        true(self, *args, **kwargs)
-        self.chosen = list(self.entries)
-
-    monkeypatch.setattr(content.Content, "__init__", all_of_it)
+    monkeypatch.setattr(content.Choice, "of", lambda _, entries: ((entry, "") for entry in entries))
 
 
 def deletes_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def deletes_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         return Counter()
 
     monkeypatch.setattr(deleting, "_delete", marking)
-    monkeypatch.setattr(deleting, "_still_there", lambda *_: [])
+    monkeypatch.setattr(deleting, "_still_there", _nothing_left)
 
 
 def knows_a_bucket_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,10 +118,7 @@ def test_the_contract_catches_who_breaks_a_promise(
 
 
 def _trials(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Trial]:
-    options = tmp_path / "s3.ini"
-    options.write_text(OPTIONS)
-    options.chmod(0o600)
-    monkeypatch.setenv("DELEATUR_S3_OPTIONS", str(options))
+    options_in(tmp_path, monkeypatch)
     bucket, scratch = (server.client.make_bucket(f"b-{uuid.uuid4().hex}") for _ in range(2))
 
     def trial() -> Trial:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -14,8 +15,9 @@ import msgspec
 import pytest
 
 from deleatur.api import DeviceTable, Target, laid, medium_of, open_exclusive, overwrite_device, read_table
+from deleatur.devices import inventory
 from deleatur.devices.inventory import device_at
-from deleatur.documents.device import Partition
+from deleatur.documents.device import Device, Partition
 from deleatur.documents.place import Cursor, Inspection, Pattern, Step
 from deleatur.errors import DeleaturError, Refused, Transient
 from deleatur.judge import sampling
@@ -70,6 +72,43 @@ def test_a_loop_over_the_device_by_a_node_of_another_name_refuses_it(loop: Loop,
         assert any(f"{Path(above).name} is made of" in reason for reason in reasons(loop.path))
 
 
+def test_an_extended_partition_is_refused(bench: Workbench, tmp_path: Path) -> None:
+    """The kernel shows two sectors of it, the map of the logical partitions, which begin after those."""
+
+    def map_of(*entries: tuple[int, int, int]) -> bytes:
+        lines = (struct.pack("<4xB3xII", *entry) for entry in entries)
+        return bytes(446) + b"".join(lines).ljust(64, b"\0") + b"\x55\xaa"
+
+    content = bytearray(8 * MIB)
+    content[:SECTOR] = map_of((0x05, 2048, 8192))
+    content[MIB : MIB + SECTOR] = map_of((0x83, 2048, 4096))
+    with loop_over(tmp_path / "disk", bytes(content)) as disk:
+        for words in (("1", "2048", "2"), ("5", "4096", "4096")):
+            subprocess.run(["addpart", disk.path, *words], check=True, timeout=PATIENCE)
+        try:
+            with pytest.raises(Refused, match="p1 is an extended partition"):
+                bench.approved(job(f"{disk.path}p1"))
+            assert reasons(f"{disk.path}p5") == ()
+        finally:
+            for number in "15":
+                subprocess.run(["delpart", disk.path, number], check=True, timeout=PATIENCE)
+        assert disk.file.read_bytes() == bytes(content)
+
+
+def test_what_a_device_is_made_of_is_asked_too(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list of devices that are never erased may name it by what only the drive itself says."""
+    honest, asked = inventory.asked, set[str]()
+
+    def ask(device: Device) -> Device:
+        asked.add(device.path)
+        return honest(device)
+
+    monkeypatch.setattr(inventory, "asked", ask)
+    with attached(Path(loop.path)) as above:
+        read_table(above)
+    assert asked == {above, loop.path}
+
+
 def test_two_loops_that_share_bytes_of_one_file_refuse_each_other(loop: Loop) -> None:
     with attached(loop.file, "--offset", str(4 * MIB)) as other:
         for one in (loop.path, other):
@@ -93,6 +132,28 @@ def test_a_loop_whose_file_somebody_has_open_is_refused(loop: Loop) -> None:
             assert f"{Path(loop.path).name} is open in process {machine.pid} (sleep)" in reasons(loop.path)
         finally:
             machine.kill()
+    assert reasons(loop.path) == ()
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_device_in_the_memory_of_a_process_is_in_use(loop: Loop, below: bool) -> None:
+    """It closed what it had opened: no open file tells of it, and an exclusive open succeeds."""
+    program = """
+import mmap, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+memory = mmap.mmap(fd, 4096)
+os.closerange(3, 64)  # also the one that mmap keeps
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    words = (sys.executable, "-c", program, loop.file if below else loop.path)
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            assert any(f"is open in process {process.pid} " in reason for reason in reasons(loop.path))
+        finally:
+            process.kill()
     assert reasons(loop.path) == ()
 
 

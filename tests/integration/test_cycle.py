@@ -12,8 +12,9 @@ from deleatur.engine.directory import JobDirectory
 from deleatur.engine.holding import HoldSources
 from deleatur.engine.jobs import read_plan
 from deleatur.engine.register import HoldRegister
-from deleatur.errors import Refused
+from deleatur.errors import Invalid, Refused
 from deleatur.testing.faults import kill_points, list_calls, run_killed_at
+from deleatur.trust.following import follow
 from deleatur.trust.verification import verify
 
 from .hold_worlds import LEGAL, Crm, legal_hold
@@ -78,6 +79,8 @@ def test_open_on_day_0_and_closed_on_day_9_goes_in_the_next_cycle_with_its_event
     earlier = verify(first.certificate, [office.bench.agent.public], 1, None)
     assert told.conditions[0].digest.sha256 == earlier.sha256
     assert [(n.name, n.count) for n in told.conditions[0].counts] == [("held", 6)]
+    with pytest.raises(Invalid, match="no target of which it can be shown"):  # it is another file since
+        follow(earlier, [verify(follower.certificate, [office.bench.agent.public], 1, None)])
     acts = [line.act.__struct_config__.tag for line in office.register.read().lines]
     assert acts == ["begun", "placed", "released"]
     assert told.conditions[1].digest.sha256 == office.register.read().head

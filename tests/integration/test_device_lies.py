@@ -19,7 +19,8 @@ from deleatur.documents.device import Device
 from deleatur.documents.journal import Advanced, Compared, Reported
 from deleatur.documents.place import Cursor, Offer, Step
 from deleatur.engine.directory import JobDirectory
-from deleatur.errors import DeleaturError, Failed, Refused, Residue
+from deleatur.engine.walk import Walk
+from deleatur.errors import DeleaturError, Failed, Interrupted, Refused, Residue
 from deleatur.testing.workbench import Workbench
 from deleatur_plugins.block import BlockBackend
 
@@ -46,6 +47,20 @@ TOLD: dict[str, tuple[str, str, type[DeleaturError], str]] = {
     "NVMe Sanitize: stays at 655": ("nvme-sanitize-crypto", "stuck", Failed, "it stands at 655 of 65536"),
     "NVMe Sanitize: no trace of it": ("nvme-sanitize-overwrite", "forget", Failed, "another command"),
     "NVMe Sanitize: fails": ("nvme-sanitize-crypto", "fail", Failed, "says that it failed"),
+    "NVMe Sanitize: data present where it can be verified": (
+        "nvme-sanitize-block-verified",
+        "lie",
+        Residue,
+        "can still be read",
+    ),
+    "NVMe Sanitize: cannot be verified": ("nvme-sanitize-crypto-verified", "skip", Failed, "did not enter"),
+    "NVMe Sanitize: verified for ever": ("nvme-sanitize-crypto-verified", "stay", Failed, "not finished"),
+    "NVMe Sanitize: no end of verification": (
+        "nvme-sanitize-block-verified",
+        "refuse-to-leave",
+        Failed,
+        "did not leave",
+    ),
     "ATA Sanitize: success, data present": ("ata-sanitize-crypto", "lie", Residue, "can still be read"),
     "SECURITY ERASE: aborted": ("ata-security-erase", "refuse", Failed, "did not erase"),
     "SECURITY ERASE: good, data present": ("ata-security-erase", "lie", Residue, "can still be read"),
@@ -116,7 +131,76 @@ def test_a_drive_that_lies_is_never_certified(
         assert "8f02" in answers[-1].answered or "028f" in answers[-1].answered
 
 
-HONEST = ("nvme-sanitize-crypto", "scsi-format", "ata-security-erase")
+class ShowsItLater(NvmeDrive):
+    """Shows an erased medium as long as it is verified, and what was there before as soon as it is left."""
+
+    def keep(self, file: Path) -> "ShowsItLater":
+        self.file, self.before = file, b""
+        return self
+
+    def _sanitize(self, ten: int) -> int:
+        self.before = self.before or self.file.read_bytes()
+        return super()._sanitize(ten)
+
+    def _leave(self) -> int:
+        self.file.write_bytes(self.before)
+        self.mode = "lie"  # what it deallocates now stays as it is
+        return super()._leave()
+
+
+def test_what_comes_back_after_the_verification_is_residue(
+    bench: Workbench, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    technique = "nvme-sanitize-block-verified"
+    put_behind(ShowsItLater(medium=OnLoop(loop.file)).keep(loop.file), technique, monkeypatch)
+    told = no_certificate(bench, job(loop.path, technique, "sample", SMALL), Residue, "can still be read")
+    judged = [event.mismatches for event in told if isinstance(event, Compared)]
+    assert judged[:2] == [0, 0]  # the markers stood, and were gone as long as it was verified
+    assert judged[2] > 0
+
+
+@pytest.mark.parametrize("step", ["command", "leave"])
+def test_a_run_that_stops_where_it_is_verified_goes_on_there(
+    bench: Workbench, loop: Loop, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    technique = "nvme-sanitize-crypto-verified"
+    drive = NvmeDrive(medium=OnLoop(loop.file))
+    put_behind(drive, technique, monkeypatch)
+    directory = bench.approved(job(loop.path, technique, "sample", SMALL))
+    with monkeypatch.context() as patch:
+
+        def stop(_walk: Walk, comparing: Step) -> None:
+            if comparing.action == step:
+                raise KeyboardInterrupt
+            compare(_walk, comparing)
+
+        compare = Walk._compare
+        patch.setattr(Walk, "_compare", stop)
+        with pytest.raises(Interrupted):
+            bench.run(directory)
+    assert drive.verifying == (step == "command")
+    bench.run(directory)
+    assert directory.certificate.exists()
+    assert drive.sent == [0x84, 0x8400]  # each command once
+
+
+def test_a_drive_that_lost_its_power_before_it_was_left_was_not_verified(
+    bench: Workbench, loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    technique = "nvme-sanitize-crypto-verified"
+    drive = NvmeDrive(medium=OnLoop(loop.file))
+    put_behind(drive, technique, monkeypatch)
+    compare = Walk._compare
+
+    def lose(_walk: Walk, comparing: Step) -> None:
+        compare(_walk, comparing)
+        drive.lose_power()
+
+    monkeypatch.setattr(Walk, "_compare", lose)
+    no_certificate(bench, job(loop.path, technique, "sample", SMALL), Failed, "left its media verification")
+
+
+HONEST = ("nvme-sanitize-crypto", "nvme-sanitize-block-verified", "scsi-format", "ata-security-erase")
 OTHERS = [
     pytest.param(name, marks=pytest.mark.campaign) for name in commanding.COMMANDS if name not in HONEST
 ]

@@ -108,6 +108,39 @@ def test_any_signal_at_any_moment_leaves_a_job_that_can_be_resumed(agent: Agent,
     assert agent.fork("verify", job / "certificate", "--key", "keys/agent.pub").code == 0
 
 
+# A command whose destructor meets a stop, or fails: nothing can be raised out of a destructor.
+DESTRUCTOR = """
+import os, signal, sys, time
+import deleatur.cli, deleatur.cli.ending
+
+class Held:
+    def __del__(self):
+        {happens}
+
+def run():
+    Held()
+    time.sleep(5)
+    return 0
+
+deleatur.cli.ending.run = run
+deleatur.cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stop_that_a_destructor_swallows_comes_again(number: signal.Signals) -> None:
+    program = DESTRUCTOR.format(happens=f"os.kill(os.getpid(), {int(number)})")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert Ended(ended.returncode, ended.stdout, ended.stderr).checked().code == 130
+
+
+def test_what_a_destructor_raises_is_told_without_what_it_quotes() -> None:
+    program = DESTRUCTOR.format(happens="raise ValueError('Ada Lovelace')").replace("5", "0")
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert ended.stderr == "deleatur: Failed: a defect of deleatur: ValueError; please report it\n"
+    assert ended.returncode == 0
+
+
 def test_a_signal_that_the_caller_ignores_stays_ignored(agent: Agent, certified: Path) -> None:
     process = agent.start(
         "verify", certified / "certificate", "--key", "keys/agent.pub", preexec_fn=ignore_hangup

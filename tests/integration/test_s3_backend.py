@@ -15,16 +15,21 @@ from xml.etree import ElementTree
 
 import pytest
 
+from deleatur.engine.cycle import Agent, cycle
 from deleatur.engine.directory import JobDirectory
+from deleatur.engine.jobs import approve_job, read_plan
 from deleatur.errors import DeleaturError, Failed, Refused, Residue, Transient
 from deleatur.testing.workbench import Workbench
+from deleatur.trust.following import follow
 from deleatur.trust.verification import verify
-from deleatur_plugins.s3 import S3Backend, deleting, listing
-from deleatur_plugins.s3.connecting import Session, address_of
+from deleatur_plugins.s3 import S3Backend, answers, connecting, deleting, listing
+from deleatur_plugins.s3.address import address_of
+from deleatur_plugins.s3.connecting import Session
 from deleatur_plugins.s3.rights import least_policy
 
-from ..s3_proxy import Proxy, Request, Said, document, error, honest, proxied
-from ..s3_server import KEY, OPTIONS, SECRET, Client, Server, s3_server
+from ..s3_proxy import Proxy, Request, Said, document, error, honest
+from ..s3_server import KEY, SECRET, Client, Server, options_in, s3_server
+from .s3_worlds import worlds
 
 JOB = """
 schema = "deleatur/job/v1"
@@ -96,18 +101,9 @@ class World:
 def make_world(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., World]]:
-    options = tmp_path / "s3.ini"
-    options.write_text(OPTIONS)
-    options.chmod(0o600)
-    monkeypatch.setenv("DELEATUR_S3_OPTIONS", str(options))
-    with proxied(server.port) as proxy:
-
-        def make(*, versions: bool = True, locks: bool = False) -> World:
-            names = [f"{name}-{uuid.uuid4().hex}" for name in ("target", "scratch")]
-            server.client.make_bucket(names[0], versions=versions, locks=locks)
-            server.client.make_bucket(names[1], versions=versions)
-            return World(server.client, proxy, tmp_path, *names)
-
+    options_in(tmp_path, monkeypatch)
+    monkeypatch.setattr(connecting, "_FIRST_WAIT", 0.001)
+    with worlds(World, server, tmp_path) as make:
         yield make
 
 
@@ -187,6 +183,165 @@ def test_what_is_locked_or_held_stays_counted_with_its_end_and_nothing_is_releas
 
 
 _ABC = ("goes/a", "goes/b", "goes/c")
+_BYPASSING = 'technique = "delete-versions-bypassing-governance"\n'
+
+
+def _locked(world: World, until: datetime) -> dict[str, str]:
+    """Lock a version of each key of _ABC; hold the last one too; return their ids by key."""
+    lock = {"x_amz_object_lock_retain_until_date": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
+    governed = {"x_amz_object_lock_mode": "GOVERNANCE", **lock}
+    return {
+        "goes/a": world.client.put(world.bucket, "goes/a", b"1", **governed),
+        "goes/b": world.client.put(world.bucket, "goes/b", b"2", x_amz_object_lock_mode="COMPLIANCE", **lock),
+        "goes/c": world.client.put(
+            world.bucket, "goes/c", b"3", x_amz_object_lock_legal_hold="ON", **governed
+        ),
+    }
+
+
+def _bypasses(request: Request) -> bool:
+    return any(name.lower() == "x-amz-bypass-governance-retention" for name in request.headers)
+
+
+def test_governance_is_bypassed_for_exactly_what_an_approval_that_names_the_bucket_lists(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(locks=True)
+    world.fill()
+    ids = _locked(world, datetime.now(UTC) + timedelta(days=40))
+    bench = Workbench(world.folder, {"s3": S3Backend})
+    directory = bench.job(JOB.format(url=world.url) + _BYPASSING)
+    bench.plan(directory)
+    approved = read_plan(directory)
+    for typed in ({}, {"bucket": world.scratch[-8:]}):
+        with pytest.raises(Refused, match="name of bucket does not end with what was typed"):
+            approve_job(directory, bench.approvers[0], bench.clock, digest=approved.digest, typed=typed)
+    for key in bench.approvers:
+        approve_job(directory, key, bench.clock, digest=approved.digest, typed={"bucket": world.bucket[-8:]})
+    bench.run(directory)
+    assert {one[1:] for one in world.left()} == {(key, ids[key]) for key in ("goes/b", "goes/c")}
+    bypassing = [request for request in world.proxy.seen if _bypasses(request)]
+    assert {one for request in bypassing for one in _batch(request)} == {("goes/a", ids["goes/a"])}
+    told = certificate(directory, bench)
+    assert {m.technique for m in told.method} == {"delete-versions-bypassing-governance"}
+    assert "governance-bypassed" in {limit.id for limit in told.known_limits}
+    assert "locked-objects" in {e.sentence.id for e in told.exceptions}
+
+
+def test_a_job_that_does_not_name_it_bypasses_nothing(make_world: Callable[..., World]) -> None:
+    world = make_world(locks=True)
+    world.fill()
+    ids = _locked(world, datetime.now(UTC) + timedelta(days=40))
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert {one[2] for one in world.left()} == {*ids.values()}
+    assert not any(map(_bypasses, world.proxy.seen))
+    assert "governance-bypassed" not in {limit.id for limit in certificate(directory, bench).known_limits}
+
+
+def test_a_version_under_compliance_is_named_with_its_end_and_goes_by_a_second_job_after_it(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(locks=True)
+    world.fill()
+    until = (datetime.now(UTC) + timedelta(seconds=15)).replace(microsecond=0)
+    lock = {"x_amz_object_lock_retain_until_date": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
+    kept = world.client.put(world.bucket, "goes/b", b"2", x_amz_object_lock_mode="COMPLIANCE", **lock)
+    bench, directory = world.planned(_BYPASSING)  # of which compliance takes no notice
+    bench.run(directory)
+    assert [one[1:] for one in world.left()] == [("goes/b", kept)]
+    held = {unit["name"] for unit in json.loads(directory.plan.read_bytes())["targets"][0]["held"]}
+    assert held == {f"retention (compliance) until {until:%Y-%m-%d}"}
+    assert "locked-objects" in {e.sentence.id for e in certificate(directory, bench).exceptions}
+    while datetime.now(UTC) <= until + timedelta(seconds=1):
+        time.sleep(0.2)
+    monkeypatch.setattr(bench, "clock", lambda: datetime.now(UTC))
+    agent = Agent(bench.registry, bench.agent, [k.public for k in bench.approvers], bench.clock, bench.holds)
+    (turn,) = cycle(directory.path.parent, agent)
+    assert turn.state == "drafted"
+    assert turn.follower is not None
+    second = JobDirectory(turn.follower)
+    bench.approve(second)
+    bench.run(second)
+    assert world.left() == []
+    assert "locked-objects" not in {e.sentence.id for e in certificate(second, bench).exceptions}
+    earlier, later = (verify(d.certificate, [bench.agent.public], 1, None) for d in (directory, second))
+    assert [(one.target, one.size, one.until) for one in follow(earlier, [])] == [
+        ("bucket", 1, f"{until:%Y-%m-%d}")
+    ]
+    assert follow(earlier, [later]) == ()
+
+
+def test_who_bypasses_without_an_approval_is_seen(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the tests around it."""
+    true = deleting._delete_together
+    monkeypatch.setattr(deleting, "_delete_together", lambda s, some, _: true(s, some, deleting._BYPASS))
+    world = make_world(locks=True)
+    world.fill()
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert any(map(_bypasses, world.proxy.seen))
+
+
+@pytest.mark.parametrize("change", ["longer", "compliance", "held", "newly governed"])
+def test_a_lock_that_changed_since_the_approval_is_not_bypassed(
+    make_world: Callable[..., World], change: str
+) -> None:
+    world = make_world(locks=True)
+    world.fill()
+    until = datetime.now(UTC) + timedelta(days=40)
+    ids = _locked(world, until)
+    free = world.client.put(world.bucket, "goes/free", b"4")
+    bench, directory = world.planned(_BYPASSING)
+    later = until + timedelta(days=40 if change == "longer" else 0)
+    mode = "COMPLIANCE" if change == "compliance" else "GOVERNANCE"
+    date = f"<RetainUntilDate>{later:%Y-%m-%dT%H:%M:%SZ}</RetainUntilDate>"
+    retention = f"<Retention><Mode>{mode}</Mode>{date}</Retention>"
+    bypass = {"x_amz_bypass_governance_retention": "true"} if change == "compliance" else {}
+    if change == "held":
+        hold = b"<LegalHold><Status>ON</Status></LegalHold>"
+        world.client.call("PUT", world.bucket, "goes/a", hold, legal_hold="", versionId=ids["goes/a"])
+    elif change == "newly governed":
+        world.client.call("PUT", world.bucket, "goes/free", retention.encode(), retention="", versionId=free)
+    else:
+        world.client.call(
+            "PUT", world.bucket, "goes/a", retention.encode(), retention="", versionId=ids["goes/a"], **bypass
+        )
+    before = world.left()
+    with pytest.raises(Refused, match="changed since the plan"):
+        bench.run(directory)
+    assert world.left() == before
+
+
+def test_who_lacks_the_right_to_bypass_is_told_and_the_others_are_gone(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(locks=True)
+    world.fill()
+    ids = _locked(world, datetime.now(UTC) + timedelta(days=40))
+
+    def judge(request: Request) -> Said:
+        if _bypasses(request):
+            refused = "".join(
+                f"<Error><Key>{key}</Key><Code>AccessDenied</Code></Error>" for key, _ in _batch(request)
+            )
+            return document(f"<DeleteResult>{refused}</DeleteResult>")
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned(_BYPASSING)
+    with pytest.raises(Refused, match=r"1 of the approved versions .*: it refuses them \(AccessDenied 1\)"):
+        bench.run(directory)
+    assert {one[2] for one in world.left()} == {*ids.values()}
+    assert "s3:BypassGovernanceRetention" in least_policy(
+        address_of(world.url), ["BypassGovernanceRetention"]
+    )
+    assert "s3:BypassGovernanceRetention" not in least_policy(address_of(world.url))
+    world.proxy.judge = honest
+    bench.run(directory)
+    assert ids["goes/a"] not in {one[2] for one in world.left()}
 
 
 def test_listed_keys_and_prefixes_go_and_a_time_leaves_what_is_newer(
@@ -219,6 +374,145 @@ where = [{{ column = "@key", operator = "in", values_from = "keys.txt" }}]
     world.client.put(world.bucket, "goes/anna/1", b"written after the plan")
     bench.run(directory)
     assert [key for _, key, _ in world.left()] == ["goes/anna-2/1", "goes/anna/1", "goes/carl"]
+
+
+def _described(world: World) -> dict[str, str]:
+    """Put two versions of each key that differ in a tag and in metadata; return their ids by words."""
+    ids = {}
+    for key in ("goes/a", "goes/b"):
+        for person in ("anna", "bert"):
+            told = {"x_amz_tagging": f"subject={person}&kind=letter", "x_amz_meta_subject": person}
+            ids[f"{key} {person}"] = world.client.put(world.bucket, key, person.encode(), **told)
+    ids["goes/a none"] = world.client.put(world.bucket, "goes/a", b"nobody's")
+    world.client.mark(world.bucket, "goes/b")
+    world.client.begin(world.bucket, "goes/upload")
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("where", "goes"),
+    [
+        ('{ column = "@tag:subject", operator = "in", values_from = "people.txt" }', {"anna"}),
+        ('{ column = "@meta:Subject", operator = "in", values_from = "people.txt" }', {"anna"}),
+        ('{ column = "@tag:subject", operator = "is-null" }', {"none"}),
+        ('{ column = "@meta:subject", operator = "is-null" }', {"none"}),
+        ('{ column = "@tag:kind", operator = "not-null" }', {"anna", "bert"}),
+        (
+            '{ column = "@meta:subject", operator = "not-null" }, '
+            '{ column = "@tag:subject", operator = "in", values_from = "people.txt" }',
+            {"anna"},
+        ),
+        ('{ column = "@version", operator = "in", values_from = "versions.txt" }', {"bert"}),
+    ],
+)
+def test_versions_go_by_their_tags_their_metadata_or_their_ids_and_all_others_stay(
+    make_world: Callable[..., World], where: str, goes: set[str]
+) -> None:
+    world = make_world()
+    ids = _described(world)
+    before = world.left()
+    bench = Workbench(world.folder, {"s3": S3Backend})
+    more = f'\n[[target.select]]\ntable = "objects"\nwhere = [{where}]\n'
+    directory = bench.job(JOB.format(url=world.url) + more)
+    (directory.path / "people.txt").write_text("anna\n")
+    versions = [f"{id_} {name.partition(' ')[0]}" for name, id_ in ids.items() if name.endswith("bert")]
+    (directory.path / "versions.txt").write_text("\n".join(versions) + "\n")
+    bench.plan(directory)
+    bench.approve(directory)
+    bench.run(directory)
+    going = {id_ for name, id_ in ids.items() if name.rpartition(" ")[2] in goes}
+    assert going
+    assert world.left() == [one for one in before if one[2] not in going]
+
+
+def _of_another_version(request: Request) -> Said:
+    """As servers that know no versions of metadata: they answer of the newest one."""
+    if request.method == "HEAD" and "versionId" in request.words:
+        request.target = request.target.partition("?")[0]
+        bucket, _, key = request.target.removeprefix("/").partition("/")
+        answer = Client(_port(request)).call("HEAD", bucket, key, ok=False)
+        return answer.status, dict(answer.headers), b""
+    return honest(request)
+
+
+def _object_for_its_tags(request: Request) -> Said:
+    """As servers that do not know the word: they answer with the object."""
+    if "tagging" in request.words:
+        bucket, _, key = request.target.partition("?")[0].removeprefix("/").partition("/")
+        return 200, {}, Client(_port(request)).call("GET", bucket, key, ok=False).body
+    return honest(request)
+
+
+@pytest.mark.parametrize(
+    ("judge", "column", "words"),
+    [
+        (_of_another_version, "@meta:subject", "AnswersOfAnotherVersion"),
+        (_object_for_its_tags, "@tag:subject", "GetObjectTagging: AnswersSomethingElse"),
+        (lambda r: error(403, "AccessDenied") if "tagging" in r.words else honest(r), "@tag:subject",
+         "too few rights: s3:GetObjectTagging s3:GetObjectVersionTagging; the least policy"),
+        (lambda r: error(403, "") if r.method == "HEAD" else honest(r), "@meta:subject", "too few rights"),
+    ],
+)  # fmt: skip
+def test_what_stands_beside_a_version_is_not_guessed(
+    make_world: Callable[..., World], judge: Callable[[Request], Said], column: str, words: str
+) -> None:
+    world = make_world()
+    _described(world)
+    world.proxy.judge = judge
+    bench = Workbench(world.folder, {"s3": S3Backend})
+    where = f'{{ column = "{column}", operator = "in", values_from = "people.txt" }}'
+    directory = bench.job(
+        JOB.format(url=world.url) + f'\n[[target.select]]\ntable = "objects"\nwhere = [{where}]\n'
+    )
+    (directory.path / "people.txt").write_text("anna\n")
+    with pytest.raises(DeleaturError, match=words):
+        bench.plan(directory)
+    assert world.changes() == []
+    world.proxy.judge = honest
+    bench.plan(directory)  # the control
+
+
+def test_a_tag_that_changes_after_the_plan_stops_the_job(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    ids = _described(world)
+    bench = Workbench(world.folder, {"s3": S3Backend})
+    where = '{ column = "@tag:subject", operator = "in", values_from = "people.txt" }'
+    directory = bench.job(
+        JOB.format(url=world.url) + f'\n[[target.select]]\ntable = "objects"\nwhere = [{where}]\n'
+    )
+    (directory.path / "people.txt").write_text("anna\n")
+    bench.plan(directory)
+    bench.approve(directory)
+    before = world.left()
+    tags = b"<Tagging><TagSet><Tag><Key>subject</Key><Value>carl</Value></Tag></TagSet></Tagging>"
+    world.client.call("PUT", world.bucket, "goes/a", tags, tagging="", versionId=ids["goes/a anna"])
+    with pytest.raises(Refused, match="changed since the plan"):
+        bench.run(directory)
+    assert world.left() == before
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        '{ column = "@tag:", operator = "is-null" }',
+        '{ column = "@meta:", operator = "not-null" }',
+        '{ column = "@tag:subject", operator = "in", values = ["anna"] }',
+        '{ column = "@meta:subject", operator = "<", value = "b" }',
+        '{ column = "@version", operator = "in", values_from = "people.txt" }',
+        '{ column = "@version", operator = "is-null" }',
+    ],
+)
+def test_a_condition_that_says_too_little_or_a_name_in_the_job_is_refused(
+    make_world: Callable[..., World], where: str
+) -> None:
+    world = make_world()
+    bench = Workbench(world.folder, {"s3": S3Backend})
+    more = f'\n[[target.select]]\ntable = "objects"\nwhere = [{where}]\n'
+    directory = bench.job(JOB.format(url=world.url) + more)
+    (directory.path / "people.txt").write_text("anna\n")
+    with pytest.raises(Refused) as caught:
+        bench.plan(directory)
+    assert "anna" not in str(caught.value)
 
 
 def test_odd_names_go_by_their_exact_name(make_world: Callable[..., World]) -> None:
@@ -635,6 +929,49 @@ def test_a_server_that_is_too_busy_for_one_key_is_asked_again_in_the_next_round(
     assert world.left() == []
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(503, "SlowDown"), (429, "TooManyRequests"), (500, "InternalError")]
+)
+def test_batches_that_come_too_fast_for_a_server_are_sent_again(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    world = make_world()
+    world.fill(keys=10)
+    monkeypatch.setattr(deleting, "BATCH", 4)
+    refused: list[Request] = []
+    batches = [0]
+
+    def judge(request: Request) -> Said:
+        if request.method == "POST" and "delete" in request.words and request.bucket == world.bucket:
+            batches[0] += 1
+            if batches[0] % 3 == 1:
+                refused.append(request)
+                return error(status, code)
+        return honest(request)
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert len(refused) > 2
+    assert world.left() == []
+
+
+def test_a_server_that_is_always_too_busy_is_named_and_the_job_goes_on_later(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.fill()
+    world.proxy.judge = lambda r: (
+        error(503, "SlowDown") if r.method == "POST" and r.bucket == world.bucket else honest(r)
+    )
+    bench, directory = world.planned()
+    with pytest.raises(Transient, match=r"DeleteObjects: the server is busy \(SlowDown\)"):
+        bench.run(directory)
+    world.proxy.judge = honest
+    bench.run(directory)
+    assert world.left() == []
+
+
 def test_pages_that_skip_what_lies_behind_a_deleted_mark_leave_nothing(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -665,20 +1002,18 @@ def test_pages_that_skip_what_lies_behind_a_deleted_mark_leave_nothing(
 
 def _delete_behind_the_cursor(world: World) -> int:
     """List a page, delete it, list the next: what is left afterwards. Of a bucket beside the target."""
-    from deleatur_plugins.s3.connecting import Session
-
     session = Session(address_of(world.url))
     marks: dict[str, str] = {}
     before = len(world.left())
     while True:
         page = session.ask("ListObjectVersions", Prefix="goes/", MaxKeys=4, **marks)
-        some = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        named = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in some]
+        named = [(one["Key"], one["VersionId"]) for _, one in page["rows"]]
         if named:
-            session.ask("DeleteObjects", Delete={"Objects": named})
-        if not page.get("IsTruncated"):
+            session.delete_batch(world.bucket, named)
+        said = page["said"]
+        if said["IsTruncated"] != "true":
             break
-        marks = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+        marks = {"KeyMarker": said["NextKeyMarker"], "VersionIdMarker": said["NextVersionIdMarker"]}
     session.close()
     left = [one for one in world.left() if one[0] != "Upload"]
     assert len(left) < before
@@ -747,22 +1082,101 @@ def test_an_answer_that_cannot_be_read_is_named_and_not_quoted(
     assert "\n" not in str(caught.value)
 
 
-def test_a_server_that_is_not_there_is_no_word_about_a_bucket(make_world: Callable[..., World]) -> None:
-    from deleatur_plugins.s3.connecting import Session
-
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda body: body + b" " * answers.MOST, "AnswerTooLarge"),
+        (lambda body: body + b"<x></x>" * 100_000, "AnswerNotReadable"),
+        (lambda body: body.replace(b"</Name>", b"</Name>" + b"<x></x>" * 100_000), "AnswerTooLarge"),
+        (lambda body: body.replace(b"</Name>", b"</Name>" + b"<x>" * 20 + b"</x>" * 20), "AnswerTooLarge"),
+        (lambda body: b'<!DOCTYPE a [<!ENTITY b "c">]>' + body, "AnswerDeclaresNames"),
+        (lambda body: body.decode().encode("utf-16"), "AnswerDeclaresNames"),
+        (lambda body: body.replace(b"<Key>", b"<Key>\0"), "AnswerDeclaresNames"),
+        (lambda body: re.sub(rb"<Size>\d+", b"<Size>-1", body), "SizeNotReadable"),
+        (lambda body: re.sub(rb"<Size>\d+", b"<Size>" + b"9" * 5000, body), "SizeNotReadable"),
+        (lambda body: body.replace(b"Z</LastModified>", b"</LastModified>"), "TimeNotReadable"),
+    ],
+)
+def test_an_answer_beyond_its_bounds_is_named_and_nothing_goes(
+    make_world: Callable[..., World], spoil: Callable[[bytes], bytes], words: str
+) -> None:
     world = make_world()
-    with closing(Session(address_of(f"s3://{world.bucket}/?endpoint=http://127.0.0.1:9"))) as session:
-        session._client.meta.events.register("needs-retry.s3", lambda **_: None)
-        with pytest.raises(Transient, match="not reachable"):
-            session.ask("GetBucketVersioning")
+    world.fill()
+    bench, directory = world.planned()
+    before, spoiled = world.left(), []
+
+    def judge(request: Request) -> Said:
+        answer = honest(request)
+        if not (request.lists and request.bucket == world.bucket):
+            return answer
+        spoiled.append(spoil(answer[2]))
+        assert spoiled[-1] != answer[2]
+        return answer[0], answer[1], spoiled[-1]
+
+    world.proxy.judge = judge
+    with pytest.raises(Failed, match=words):
+        bench.run(directory)
+    assert world.left() == before
+    world.proxy.judge = honest
+    bench.run(directory)  # the control: with the server's own answer it goes on
+    assert world.left() == []
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_again(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+    cut: list[bytes] = []
+
+    def judge(request: Request) -> Said:
+        answer = honest(request)
+        if request.bucket == world.bucket and (request.lists or request.deletes) and len(cut) % 2 == 0:
+            cut.append(answer[2])
+            return answer[0], {**answer[1], "X-Cut-Off": "1"}, answer[2]
+        cut.append(b"")
+        return answer
+
+    world.proxy.judge = judge
+    bench, directory = world.planned()
+    bench.run(directory)
+    assert [one for one in cut if one]
+    assert world.left() == []
+
+
+def _plan_and_run(world: World) -> None:
+    bench, directory = world.planned()
+    bench.run(directory)
+
+
+@pytest.mark.parametrize("of", ["page", "object"])
+def test_an_answer_without_an_end_does_not_hold_the_job(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    world = make_world()
+    world.fill()
+    monkeypatch.setattr(answers, "DEADLINE", 0.5)
+    world.proxy.judge = lambda request: (
+        (200, {"X-No-End": "1"}, b"<ListVersionsResult>")
+        if request.bucket == world.bucket
+        and (request.lists if of == "page" else request.method == "GET" and "versionId" in request.words)
+        else honest(request)
+    )
+    before = world.left()
+    with pytest.raises(Transient, match="the answer does not end in time"):
+        _plan_and_run(world)
+    assert world.left() == before
+
+
+def test_a_server_that_is_not_there_is_no_word_about_a_bucket(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    address = address_of(f"s3://{world.bucket}/?endpoint=http://127.0.0.1:9")
+    with closing(Session(address)) as session, pytest.raises(Transient, match="not reachable"):
+        session.ask("GetBucketVersioning")
 
 
 @pytest.mark.parametrize("line", ["access-key =", "secret-key =", "session-token ="])
 def test_an_empty_credential_does_not_let_the_surroundings_say_who_we_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    from deleatur_plugins.s3.connecting import Session
-
     given = {"access-key": "access-key = a", "secret-key": "secret-key = b", line.split()[0]: line}
     options = tmp_path / "empty.ini"
     options.write_text("\n".join(["[client]", *given.values(), ""]))
@@ -833,6 +1247,15 @@ def test_a_listing_that_is_refused_is_no_empty_one(
     world.fill()
     world.proxy.judge = lambda request: error(status, code) if request.lists else honest(request)
     with pytest.raises(DeleaturError, match=words):
+        world.planned()
+
+
+def test_an_error_with_a_good_status_is_an_error(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.fill()
+    busy = document("<Error><Code>InternalError</Code></Error>")
+    world.proxy.judge = lambda request: busy if request.lists else honest(request)
+    with pytest.raises(Transient, match="ListObjectVersions: the server is busy"):
         world.planned()
 
 

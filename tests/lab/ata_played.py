@@ -9,7 +9,7 @@ import dataclasses
 import struct
 import time
 
-from played import Media, Mode
+from played import HOTTEST, Media, Mode
 from scsi_played import ABORTED, RECOVERED, SECTOR, ScsiDisk, Sense
 
 PASSWORD = b"the owner's".ljust(32, b"\0")
@@ -83,7 +83,7 @@ class AtaDisk(ScsiDisk):
     def execute(self, block: bytes, brought: bytes, length: int) -> bytes:
         if block[0] in (0x85, 0xA1):
             return self.passed_through(block, brought)[:length]
-        if block[0] in (0x04, 0x48):  # SAT translates neither
+        if block[0] in (0x04, 0x48, 0x4D):  # SAT of this bridge translates none of them
             raise Sense(5, (0x20, 0x00))
         if self.locked and block[0] in (0x28, 0x88, 0x2A, 0x8A):
             raise Sense(7, (0x74, 0x71))  # data protect
@@ -103,7 +103,9 @@ class AtaDisk(ScsiDisk):
             features, count, lba, command = block[3], block[4], int.from_bytes(block[5:8], "little"), block[9]
         registers, content = Registers(), b""
         try:
-            if command in (0xEC, 0x27, 0xE5, 0xE7, 0xEA):
+            if command == 0x2F:
+                content = self._statistics(lba)
+            elif command in (0xEC, 0x27, 0xE5, 0xE7, 0xEA):
                 content = self._plain(command, registers)
             elif command == 0xB4:
                 self._sanitize(features, count, lba, registers)
@@ -125,6 +127,16 @@ class AtaDisk(ScsiDisk):
         elif command == 0xE5:
             registers.count = 0xFF  # CHECK POWER MODE: active
         return b""
+
+    def _statistics(self, lba: int) -> bytes:
+        """Return a page of a log: of the Device Statistics that of temperatures (ACS-3 §A.5.7) alone."""
+        if lba != 0x0504:
+            raise Aborted
+        content = bytearray(SECTOR)
+        content[0], content[2] = 1, 5
+        for at, said in ((0x08, self.media.celsius()), (0x58, HOTTEST)):
+            content[at], content[at + 7] = said, 0xC0
+        return bytes(content)
 
     def hiding(self, command: int, features: int, lba: int, registers: Registers) -> bytes:
         """Hide sectors, or show them; this drive knows no way to."""

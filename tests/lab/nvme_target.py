@@ -1,7 +1,7 @@
 """An NVMe drive played over TCP, with a Sanitize that QEMU's lacks and a Format that may lie.
 
 `python nvme_target.py MODE PORT SECONDS` serves one namespace of 16 MiB on 127.0.0.1; the kernel's own
-NVMe/TCP host makes a real /dev/nvmeXn1 of it. Modes: ok, lie, stuck, fail (`played.Mode`); the signal
+NVMe/TCP host makes a real /dev/nvmeXn1 of it. Modes: ok, lie, stuck, fail, hot (`played.Mode`); the signal
 USR1 ends what is stuck, as a power cycle does with such drives. Sources:
 NVM Express base specification 2.0 (commands, log pages), TCP transport specification 1.0 (units of the
 protocol).
@@ -14,7 +14,7 @@ import struct
 import sys
 import threading
 
-from played import Media, Mode
+from played import HOTTEST, Media, Mode
 
 SIZE, SECTOR = 16 << 20, 512
 NAME = b"nqn.2026-11.lab:played"
@@ -23,7 +23,8 @@ CAPABILITIES = (
     127 | 1 << 16 | 30 << 24 | 1 << 37
 )  # 128 entries, contiguous, 15 s to get ready, NVM command set
 VERSION = 0x10400
-SANITIZE_ABILITIES = 0b111  # crypto, block, overwrite
+SANITIZE_ABILITIES = 0b1111  # crypto, block, overwrite, verification
+KEEP_BLOCKS, VERIFY = 1 << 9, 1 << 10  # NDAS, EMVS
 ESTIMATES = (300, 3, 1)  # seconds for overwrite, block, crypto
 OVERWRITE = 3
 # Status codes, with "do not retry" where it would be of no use.
@@ -69,6 +70,8 @@ class Controller:
         self.media = media
         self.registers = {0x14: 0, 0x1C: 0}
         self.last_sanitize = 0
+        self.verifying = False  # in the Media Verification state (Base 2.1 §8.1.24.3.6)
+        self.left = False  # that state was left
         self.untouched = False  # nothing was written since the last sanitize ended ("global data erased")
 
     def fabrics(self, command: Command) -> Answer:
@@ -134,6 +137,7 @@ class Controller:
         struct.pack_into("<HI", content, 78, 1, VERSION)
         content[111] = 1  # an I/O controller
         struct.pack_into("<H", content, 256, 1 << 1)  # Format NVM
+        struct.pack_into("<H", content, 266, HOTTEST + 273)
         struct.pack_into("<H", content, 320, 10)  # keep alive in steps of 1 s
         struct.pack_into("<I", content, 328, SANITIZE_ABILITIES)
         content[512:514] = b"\x66\x44"  # sizes of queue entries
@@ -146,15 +150,24 @@ class Controller:
         return bytes(content)
 
     def log_page(self, page: int) -> bytes:
-        if page == 0x02:  # health: 37 °C, all of the spare left
-            return struct.pack("<BHB", 0, 310, 100).ljust(512, b"\0")
+        if page == 0x02:  # health: the temperature in kelvin, all of the spare left
+            return struct.pack("<BHB", 0, self.media.celsius() + 273, 100).ljust(512, b"\0")
         if page != 0x81:
             return bytes(4096)
         runs = self.media.running
+        self._end_processing()
+        runs |= self.verifying
         state = 2 if runs else 3 if self.media.failed else 1 if self.media.done else 0
         state |= (self.media.done and self.untouched) << 8
-        progress = self.media.progress if runs else 0xFFFF
-        return struct.pack("<HHI3I", progress, state, self.last_sanitize, *ESTIMATES).ljust(512, b"\0")
+        progress = self.media.progress if runs and not self.verifying else 0xFFFF
+        told = struct.pack("<HHI3I", progress, state, self.last_sanitize, *ESTIMATES)
+        return (told.ljust(36, b"\0") + bytes([5 * self.verifying])).ljust(512, b"\0")
+
+    def _end_processing(self) -> None:
+        """Enter the Media Verification state, once, where the sanitize asked for it."""
+        wanted = self.last_sanitize & VERIFY and not self.left
+        if wanted and self.media.done and not self.media.running:
+            self.verifying = True
 
     def format(self, secure_erase: int) -> int:
         if self.media.running:
@@ -168,12 +181,17 @@ class Controller:
 
     def sanitize(self, told: int) -> int:
         action = told & 7
-        if self.media.running:
+        if action == 5 and self.verifying:
+            self.verifying, self.left = False, True
+            return 0
+        if self.media.running or self.verifying:
             return SANITIZE_RUNS
+        if told & VERIFY and (action == OVERWRITE or told & KEEP_BLOCKS):
+            return INVALID_FIELD
         if action == 1:  # leave the failure behind
             self.media.failed = False
         elif action in (2, 3, 4):
-            self.last_sanitize, self.untouched = told, True
+            self.last_sanitize, self.untouched, self.left = told, True, False
             self.media.begin({2: b"\0", 3: b"\0"}.get(action))
         else:
             return INVALID_FIELD
@@ -184,7 +202,8 @@ class Controller:
         return SANITIZE_RUNS if self.media.running else SANITIZE_FAILED if self.media.failed else 0
 
     def write(self, offset: int, content: bytes) -> None:
-        self.media.content[offset : offset + len(content)] = content
+        if self.media.move(len(content)):
+            self.media.content[offset : offset + len(content)] = content
         self.untouched = False
 
 
@@ -261,8 +280,11 @@ class Connection:
             return b"", 0, INVALID_OPCODE
         if refused := self.controller.refuses_data():
             return b"", 0, refused
+        if command.opcode == 1 and self.controller.verifying:
+            return b"", 0, SANITIZE_RUNS
         offset, length = command.place
         if command.opcode == 2:
+            self.controller.media.move(length)
             return bytes(self.controller.media.content[offset : offset + length]), 0, 0
         if brought:
             self.controller.write(offset, brought[:length])

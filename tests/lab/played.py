@@ -5,6 +5,8 @@ import enum
 import os
 import time
 
+HOTTEST, WARM = 70, 37  # degrees Celsius: from where on it is too hot, by its own word, and otherwise
+TOO_MUCH, MOST = 4 << 20, 8 << 20  # bytes moved: it says that it is too hot; it keeps nothing more
 STUCK_AT = 655  # of 65,536: where a real family of drives stays for days (nvme-cli issues 752, 1784, 3027)
 
 
@@ -18,6 +20,9 @@ class Mode(enum.StrEnum):
     FROZEN = "frozen"  # ATA: it refuses until the power has been off
     LOCKED = "locked"  # ATA: it refuses until the password is given
     CUT = "cut"  # ATA: the power goes in the midst of the first security erase, and comes back
+    HOT = (
+        "hot"  # it grows hot while it is written and read, and then loses what is written until it has cooled
+    )
 
 
 @dataclasses.dataclass
@@ -30,6 +35,7 @@ class Media:
     began: float | None = None
     failed: bool = False
     done: bool = False  # a sanitize of this drive has ended well
+    moved: int = 0  # bytes, less what it has cooled for since
     _fill: bytes | None = None
 
     def __post_init__(self) -> None:
@@ -43,6 +49,20 @@ class Media:
     def begin(self, fill: bytes | None) -> None:
         """Begin a sanitize that ends with `fill` everywhere, or with random bytes for None."""
         self.began, self.done, self.failed, self._fill = time.monotonic(), False, False, fill
+
+    def move(self, count: int) -> bool:
+        """Say whether a drive still works well, and grow hotter by so many bytes."""
+        if self.mode is Mode.HOT and self.moved >= MOST:
+            return False
+        self.moved += count
+        return True
+
+    def celsius(self) -> int:
+        """Return how hot a drive is. It cools from one question to the next."""
+        hot = self.mode is Mode.HOT and self.moved >= TOO_MUCH
+        if hot:
+            self.moved -= TOO_MUCH // 4
+        return HOTTEST if hot else WARM
 
     def cure(self) -> None:
         """Behave well from now on: what stands still goes on."""

@@ -6,7 +6,7 @@ Numbers are those of SPC-4 and SBC-4. It knows nothing of how commands arrive (`
 import struct
 import time
 
-from played import Media, Mode
+from played import HOTTEST, Media, Mode
 
 SECTOR = 512
 # Sense keys and additional codes (SPC-4 annex D).
@@ -16,7 +16,7 @@ UNKNOWN_OPERATION, UNKNOWN_FIELD = (0x20, 0x00), (0x24, 0x00)
 READS, WRITES = (0x28, 0x88), (0x2A, 0x8A)
 KNOWN = {  # operation: length of its block; what REPORT SUPPORTED OPERATION CODES says
     0x00: 6, 0x03: 6, 0x04: 6, 0x12: 6, 0x15: 6, 0x1A: 6, 0x1B: 6, 0x25: 10, 0x28: 10, 0x2A: 10, 0x35: 10,
-    0x48: 10, 0x55: 10, 0x5A: 10, 0x88: 16, 0x8A: 16, 0x91: 16, 0x9E: 16, 0xA3: 12,
+    0x48: 10, 0x4D: 10, 0x55: 10, 0x5A: 10, 0x88: 16, 0x8A: 16, 0x91: 16, 0x9E: 16, 0xA3: 12,
 }  # fmt: skip
 SERVICES = {0x48: (1, 2, 3, 0x1F), 0x9E: (0x10,), 0xA3: (0x0C,)}
 
@@ -99,6 +99,8 @@ class ScsiDisk:
             case 0x15 | 0x55:
                 self.select(brought, header=4 if operation == 0x15 else 8)
                 return b""
+            case 0x4D:
+                return self.log_page(block[2])
             case 0x04:
                 self.format_unit()
                 return b""
@@ -141,9 +143,11 @@ class ScsiDisk:
         start, end = first * SECTOR, (first + count) * SECTOR
         if end > self.size:
             raise Sense(ILLEGAL, (0x21, 0x00))
+        well = self.media.move(end - start)
         if operation in READS:
             return bytes(self.media.content[start:end])
-        self.media.content[start:end] = brought[: end - start]
+        if well:
+            self.media.content[start:end] = brought[: end - start]
         return b""
 
     def mode_pages(self, operation: int, block: bytes) -> bytes:
@@ -156,6 +160,13 @@ class ScsiDisk:
         if operation == 0x1A:
             return bytes([3 + len(page), 0, 0, 0]) + page
         return struct.pack(">HBBHH", 6 + len(page), 0, 0, 0, 0) + page
+
+    def log_page(self, told: int) -> bytes:
+        """Answer LOG SENSE of the Temperature page (SPC-4 §7.3.21), which alone is known."""
+        if told & 0x3F != 0x0D:
+            raise Sense(ILLEGAL, UNKNOWN_FIELD)
+        both = ((0, self.media.celsius()), (1, HOTTEST))
+        return bytes([0x0D, 0, 0, 12]) + b"".join(struct.pack(">HBBxB", n, 3, 2, said) for n, said in both)
 
     def select(self, brought: bytes, header: int) -> None:
         """Take MODE SELECT of the control page: the format of sense data."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deleatur.devices.places import Places
+from deleatur.devices.sysfs import characters_of, read_device
 from deleatur.devices.uses import Looking
 from deleatur.documents.device import AtaCommands, Device, DeviceTable, HiddenAreas
 from deleatur.judge.capabilities import offers_for
@@ -28,7 +29,9 @@ def disk(**facts: object) -> Device:
 
 def limits(device: Device) -> set[str]:
     offers = {offer.technique: offer for offer in offers_for(device)[0]}
-    return {*offers["overwrite-device"].limits}
+    found = {*offers["overwrite-device"].limits}
+    assert ("answers-of-device" in found) is (device.kind != "memory")
+    return found - {"answers-of-device"}
 
 
 @pytest.mark.parametrize(
@@ -43,11 +46,26 @@ def limits(device: Device) -> set[str]:
         ({"hidden": HiddenAreas(by="amac")}, {"hidden-area-unknown"}),
         ({"hidden": None}, {"hidden-area-unknown"}),
         ({"hidden": None, "bus": "usb", "rotational": True}, {"hidden-area-unknown"}),
-        ({"hidden": None, "bus": "usb", "medium": "unknown"}, set()),
-        ({"hidden": None, "bus": "scsi"}, set()),
+        # a stick, or a card in a reader: the kernel calls it rotational, as it does whatever says nothing
+        ({"hidden": None, "bus": "usb", "medium": "unknown"}, {"medium-unknown"}),
+        ({"bus": "usb", "medium": "unknown", "rotational": True}, {"medium-unknown"}),
+        ({"bus": "usb", "medium": "unknown", "rotational": False}, {"flash"}),
+        (
+            {"hidden": None, "bus": "scsi", "medium": "unknown", "bridge": "megaraid_sas"},
+            {"medium-unknown", "hidden-area-unknown"},
+        ),
+        ({"hidden": None, "bus": "virtio", "medium": "unknown"}, {"layered-device"}),
+        ({"hidden": None, "bus": "scsi", "ata": None}, {"hidden-area-unknown"}),
+        ({"hidden": None, "bus": "sas", "ata": None}, {"hidden-area-unknown"}),
+        ({"bus": "sas"}, set()),  # an ATA drive behind a SAS adapter, that says what it hides
         ({"hidden": None, "bus": "fibre"}, {"layered-device"}),
         ({"hidden": None, "bus": "iscsi"}, {"layered-device"}),
         ({"hidden": None, "bus": "none"}, {"layered-device"}),
+        ({"hidden": None, "bus": "nvme", "medium": "flash"}, {"flash"}),
+        (
+            {"hidden": None, "bus": "nvme", "medium": "flash", "bridge": "nvme-tcp"},
+            {"flash", "layered-device"},
+        ),
         ({"hidden": None, "bus": "none", "kind": "partition"}, {"layered-device"}),
         ({"hidden": None, "bus": "none", "kind": "memory"}, set()),
     ],
@@ -83,6 +101,24 @@ def test_devices_that_nothing_tells_apart_are_both_refused(wwid: str) -> None:
     assert interlocks(DeviceTable(boot="b", devices=(disk(serial="0123"), larger)), one) == ()
 
 
+@pytest.mark.parametrize(("transport", "bridge"), [("pcie", ""), ("tcp", "nvme-tcp"), ("loop", "nvme-loop")])
+def test_a_namespace_of_another_host_is_told_from_a_drive(
+    tmp_path: Path, transport: str, bridge: str
+) -> None:
+    """As Linux 6.1 shows a namespace of the NVMe/TCP target of the laboratory."""
+    disk = tmp_path / "devices/virtual/nvme-fabrics/ctl/nvme0/nvme0n1"
+    disk.mkdir(parents=True)
+    (disk / "dev").write_text("259:0\n")
+    (disk / "size").write_text("32768\n")
+    (disk / "device").symlink_to("..")
+    for kind, name, target in (("block", "nvme0n1", disk), ("nvme", "nvme0", disk.parent)):
+        (tmp_path / "class" / kind).mkdir(parents=True)
+        (tmp_path / "class" / kind / name).symlink_to(target)
+    (disk.parent / "transport").write_text(f"{transport}\n")
+    found = read_device(Places(sys=tmp_path), "nvme0n1")
+    assert (found.bus, found.controller, found.bridge) == ("nvme", "/dev/nvme0", bridge)
+
+
 def test_a_process_whose_files_are_shown_to_nobody_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +140,30 @@ def test_a_process_whose_files_are_shown_to_nobody_is_named(
     assert looking.uses() == ()
     assert looking.closed == ["process 1"]
     assert looking.unseen == []
+
+
+def test_a_drive_that_is_open_as_a_character_device_is_in_use(tmp_path: Path) -> None:
+    """As a virtual machine has it that was given /dev/sg0, or /dev/ng0n1."""
+    null = Path("/dev/null").stat().st_rdev
+    number = f"{os.major(null)}:{os.minor(null)}"
+    drive, namespace = tmp_path / "sys/class/block/sda", tmp_path / "sys/class/block/nvme0n1"
+    for folder, own in ((drive, "8:0"), (namespace, "259:0")):
+        folder.mkdir(parents=True)
+        (folder / "dev").write_text(f"{own}\n")
+    generic = tmp_path / "sys/class/nvme-generic/ng0n1"
+    for folder, own in ((drive / "device/scsi_generic/sg0", number), (generic, "242:0")):
+        folder.mkdir(parents=True)
+        (folder / "dev").write_text(f"{own}\n")
+    (tmp_path / "7/fd").mkdir(parents=True)
+    (tmp_path / "7/fd/3").symlink_to("/dev/null")
+    (tmp_path / "7/mountinfo").touch()
+    (tmp_path / "7/comm").write_text("qemu\n")
+    (tmp_path / "swaps").write_text("Filename\n")
+    places = Places(proc=tmp_path, sys=tmp_path / "sys")
+    found = characters_of(places)
+    assert found == {number: "8:0", "242:0": "259:0"}
+    (use,) = Looking(places, {}, characters=found).uses()
+    assert (use.number, use.kind, use.what) == ("8:0", "opened", "process 7 (qemu)")
 
 
 def test_what_the_kernel_exports_is_in_use(tmp_path: Path) -> None:

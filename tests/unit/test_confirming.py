@@ -83,5 +83,23 @@ def test_a_person_is_asked_for_each_disk():
     plan = of_disks("A1B2CD34", "X999")
     with CliRunner().isolation(input="CD34\nX999\n"):
         assert confirm_devices(plan, (), at_terminal=True) == {"disk0": "CD34", "disk1": "X999"}
-    with CliRunner().isolation(input="CD34\nX998\n"), pytest.raises(Refused, match="right disk"):
+    with CliRunner().isolation(input="CD34\nX998\n"), pytest.raises(Refused, match="right one"):
         confirm_devices(plan, (), at_terminal=True)
+
+
+def test_a_bypassed_retention_is_approved_only_by_who_names_the_bucket():
+    one = JOB.plan.targets[0]
+    bucket = Identity(kind="objects", fields=(("bucket", "exports-2019"), ("path", "s3:x/exports-2019")))
+    planned = [
+        msgspec.structs.replace(
+            JOB.plan, targets=(msgspec.structs.replace(one, id="b", identity=bucket, technique=technique),)
+        )
+        for technique in ("delete-versions-bypassing-governance", "delete-versions")
+    ]
+    assert unconfirmed(planned[0], {}) == ("b",)
+    assert unconfirmed(planned[0], {"b": "2018"}) == ("b",)
+    assert unconfirmed(planned[0], {"b": "-2019"}) == ()
+    assert unconfirmed(planned[1], {}) == ()
+    assert confirm_devices(planned[0], ("exports-2019",), at_terminal=False) == {"b": "exports-2019"}
+    with pytest.raises(Refused, match="have a serial or name that ends"):
+        confirm_devices(planned[0], ("imports",), at_terminal=False)

@@ -12,7 +12,7 @@ from deleatur.devices.erase_ata import PASSWORD
 from deleatur.documents.place import Cursor
 from deleatur.errors import DeleaturError, Failed, Malformed, Refused, Transient
 
-from ..fake_drives import SIZE, AtaDrive, NvmeDrive, ScsiDrive
+from ..fake_drives import SIZE, AtaDrive, NvmeDrive, ScsiDrive, fixed_sense
 
 KINDS = {"nvme": NvmeDrive, "scsi": ScsiDrive, "ata": AtaDrive}
 FAR = [name for name in COMMANDS if "sanitize" in name or name == "scsi-format"]  # work on by themselves
@@ -123,6 +123,57 @@ def test_an_adapter_that_does_not_understand_leaves_unknown_and_no_success(techn
     drive = attach(made(technique, mode="deaf"))
     with pytest.raises(Failed, match="unknown"):
         erase(technique, drive)
+
+
+VERIFIED = [name for name in COMMANDS if name.endswith("-verified")]
+
+
+@pytest.mark.parametrize("technique", VERIFIED)
+def test_a_sanitize_that_is_verified_ends_where_it_can_be_and_is_left_once(technique, attach):
+    drive = attach(made(technique))
+    erase(technique, drive)
+    assert drive.verifying
+    left = list(erase_by_command(technique, 3, SIZE, None, drive.patience, leaving=True))
+    assert [cursor.position for cursor in left][:2] == ["begun", "accepted"]
+    assert left[-1].position == "done"
+    assert (drive.verifying, drive.state, drive.sent) == (False, 1, [0x84, 0x8400])
+    again = erase_by_command(technique, 3, SIZE, left[1], drive.patience, leaving=True)
+    assert list(again)[-1].position == "done"
+    assert drive.sent == [0x84, 0x8400]
+
+
+@pytest.mark.parametrize("technique", VERIFIED)
+def test_it_is_sent_again_if_the_power_was_lost_before_its_step_was_entered(technique, attach):
+    drive = attach(made(technique))
+    sent_until(technique, drive, "done")
+    drive.lose_power()
+    assert erase(technique, drive, ACCEPTED)[-1].position == "done"
+    assert drive.verifying
+    assert drive.sent == [0x84, 0x84]
+
+
+@pytest.mark.parametrize("technique", VERIFIED)
+def test_whoever_else_finds_it_being_verified_waits(technique, attach):
+    drive = attach(made(technique))
+    erase(technique, drive)
+    with pytest.raises(Transient, match="another sanitize than ours"):
+        erase(technique, drive)
+    with pytest.raises(Transient, match="another sanitize than ours"):
+        erase("nvme-sanitize-overwrite", drive)
+
+
+@pytest.mark.parametrize("technique", VERIFIED)
+def test_a_state_that_another_sanitize_led_to_is_not_left(technique, attach):
+    drive = attach(made(technique))
+    erase(next(name for name in VERIFIED if name != technique), drive)
+    with pytest.raises(Failed, match="left its media verification state by itself"):
+        list(erase_by_command(technique, 3, SIZE, None, drive.patience, leaving=True))
+
+
+def test_a_controller_without_the_state_refuses(attach):
+    drive = attach(NvmeDrive(verifies=False))
+    with pytest.raises(Failed, match="did not take the sanitize"):
+        erase("nvme-sanitize-block-verified", drive)
 
 
 @pytest.mark.parametrize("technique", FAR)
@@ -291,3 +342,60 @@ def test_every_error_is_one_line(attach):
     with pytest.raises(DeleaturError) as caught:
         erase("scsi-format", drive)
     assert "\n" not in str(caught.value)
+
+
+SAYS = [  # sense key, ASC, ASCQ of a device whose erase goes on, which it tells only when it is asked again
+    pytest.param((6, 0x29, 0x00), id="power on or reset"),
+    pytest.param((6, 0x2A, 0x01), id="mode parameters changed"),
+]
+ENDS = [
+    pytest.param((4, 0x44, 0x00), id="internal target failure"),
+    pytest.param((0xB, 0x47, 0x00), id="aborted"),
+    pytest.param((5, 0x20, 0x00), id="not known"),
+    pytest.param((7, 0x27, 0x00), id="write protected"),
+]
+
+
+class Interrupting(ScsiDrive):
+    """Answers the second time that its state is asked, or from then on, with something else."""
+
+    says: tuple[int, int, int] = (0, 0, 0)
+    often: int = 1
+    asked: int = 0
+
+    def _state(self) -> bytes:
+        self.asked += 1
+        if 2 <= self.asked < 2 + self.often:
+            return fixed_sense(*self.says)
+        return super()._state()
+
+
+@pytest.mark.parametrize("technique", [name for name in FAR if name.startswith("scsi")])
+@pytest.mark.parametrize("says", SAYS)
+def test_a_reset_while_it_erases_is_not_taken_for_the_end(technique, says, attach):
+    drive = attach(Interrupting())
+    drive.says, drive.often = says, 3
+    cursors = erase(technique, drive)
+    assert drive.medium == ZEROS
+    assert [c.position for c in cursors][-1] == "done"
+
+
+@pytest.mark.parametrize("technique", [name for name in FAR if name.startswith("scsi")])
+@pytest.mark.parametrize("says", [*ENDS, *SAYS])
+def test_an_error_of_another_kind_is_not_taken_for_the_end(technique, says, attach):
+    drive = attach(Interrupting())
+    drive.says, drive.often = says, 100
+    with pytest.raises(Failed, match="nothing is erased for sure"):
+        erase(technique, drive)
+
+
+@pytest.mark.parametrize(
+    ("technique", "other"), [("scsi-sanitize-crypto", "scsi-format"), ("scsi-format", "scsi-sanitize-crypto")]
+)
+def test_an_erase_of_another_kind_is_not_ours_after_a_kill(technique, other, attach):
+    """The journal says that the command was about to be sent, and the device is at work: on a lesser one."""
+    drive = attach(ScsiDrive())
+    sent_until(other, drive, "accepted")
+    with pytest.raises(Transient, match="another erase"):
+        erase(technique, drive, Cursor(position="begun", done=0))
+    assert len(drive.sent) == 1

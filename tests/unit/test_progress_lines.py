@@ -36,6 +36,20 @@ def test_long_readings_say_how_far_they_are_and_how_long_it_takes_still(
     assert third.startswith("verify crm: 3 values of 3 values, ")
 
 
+def test_a_pause_for_a_hot_drive_says_how_long_and_that_it_is_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deleatur.cli.progress.EVERY", 0.0)
+    lines = _Lines()
+    for spent, all_of_it in ((0, 0), (5, 0), (10, 10)):
+        lines.tell("cool", "disk", spent, all_of_it)
+    assert capsys.readouterr().err.splitlines() == [
+        "cool disk: too hot by its own word, waiting for 0 s",
+        "cool disk: too hot by its own word, waiting for 5 s",
+        "cool disk: cooled after 10 s",
+    ]
+
+
 def test_the_tables_of_a_package_are_learnt_and_then_archived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_EVERY", 2)
     calls: list[tuple[str, str, int, int]] = []

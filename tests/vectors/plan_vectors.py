@@ -474,7 +474,7 @@ def plan() -> Made:
     yield bad("plan/surface-twice", "repeated", place, "which one was searched?", twice)
     yield bad("plan/no-newline", "not-canonical", "$", "the newline at the end is missing", text[:-1])
     yield bad("plan/two-newlines", "not-canonical", "$", "a line too many", text + b"\n")
-    yield bad("plan/truncated", "syntax", "character 1198", "half a plan", text[:1200])
+    yield bad("plan/truncated", "syntax", "character 1200", "half a plan", text[:1200])
     yield bad("plan/trailing", "syntax", f"character {len(text)}", "two plans", text + text)
     yield bad("plan/bom", "encoding", "byte 0", "a byte order mark", b"\xef\xbb\xbf" + text)
     yield bad("plan/array", "wrong-type", "$", "not an object", b"[]\n")

@@ -99,7 +99,8 @@ def _once(value: bytes) -> Iterator[bytes]:
     if text is None or b"\0" in value:
         for code in _OTHER_CODES:
             for skipped in (0, 1):
-                yield value[skipped:].decode(code, "ignore").encode("utf-8", "ignore")
+                # Without the zeros, which a wrong reading is full of: each would be read in every code again.
+                yield value[skipped:].decode(code, "ignore").replace("\0", "").encode("utf-8", "ignore")
         return
     yield html.unescape(text).encode("utf-8", "ignore")
     yield _ESCAPED.sub(lambda m: _character(m[1] or m[2] or m[3]), text).encode("utf-8", "ignore")

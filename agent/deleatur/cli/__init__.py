@@ -9,13 +9,19 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, an init system, a lost terminal
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_AGAIN = 0.01  # seconds until a stop that was swallowed comes again, as SIGALRM
+# Ctrl-C, an init system, a lost terminal, and a stop that comes again
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 def main() -> NoReturn:
     """Run the command line and exit with a documented code."""
+    sys.unraisablehook = _unraised
     try:
         for number in _STOPS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup asked to be left alone
@@ -24,6 +30,7 @@ def main() -> NoReturn:
         from deleatur.cli.ending import run
 
         code = run()
+        ignore_stops()  # what ends the interpreter would show a traceback
     except KeyboardInterrupt:  # while modules were still being loaded
         from deleatur.cli.ending import interrupted
 
@@ -33,6 +40,21 @@ def main() -> NoReturn:
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def ignore_stops() -> None:
+    """Let no stop come any more: the command is ending already."""
+    for number in _STOPS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _unraised(swallowed: "UnraisableHookArgs") -> None:
+    """Let a stop come again that a destructor or a callback swallowed; say anything else in one line."""
+    if issubclass(swallowed.exc_type, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    else:
+        kind = swallowed.exc_type.__name__
+        print(f"deleatur: Failed: a defect of deleatur: {kind}; please report it", file=sys.stderr)
 
 
 def _open_closed_streams() -> None:

@@ -30,7 +30,8 @@ SHORT = 8  # hex digits that a person types
     "serials",
     multiple=True,
     metavar="END",
-    help="The last characters of a disk's serial, where nobody sits at a terminal: once for each disk.",
+    help="The last characters of a disk's serial, or of the name of a bucket whose retention is bypassed, "
+    "where nobody sits at a terminal: once for each.",
 )
 @passphrase_option
 @as_json_option
@@ -46,7 +47,8 @@ def command(
 
     You type the job's name and the first eight digits of the digest: approval is by what the plan
     says, and there is no switch that says yes to whatever lies there. For each disk you also type the
-    last four or more characters of its serial: read them off the disk, not off this plan.
+    last four or more characters of its serial: read them off the disk, not off this plan. For each
+    bucket of which a retention in governance mode is bypassed you type the end of its name.
     """
     from deleatur.engine.jobs import approve_job, now, read_plan
 
@@ -82,7 +84,7 @@ def confirm(job: str, expected: str, digest: str | None) -> None:
 
 
 def confirm_devices(plan: Plan, given: tuple[str, ...], *, at_terminal: bool) -> dict[str, str]:
-    """Return, for each disk of the plan, how the approver says that its serial ends.
+    """Return, for each disk of the plan, how the approver says that its serial ends; so for such buckets.
 
     Raises:
         Refused: it ends otherwise, or fits two disks, or nobody said it.
@@ -96,8 +98,8 @@ def confirm_devices(plan: Plan, given: tuple[str, ...], *, at_terminal: bool) ->
             fitting = [name for name, (_, mark) in devices.items() if ends_with(mark, ending)]
             if len(fitting) != 1:
                 raise Refused(
-                    f"{len(fitting)} disks of the plan have a serial that ends with {ending[:80]!r}; "
-                    f"give {LEAST} characters or more, of one disk each"
+                    f"{len(fitting)} targets of the plan have a serial or name that ends with "
+                    f"{ending[:80]!r}; give {LEAST} characters or more, of one target each"
                 )
             typed[fitting[0]] = ending
     else:
@@ -108,6 +110,6 @@ def confirm_devices(plan: Plan, given: tuple[str, ...], *, at_terminal: bool) ->
     for name, (what, mark) in devices.items():
         if not ends_with(mark, typed.get(name, "")):
             raise Refused(
-                f"that is not how the {what} of {name} ends; nothing was approved: is it the right disk?"
+                f"that is not how the {what} of {name} ends; nothing was approved: is it the right one?"
             )
     return typed

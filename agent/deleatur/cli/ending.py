@@ -5,11 +5,11 @@ says so; standard output that nobody reads is no reason for a traceback.
 """
 
 import os
-import signal
 import sys
 
 import click
 
+from deleatur.cli import ignore_stops
 from deleatur.cli.group import deleatur
 from deleatur.cli.output import complain, discard
 from deleatur.errors import DeleaturError, Failed, Interrupted
@@ -62,8 +62,7 @@ def interrupted() -> int:
 
 
 def _end(error: DeleaturError) -> int:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it is ending already
+    ignore_stops()
     try:
         complain(error, as_json="--json" in sys.argv)
         sys.stdout.flush()

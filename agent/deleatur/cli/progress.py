@@ -54,6 +54,8 @@ class _Lines:
 
 def _said(phase: str, done: int, total: int, rate: float) -> str:
     """Return what is done, of how much, and the throughput (per second)."""
+    if phase == "cool":
+        return f"cooled after {done} s" if total else f"too hot by its own word, waiting for {done} s"
     of = f" of {_amount(phase, total)}" if total else ""
     speed = f", {_amount(phase, int(rate))}/s" if rate else ""
     return f"{_amount(phase, done)}{of}{speed}"

@@ -11,6 +11,7 @@ from deleatur.documents.plan import PublicKey
 from deleatur.errors import Refused
 
 if TYPE_CHECKING:
+    from deleatur.judge.following import Left
     from deleatur.trust.verification import Verification
 
 
@@ -50,6 +51,13 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, dir_okay=False),
     help="The policy that the outcome must have been held against.",
 )
+@click.option(
+    "--then",
+    "later",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The certificate of the job that went on with what this one left on hold; several in their order.",
+)
 @as_json_option
 def command(
     certificate: Path,
@@ -59,6 +67,7 @@ def command(
     validation: Path | None,
     validator: Path | None,
     policy: Path | None,
+    later: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Check CERTIFICATE, a folder or its envelope, without network and without the job.
@@ -67,6 +76,8 @@ def command(
     the journal, so a certificate that says more than was measured does not pass. A record of
     destruction is checked in the same way, from its documents; a bundle with everything in it.
     With a validation it is asked, too, who accepted the outcome: exit code 4 if they rejected it.
+    What the job left on hold is named, with its last day where one is known; with the certificates of the
+    jobs that went on with it, what of that is still left.
     """
     from deleatur.trust.keys import load_public
     from deleatur.trust.kinds import kind_of
@@ -75,6 +86,11 @@ def command(
     kind = kind_of(certificate)
     if about is not None and kind != "certificate":
         raise Refused("only a certificate is about a target; name its folder with --about")
+    if later:
+        if kind != "certificate" or not certificate.is_dir() or validation is not None:
+            raise Refused("a job goes on with a certificate's folder; name that, and validate each by itself")
+        _followed(certificate, trusted, threshold or len(trusted), about, later, as_json)
+        return
     if validation is not None or validator is not None or policy is not None:
         if validation is None or validator is None:
             raise Refused("a validation is checked with both `--validation` and `--validator`")
@@ -97,8 +113,61 @@ def _certificate(
         emit(_facts(checked))
     elif checked.evidence:
         say(f"valid: certificate {checked.certificate_id}")
+        _tell_left(_left(checked))
     else:
         say(f"signed: certificate {checked.certificate_id}; without its folder no claim was computed again")
+
+
+def _followed(
+    where: Path,
+    trusted: Sequence[PublicKey],
+    threshold: int,
+    about: Path | None,
+    later: Sequence[Path],
+    as_json: bool,
+) -> None:
+    from deleatur.trust.following import follow
+    from deleatur.trust.verification import verify
+
+    first = verify(where, trusted=trusted, threshold=threshold, about=about)
+    then = [verify(path, trusted=trusted, threshold=threshold, about=None) for path in later]
+    left = follow(first, then)
+    if as_json:
+        told = [
+            {"certificate": one.certificate_id, "sha256": one.sha256, "outcomes": _outcomes(one)}
+            for one in then
+        ]
+        emit(_facts(first) | {"left": [*map(_one_left, left)], "then": told})
+        return
+    say(f"valid: certificate {first.certificate_id}")
+    for one in then:
+        say(f"valid: certificate {one.certificate_id}, which goes on with it")
+        for outcome in _outcomes(one):
+            say(f"{outcome['target']}: {outcome['state']}, {outcome['assurance']}")
+    _tell_left(left)
+    if not left:
+        say("completed: nothing of it is left on hold")
+
+
+def _outcomes(checked: "Verification") -> list[dict[str, str]]:
+    told = checked.certificate.outcome.per_target
+    return [{"target": o.target_id, "state": o.state, "assurance": o.assurance} for o in told]
+
+
+def _left(checked: "Verification") -> "tuple[Left, ...]":
+    from deleatur.judge.following import left_by
+
+    return () if checked.plan is None else left_by(checked.plan)
+
+
+def _tell_left(left: "Sequence[Left]") -> None:
+    for one in left:
+        day = "" if one.until else "; its last day is not known"
+        say(f"incomplete: {one.target} left {one.size} on hold: {one.name}{day}")
+
+
+def _one_left(one: "Left") -> dict[str, object]:
+    return {"target": one.target, "name": one.name, "size": one.size, "until": one.until}
 
 
 def _validated(
@@ -132,6 +201,7 @@ def _facts(checked: "Verification") -> dict[str, object]:
         "certificate": checked.certificate_id,
         "sha256": checked.sha256,
         "evidence": checked.evidence,
+        "left": [*map(_one_left, _left(checked))],
     }
 
 

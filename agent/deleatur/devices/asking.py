@@ -18,6 +18,7 @@ import msgspec
 from deleatur.devices import ata, nvme, scsi
 from deleatur.devices.erase_opal import discovered, passing
 from deleatur.devices.opening import opened_to_look
+from deleatur.devices.passing import speaks_ata
 from deleatur.devices.places import attribute
 from deleatur.devices.sending import ScsiReply, send_nvme, send_scsi
 from deleatur.devices.sense import Sense
@@ -113,12 +114,13 @@ def _nvme(device: Device) -> Device:
             media_errors=log.media_errors,
             hours=log.hours,
         )
-    erasing = None
+    erasing: Erasing | None = None
     if found.sanitizes:
         with _opened_controller(device.controller) as fd:
             told = send_nvme(fd, nvme.sanitize_log())
         if told.good:
-            erasing = _ERASING.get(nvme.SanitizeLog.decode(told.content).state)
+            last = nvme.SanitizeLog.decode(told.content)
+            erasing = "verifying" if last.verifying else _ERASING.get(last.state)
     return msgspec.structs.replace(device, nvme=offered, health=state, erasing=erasing)
 
 
@@ -200,8 +202,7 @@ def _unit_serial(fd: int) -> str:
 
 
 def _ata(device: Device, fd: int) -> Device:
-    """Ask an ATA drive; behind a USB bridge, too, if the bridge says that it is one (SAT-3, page 89h)."""
-    if device.vendor != "ATA" and send_scsi(fd, scsi.inquiry(0x89)).outcome != "good":
+    if not speaks_ata(fd, device.vendor):
         return device
     reply = send_scsi(fd, ata.identify().wrapped())
     try:

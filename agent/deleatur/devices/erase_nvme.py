@@ -31,11 +31,19 @@ _FORMAT_RUNNING = 0x084
 
 
 def sanitize(
-    fd: int, size: int, action: SanitizeAction, after: Cursor | None, patience: Patience
+    fd: int,
+    size: int,
+    action: SanitizeAction,
+    after: Cursor | None,
+    patience: Patience,
+    *,
+    verify: bool = False,
 ) -> Iterator[Cursor]:
     """Sanitize the whole subsystem of an open namespace; yield how far it is.
 
-    A sanitize survives a loss of power and of this program: the log is asked first.
+    A sanitize survives a loss of power and of this program: the log is asked first. With `verify` it ends in
+    the Media Verification state, in which reads show the medium; a loss of power ends that state, and then
+    it is done again.
 
     Raises:
         Refused: the controller has other namespaces, which would go too.
@@ -43,12 +51,13 @@ def sanitize(
         Failed: the command was not taken, failed, or stands still.
     """
     controller = refuse_others(fd, "a sanitize takes all namespaces")
-    command = nvme.sanitize(action, keep_blocks=not controller.no_deallocate_inhibited)
+    keep_blocks = not verify and not controller.no_deallocate_inhibited
+    command = nvme.sanitize(action, keep_blocks=keep_blocks, verify=verify)
     log = _log(fd)
     running = log.state is SanitizeState.running
     if running and (after is None or log.cdw10 != command.cdw10):
         raise Transient("another sanitize than ours is running; wait until it ends, then resume")
-    ended = was_accepted(after) and log.state in _DONE and log.cdw10 == command.cdw10
+    ended = not verify and was_accepted(after) and log.state in _DONE and log.cdw10 == command.cdw10
     if not running and not ended:
         yield Cursor(position=BEGUN, done=0)
         reply = send_nvme(fd, command)
@@ -61,23 +70,58 @@ def sanitize(
             raise Failed(f"the controller did not take the sanitize: {reply.words()}")
         yield Cursor(position=ACCEPTED, done=0, exchanges=(sent,))
     estimate = log.estimate(action)
-    yield from watched(lambda: _look(fd, command), size, estimate, patience, what="the sanitize")
+    yield from watched(lambda: _look(fd, command, verify), size, estimate, patience, what="the sanitize")
+
+
+def leave_verification(
+    fd: int, size: int, action: SanitizeAction, after: Cursor | None, patience: Patience
+) -> Iterator[Cursor]:
+    """Leave the Media Verification state that `sanitize` ended in, and wait until all blocks are deallocated.
+
+    That the controller is still in it shows that whatever was read since was read there: it is entered once
+    for each sanitize, and a reset or a loss of power ends it (Base 2.1 §8.1.24.3.6).
+
+    Raises:
+        Failed: it is in that state no more, did not take the command, failed, or stands still.
+    """
+    started = nvme.sanitize(action, verify=True)
+    if not was_accepted(after):
+        log = _log(fd)
+        if not log.verifying or log.cdw10 != started.cdw10:
+            raise Failed(
+                "the controller left its media verification state by itself, as after a loss of power: "
+                "what was read may not have been the medium; plan again"
+            )
+        yield Cursor(position=BEGUN, done=0)
+        command = nvme.sanitize(SanitizeAction.exit_media_verification)
+        reply = send_nvme(fd, command)
+        sent = exchange(command.block(), reply.raw(), reply.seconds)
+        yield Cursor(position=ACCEPTED if reply.good else REFUSED, done=0, exchanges=(sent,))
+        if not reply.good:
+            raise Failed(f"the controller did not leave its media verification state: {reply.words()}")
+    what = "the deallocation after the media verification"
+    yield from watched(lambda: _look(fd, started, verify=False), size, None, patience, what=what)
 
 
 _DONE = (SanitizeState.done, SanitizeState.done_deallocated)
 
 
-def _look(fd: int, sent: nvme.AdminCommand) -> Look:
+def _look(fd: int, sent: nvme.AdminCommand, verify: bool) -> Look:
+    """Ask how far the sanitize is that `sent` began; `verify`: it ends in the Media Verification state."""
     asked = nvme.sanitize_log()
     reply = send_nvme(fd, asked)
     content = _answered(reply, "the sanitize log")
     log = nvme.SanitizeLog.decode(content)
-    evidence = exchange(asked.block(), f"{reply.raw()} {content[:36].hex()}", reply.seconds)
+    evidence = exchange(asked.block(), f"{reply.raw()} {content[:37].hex()}", reply.seconds)
     if log.cdw10 != sent.cdw10:
         words = f"the log speaks of another command ({log.cdw10:08x}, ours was {sent.cdw10:08x})"
         return Look("unclear", 0, words, evidence)
+    if verify and log.verifying:
+        return Look("done", log.progress, "in its media verification state", evidence)
     if log.state is SanitizeState.running:
-        return Look("running", log.progress, "running", evidence)
+        return Look("running", 0 if log.verifying else log.progress, "running", evidence)
+    if verify and log.state in _DONE:
+        return Look("unclear", 0, "it ended and did not enter its media verification state", evidence)
     if log.state in _DONE:
         return Look("done", log.progress, "done", evidence)
     if log.state is SanitizeState.failed:

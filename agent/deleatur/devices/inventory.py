@@ -13,7 +13,7 @@ from deleatur.devices.loops import attached_to
 from deleatur.devices.places import Places, attribute, names_in
 from deleatur.devices.protected import never_erase
 from deleatur.devices.signatures import signatures_on
-from deleatur.devices.sysfs import block_names, read_device
+from deleatur.devices.sysfs import block_names, characters_of, read_device
 from deleatur.devices.uses import Looking
 from deleatur.documents.device import Device, DeviceTable, Number
 from deleatur.errors import Gone
@@ -26,8 +26,8 @@ def read_table(of: str | None = None, *, places: Places = Places()) -> DeviceTab
 
     Nothing is changed. A device that goes away while it is looked at is left out. Drives are asked
     and their signatures read one beside the other. `of`, a name as in `device_at`, spares a shelf of
-    slow disks: only this device is asked, and what shares its bytes is read; of the others the
-    signatures are None.
+    slow disks: only this device and what it is made of are asked, and what shares its bytes is read;
+    of the others the signatures are None.
 
     Raises:
         Gone: there is no device `of`.
@@ -46,7 +46,7 @@ def read_table(of: str | None = None, *, places: Places = Places()) -> DeviceTab
         if one.backing_inode:
             files.setdefault(one.backing_inode, []).append(one.number)
     named = {link: number for number, all_ in links.items() for link in all_}
-    looking = Looking(places, {**nodes, **named}, files)
+    looking = Looking(places, {**nodes, **named}, files, characters_of(places))
     table = DeviceTable(
         boot=attribute(places.proc / "sys/kernel/random/boot_id"),
         devices=tuple(
@@ -70,8 +70,8 @@ def _looked_into(table: DeviceTable, of: str | None) -> DeviceTable:
     reading = asking = table.devices
     if of is not None:
         wanted = device_at(table, of)
-        disk = tuple(one for one in table.devices if one.number == wanted.parent)
-        asking, reading = (wanted, *disk), Layers(table).reached(wanted, whole=True)
+        layers = Layers(table)  # what lies below is asked too: a list may name it as the drive itself does
+        asking, reading = (wanted, *layers.below(wanted)), layers.reached(wanted, whole=True)
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         told = {one.number: one for one in pool.map(asked, asking)}
         erasing = {number: one.erasing for number, one in told.items() if one.erasing}

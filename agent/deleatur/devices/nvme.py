@@ -11,11 +11,13 @@ from enum import IntEnum
 from deleatur.devices.reply import little, printed, required
 from deleatur.documents.place import Frozen
 from deleatur.errors import Malformed, Refused
+from deleatur.sanitize.heat import Heat
 
 ALL_NAMESPACES = 0xFFFFFFFF  # Base §3.2.1.2: broadcast
 IDENTIFY_BYTES = 4096  # Base §5.17
 _HEALTH_BYTES = 512  # Base §5.16.1.3
 _SANITIZE_BYTES = 512  # Base §5.16.1.25
+_VERIFYING = 5  # Base 2.1 figure 291: SANS, Media Verification
 _NOT_REPORTED = 0xFFFFFFFF  # of an estimate, same place
 _DO_NOT_RETRY, _MORE = 0x4000, 0x2000  # of a status as the kernel returns it: bits 14 and 13
 SANITIZE_IN_PROGRESS = 0x1D  # Base, Figure "Generic Command Status Values"
@@ -89,6 +91,7 @@ class SanitizeAction(IntEnum):
     block_erase = 2
     overwrite = 3
     crypto_erase = 4
+    exit_media_verification = 5  # Base 2.1 figure 372
 
 
 class SecureErase(IntEnum):
@@ -231,6 +234,7 @@ class IdentifyController(Frozen, frozen=True):
     erase_all: bool  # FNA 1: a secure erase by format touches every namespace
     format_crypto: bool  # FNA 2: SES 2
     namespaces: int  # NN, the highest number that a namespace can have
+    overheated: int  # WCTEMP, kelvin: from here on it is overheated; 0: not reported
 
     @property
     def sanitizes(self) -> tuple[SanitizeAction, ...]:
@@ -275,6 +279,7 @@ class IdentifyController(Frozen, frozen=True):
             erase_all=bool(fna & 2),
             format_crypto=bool(fna & 4),
             namespaces=little(content, 516, 4),
+            overheated=little(content, 266, 2),
         )
 
 
@@ -282,12 +287,30 @@ class HealthLog(Frozen, frozen=True):
     """What a controller says of its health."""
 
     warnings: int  # bits: 0 spare, 1 temperature, 2 reliability, 3 read-only, 4 backup of volatile memory
-    celsius: int | None  # None: not reported
+    kelvin: int  # composite temperature; 0: not reported
     spare: int  # percent of what there was
     used: int  # percent of the life that its maker expects; may pass 100
     hours: int  # powered on
     unsafe_shutdowns: int
     media_errors: int
+
+    @property
+    def celsius(self) -> int | None:
+        """Composite temperature; None: not reported."""
+        return self.kelvin - 273 if self.kelvin else None
+
+    def heat(self, overheated: int) -> Heat | None:
+        """Compare with WCTEMP; None: one of the two is not reported.
+
+        Below it the controller's own warning (bit 1, Base Figure "SMART / Health Information") still
+        counts: it has the hysteresis, if any, that the controller was given. That bit alone is no heat:
+        it is set for cold, too.
+        """
+        if not (self.kelvin and overheated):
+            return None
+        if self.kelvin >= overheated:
+            return Heat.hot
+        return Heat.between if self.warnings & 2 else Heat.cool
 
     @classmethod
     def decode(cls, content: bytes) -> "HealthLog":
@@ -300,7 +323,7 @@ class HealthLog(Frozen, frozen=True):
         kelvin = little(content, 1, 2)
         return cls(
             warnings=content[0],
-            celsius=kelvin - 273 if kelvin else None,
+            kelvin=kelvin,
             spare=content[3],
             used=content[5],
             hours=little(content, 128, 16),
@@ -328,6 +351,7 @@ class SanitizeLog(Frozen, frozen=True):
     data_erased: bool  # SSTAT 8, Global Data Erased: no user data was written since
     cdw10: int  # SCDW10: the command that it answers to
     estimates: tuple[int | None, int | None, int | None]  # seconds: overwrite, block, crypto
+    verifying: bool = False  # SSI 3:0 (Base 2.1 figure 291): in the Media Verification state
 
     def estimate(self, action: SanitizeAction) -> int | None:
         """Return the seconds that the controller says it needs; None: it does not say."""
@@ -345,7 +369,7 @@ class SanitizeLog(Frozen, frozen=True):
         Raises:
             Malformed: it is too short.
         """
-        required(content, 36, "the sanitize log")
+        required(content, 37, "the sanitize log")
         status = little(content, 2, 2)
         known = {int(state): state for state in SanitizeState}
         seconds = [little(content, at, 4) for at in (8, 12, 16)]
@@ -357,25 +381,30 @@ class SanitizeLog(Frozen, frozen=True):
             data_erased=bool(status & 0x100),
             cdw10=little(content, 4, 4),
             estimates=(overwrite, block, crypto),
+            verifying=content[36] & 0xF == _VERIFYING,
         )
 
     def encode(self) -> bytes:
         """Return the 512 bytes of the log; what is not in this structure is zero."""
         status = (self.state or 0) | self.passes << 3 | self.data_erased << 8
         seconds = [_NOT_REPORTED if s is None else s for s in self.estimates]
-        return struct.pack("<HHI3I", self.progress, status, self.cdw10, *seconds).ljust(
-            _SANITIZE_BYTES, b"\0"
+        told = struct.pack(
+            "<HHI3I16xB", self.progress, status, self.cdw10, *seconds, self.verifying * _VERIFYING
         )
+        return told.ljust(_SANITIZE_BYTES, b"\0")
 
 
-def sanitize(action: SanitizeAction, *, keep_blocks: bool) -> AdminCommand:
+def sanitize(action: SanitizeAction, *, keep_blocks: bool = False, verify: bool = False) -> AdminCommand:
     """Return the Sanitize command (Base §5.24); restricted completion mode, one pass of zeros.
 
     Args:
         keep_blocks: sets NDAS, so that a read afterwards shows the medium and not "deallocated".
+        verify: sets EMVS (Base 2.1 figure 372), so that it stays where the medium can be read until it is
+            told to leave; neither with an overwrite nor with `keep_blocks` (Base 2.1 §5.1.22).
     """
     passes = 1 if action is SanitizeAction.overwrite else 0
-    return AdminCommand(opcode=0x84, cdw10=action | passes << 4 | keep_blocks << 9, timeout=60.0)
+    bits = passes << 4 | keep_blocks << 9 | verify << 10
+    return AdminCommand(opcode=0x84, cdw10=action | bits, timeout=60.0)
 
 
 def security(protocol: int, specific: int, sends: bytes | None, length: int) -> AdminCommand:

@@ -5,7 +5,7 @@ Rule kept: what a password block held is in no evidence.
 
 from collections.abc import Generator
 
-from deleatur.devices import ata
+from deleatur.devices import ata, scsi
 from deleatur.devices.ata import AtaCommand, AtaIdentity
 from deleatur.devices.erase_scsi import require_good
 from deleatur.devices.sending import ScsiReply, send_scsi
@@ -13,6 +13,11 @@ from deleatur.devices.sense import AtaRegisters
 from deleatur.devices.waiting import exchange
 from deleatur.documents.place import Cursor, Exchange
 from deleatur.errors import Malformed
+
+
+def speaks_ata(fd: int, vendor: str) -> bool:
+    """Say whether a drive takes ATA commands; behind a USB bridge, if that says so (SAT-3, page 89h)."""
+    return vendor == "ATA" or send_scsi(fd, scsi.inquiry(0x89)).outcome == "good"
 
 
 def identified(fd: int) -> AtaIdentity:

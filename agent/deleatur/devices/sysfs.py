@@ -20,6 +20,7 @@ _BUSES: tuple[tuple[str, Bus], ...] = (
     (r"/virtio[0-9]+/", "virtio"),
     (r"/block/(nbd|rbd|drbd)", "network"),
 )
+_FABRICS = ("tcp", "rdma", "fc", "loop")  # drivers/nvme/host, nvme_ctrl_ops.name; of a drive "pcie"
 _MEMORY = ("ram", "zram", "pmem")
 _ZONES: dict[str, Zoned] = {"host-aware": "host-aware", "host-managed": "host-managed"}
 
@@ -31,6 +32,22 @@ def block_names(places: Places) -> tuple[str, ...]:
         for name in names_in(places.sys / "class/block")
         if attribute(places.sys / "class/block" / name / "dev")  # hidden paths of NVMe multipath have none
     )
+
+
+def characters_of(places: Places) -> dict[Number, Number]:
+    """Return the block device of each character device through which its drive can be used as well.
+
+    Those of SCSI (sg, bsg), and of NVMe namespaces (ng); virtual machines are given them.
+    """
+    found: dict[Number, Number] = {}
+    blocks = places.sys / "class/block"
+    for name in block_names(places):
+        generic = places.sys / "class/nvme-generic" / re.sub(r"\Anvme", "ng", name)
+        folders = (blocks / name / "device" / kind for kind in ("scsi_generic", "bsg"))
+        for path in (generic, *(folder / one for folder in folders for one in names_in(folder))):
+            if number := attribute(path / "dev"):
+                found[number] = attribute(blocks / name / "dev")
+    return found
 
 
 def numbers_in(places: Places, folder: Path) -> tuple[Number, ...]:
@@ -63,7 +80,7 @@ def read_device(places: Places, name: str) -> Device:
         logical_block=number_in(queue / "logical_block_size") or _SECTOR,
         physical_block=number_in(queue / "physical_block_size") or _SECTOR,
         bus=bus,
-        bridge=_bridge(disk, bus),
+        bridge=_bridge(disk, bus) or _fabric(places, disk, bus),
         medium=_medium(kind, bus, turns, attribute_bytes(drive / "vpd_pgb1")),
         rotational=None if turns is None else turns != 0,
         removable=number_in(disk / "removable") == 1,
@@ -156,6 +173,14 @@ def _controller(disk: Path) -> str:
         if re.fullmatch(r"nvme[0-9]+", name):
             return f"/dev/{name}"
     return ""
+
+
+def _fabric(places: Places, disk: Path, bus: Bus) -> str:
+    """Return over what an NVMe namespace of another host, or of this host's own target, is reached."""
+    if bus != "nvme":
+        return ""
+    transport = attribute(places.sys / "class/nvme" / Path(_controller(disk)).name / "transport")
+    return f"nvme-{transport}" if transport in _FABRICS else ""
 
 
 def _bridge(disk: Path, bus: Bus) -> str:

@@ -15,7 +15,10 @@ from deleatur.devices.places import Places, attribute, names_in
 from deleatur.documents.device import Number, Use, UseKind
 from deleatur.sanitize.mounts import Mount, mounts, plain
 
+# A line of /proc/PID/maps (proc(5)) that has a file: major, minor (hex), inode, path.
+_MAPPED = re.compile(rb"[0-9a-f]+-[0-9a-f]+ \S+ [0-9a-f]+ ([0-9a-f]+):([0-9a-f]+) ([1-9][0-9]*) +(.*)")
 _NO_FILES: Mapping[str, Sequence[Number]] = {}
+_NO_DEVICES: Mapping[Number, Number] = {}
 _BOOT_POINTS = ("/boot", "/boot/efi", "/efi", "/boot/firmware")
 # Options of XFS, ext4, ReiserFS and JFS that name another device of the same file system.
 _BESIDE = re.compile(r"(?:^|,)(?:logdev|rtdev|journal_path|jdev)=([^,]+)")
@@ -25,15 +28,21 @@ class Looking:
     """One look at all uses; `unseen` names what could not be looked at."""
 
     def __init__(
-        self, places: Places, nodes: Mapping[str, Number], files: Mapping[str, Sequence[Number]] = _NO_FILES
+        self,
+        places: Places,
+        nodes: Mapping[str, Number],
+        files: Mapping[str, Sequence[Number]] = _NO_FILES,
+        characters: Mapping[Number, Number] = _NO_DEVICES,
     ) -> None:
         """`nodes` gives major:minor for each path and alias of a device node.
 
-        `files` gives it for each loop device over a file, which is named as in `Device.backing_inode`.
+        `files` gives it for each loop device over a file, which is named as in `Device.backing_inode`,
+        `characters` for each character device that takes commands to the same drive.
         """
         self._places = places
         self._nodes = nodes
         self._files = files
+        self._characters = characters
         self.unseen: list[str] = []
         self.closed: list[str] = []  # processes whose open files are listed, and not shown
 
@@ -127,6 +136,7 @@ class Looking:
                 self.unseen.append(f"the open files of process {process}")
                 continue
             held = {number for link in links for number in self._held(link, process)}
+            held.update(self._mapped(process))
             if held:
                 program = attribute(self._places.proc / process / "comm")
                 what = f"process {process} ({program})"
@@ -143,10 +153,28 @@ class Looking:
         except OSError:  # a kernel may show the files of some processes to nobody
             self.closed.append(f"process {process}")
             return ()
+        number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
         if stat.S_ISBLK(status.st_mode):
-            return (f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}",)
+            return (number,)
+        if stat.S_ISCHR(status.st_mode):
+            return (self._characters[number],) if number in self._characters else ()
         file = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)} {status.st_ino}"
         return self._files.get(file, ())
+
+    def _mapped(self, process: str) -> Iterator[Number]:
+        """Yield what a process has in its memory, whether it has it open or closed it since."""
+        try:
+            lines = (self._places.proc / process / "maps").read_bytes().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        except OSError:
+            self.closed.append(f"process {process}")
+            return
+        for found in set(filter(None, map(_MAPPED.match, lines))):
+            major, minor, inode = int(found[1], 16), int(found[2], 16), int(found[3])
+            yield from self._files.get(f"{major}:{minor} {inode}", ())
+            if found[4].startswith(b"/dev/") and (number := self._number(plain(os.fsdecode(found[4])))):
+                yield number
 
     def _processes(self) -> tuple[str, ...]:
         return tuple(name for name in names_in(self._places.proc) if name.isdigit())

@@ -18,7 +18,7 @@ Zoned = Literal["none", "host-aware", "host-managed"]
 UseKind = Literal[
     "mounted", "swap", "root", "boot", "resume", "own", "opened", "exported", "member-of-mounted"
 ]
-Erasing = Literal["running", "failed"]
+Erasing = Literal["running", "verifying", "failed"]
 SignatureRole = Literal["member", "encrypted", "file-system", "swap", "table"]
 
 

@@ -243,6 +243,7 @@ class Verification(Frozen, frozen=True):
     needles: Annotated[int, Meta(ge=1, le=1_000_000)] = 10_000  # values sampled for the residue scan
     device: bool = False  # also read the whole block device under the target
     memory: bool = False  # also read the memory of the server, where a target has one
+    swap: bool = False  # also read the swap areas and core dumps of this host
     carver: Literal["foremost", "photorec"] | None = None  # a second opinion on whole devices
 
 

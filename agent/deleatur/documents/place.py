@@ -100,6 +100,9 @@ class Kept(Frozen, frozen=True):
 MEMORY_OF = "memory of who works in "  # and a folder: in place of a path, the memory of a server's processes
 
 
+SWAP, DUMPS = "swap areas", "core dumps"  # names of surfaces: what a host puts down of memory
+
+
 class Surface(Frozen, frozen=True):
     """A place where bytes of the target may survive, and how far we can look into it."""
 
@@ -116,6 +119,11 @@ class Surface(Frozen, frozen=True):
     def is_device(self) -> bool:
         """Whether this is what lies below the file system: read only if the job asks for it."""
         return self.name.startswith("block device")
+
+    @property
+    def is_put_down(self) -> bool:
+        """Whether it is what this host keeps of memory on its disks: read only if the job asks for it."""
+        return self.name in (SWAP, DUMPS)
 
     @property
     def in_memory(self) -> bool:

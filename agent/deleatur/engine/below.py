@@ -12,6 +12,8 @@ from pathlib import Path
 
 from deleatur.devices.inventory import read_table
 from deleatur.devices.opening import GONE, require_same
+from deleatur.devices.temperature import cooled
+from deleatur.documents.device import Device
 from deleatur.documents.place import Inspection, Surface
 from deleatur.documents.plan import PlannedTarget
 from deleatur.engine.opening import Opener
@@ -63,14 +65,13 @@ def opened_below(planned: PlannedTarget, look: Inspection) -> Iterator[Medium]:
             raise Transient(f"{planned.id}: went away; attach it again and resume") from None
         raise
     try:
-        _require_planned(fd, planned)
-        yield medium_of(fd)
+        yield cooled(medium_of(fd), _planned(fd, planned))
     finally:
         os.close(fd)
 
 
-def _require_planned(fd: int, planned: PlannedTarget) -> None:
-    """Compare an open device with the plan.
+def _planned(fd: int, planned: PlannedTarget) -> Device:
+    """Return what an open device is, if it is the one of the plan.
 
     Raises:
         Refused: it is another one.
@@ -85,3 +86,4 @@ def _require_planned(fd: int, planned: PlannedTarget) -> None:
     if device is None or identity_of(table, device) != planned.identity:
         raise Refused(f"{planned.id}: what is to be read back is not the device of the plan; look again")
     require_same(fd, device)
+    return device

@@ -189,7 +189,8 @@ def approve_job(
     """Sign the plan's digest and return the name of the approval's file.
 
     `digest` is what the approver saw: a plan that was swapped since then is not signed. `typed` says,
-    target by target, how the serial of each disk ends.
+    target by target, how the serial of each disk ends, and the name of each bucket of which a retention is
+    bypassed.
 
     Raises:
         Refused: this key may not approve, has approved already, or the plan is another one.
@@ -201,7 +202,7 @@ def approve_job(
         if key.public.spki not in {k.spki for k in approved.plan.approvers}:
             raise Refused(f"{key.key_id} is not among the approvers of this plan")
         if missing := unconfirmed(approved.plan, typed):
-            raise Refused(f"the serial of {', '.join(missing)} does not end with what was typed")
+            raise Refused(f"the serial or name of {', '.join(missing)} does not end with what was typed")
         name = f"approval-{hashlib.sha256(key.public.spki.encode()).hexdigest()[:16]}.dsse.json"
         if (directory.approvals / name).exists():
             raise Refused(f"{key.public.name} has approved this plan already, and counts once")

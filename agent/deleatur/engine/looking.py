@@ -50,13 +50,14 @@ from deleatur.sanitize.techniques import technique
 
 
 def scanned_surfaces(planned: PlannedTarget, wanted: Verification) -> tuple[Surface, ...]:
-    """Return the surfaces that the core reads raw: block device and memory only if the job asks for them."""
+    """Return the surfaces that the core reads raw; devices, memory and swap only if the job asks for them."""
     return tuple(
         s
         for s in planned.surfaces
         if s.reach == "scannable"
         and (wanted.device or not s.is_device)
         and (wanted.memory or not s.in_memory)
+        and (wanted.swap or not s.is_put_down)
     )
 
 

@@ -11,6 +11,7 @@ from contextvars import copy_context
 from threading import TIMEOUT_MAX, Event
 
 from deleatur.errors import DeleaturError, Failed, Interrupted
+from deleatur.sanitize.abreast import abreast
 
 
 def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
@@ -27,7 +28,8 @@ def perform_together(works: Sequence[Callable[[], None]], halt: Event) -> None:
     running: list[Future[None]] = []
     stopped = None
     try:
-        running.extend(pool.submit(copy_context().run, work) for work in works)
+        with abreast(len(works)):
+            running.extend(pool.submit(copy_context().run, work) for work in works)
     except KeyboardInterrupt as pressed:  # those that run already are waited for all the same
         halt.set()
         stopped = pressed

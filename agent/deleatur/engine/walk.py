@@ -9,8 +9,8 @@ import os
 import secrets
 import sys
 import traceback
+from contextlib import AbstractContextManager
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from threading import RLock
 
@@ -35,9 +35,10 @@ from deleatur.engine.gates.holds import HoldWatch
 from deleatur.engine.opening import identity_digest
 from deleatur.engine.selftest import selftest
 from deleatur.engine.spool import Spool, destroy_file
-from deleatur.engine.together import perform_together, stopped_by_hand
+from deleatur.engine.together import perform_together, stopped_by_hand, waiting
 from deleatur.errors import DeleaturError, Failed, Invalid, Refused, Residue
 from deleatur.judge import fold as f
+from deleatur.sanitize.heat import watched
 from deleatur.sanitize.pace import kept
 
 
@@ -107,6 +108,14 @@ class Walk:
         with self._turn:
             self.crew.progress(phase, target, done, total)
 
+    def _watched(self, target: PlannedTarget) -> AbstractContextManager[None]:
+        """Have pauses of a device that is too hot be told, and end when a person stops the run."""
+
+        def tell(spent: int, over: bool) -> None:
+            self._tell("cool", target.id, spent, spent if over else 0)
+
+        return watched(waiting(self.crew.halt), tell)
+
     def _go(self, passed: int) -> None:
         if self.progress.certified is not None or self.directory.certificate.exists():
             self._adopt_certificate()
@@ -144,6 +153,7 @@ class Walk:
 
         The run that erases is the run that archived and sampled; the run that removes is the run
         that read back: a journal that was forged, or a file changed since, is not taken on trust.
+        So is the run that certifies a device: one that lost its power may hold what it held before.
         """
         for target in self.plan.targets:
             if not self.progress.begun(self.plan, target.id):
@@ -151,9 +161,12 @@ class Walk:
                     if (archived := self.progress.archived.pop(package, None)) is not None:
                         self.archives.earlier[package] = archived
                 self.progress.controlled.pop(target.id, None)
-        for step, following in pairwise(self.plan.steps):
-            if step.target == following.target and not self.progress.step(following).begun:
-                self.progress.step(step).compared = None
+        for target in self.plan.targets:
+            steps = [step for step in self.plan.steps if step.target == target.id]
+            for number, step in enumerate(steps, 1):
+                changed_since = any(self.progress.step(later).begun for later in steps[number:])
+                if not changed_since and (step.stays or number < len(steps)):
+                    self.progress.step(step).compared = None
 
     def _perform_on_one(self, action: f.OnDevice) -> None:
         """Perform an action on one of several devices; an error of the system says on which."""
@@ -225,7 +238,7 @@ class Walk:
             self._check_archives()
             self._ask()
         done = after.done if after is not None else 0
-        with self.crew.opener.fresh(target) as (backend, look):
+        with self.crew.opener.fresh(target) as (backend, look), self._watched(target):
             if not self.progress.begun(self.plan, target.id):
                 if look is None:
                     raise Refused(f"{target.id}: is gone, and this job did not erase it; plan again")
@@ -292,7 +305,8 @@ class Walk:
         if self.plan.free_space:  # older copies may lie in free blocks until those are overwritten
             wanted = replace(wanted, device=False)
         state = self.progress.step(step)
-        compared, found = compare(self.crew.opener, target, step, state, wanted, self.spool, self._tell)
+        with self._watched(target):
+            compared, found = compare(self.crew.opener, target, step, state, wanted, self.spool, self._tell)
         if found.places:
             self.found = found
         self._note(compared)

@@ -57,6 +57,15 @@ CAPABILITIES: tuple[Capability, ...] = (
         flash="purge",
         source="NVMe Base: Sanitize, SANACT 011b; IEEE 2883-2022, NVMe, Purge",
     ),
+    *(
+        Capability(
+            technique=f"nvme-sanitize-{kind}-verified",
+            magnetic=None,
+            flash="purge",
+            source="NVMe Base 2.1 §8.1.24.3.6: Sanitize, EMVS; IEEE 2883-2022, NVMe, Purge",
+        )
+        for kind in ("crypto", "block")
+    ),
     Capability(
         technique="scsi-sanitize-crypto",
         magnetic="purge",
@@ -144,6 +153,8 @@ CAPABILITIES: tuple[Capability, ...] = (
 )
 BY_NAME: dict[str, Capability] = {capability.technique: capability for capability in CAPABILITIES}
 _OVER_SOFTWARE = ("virtio", "network", "iscsi", "fibre")
+_SCSI = ("scsi", "sas")
+_VERIFIED = "-verified"  # of a technique that reads in the Media Verification state
 _NOT_ASKED = "the drive has not said what it offers; run as root, on a bus that passes commands on to it"
 
 
@@ -189,7 +200,10 @@ def _of_nvme(device: Device, technique: str) -> str | None:
         return None
     if device.nvme is None:
         return _NOT_ASKED
-    return _said(getattr(device.nvme, technique.removeprefix("nvme-").replace("-", "_")))
+    if technique.endswith(_VERIFIED) and not device.nvme.media_verification:
+        return _said(offered=False)
+    name = technique.removeprefix("nvme-").removesuffix(_VERIFIED)
+    return _said(getattr(device.nvme, name.replace("-", "_")))
 
 
 def _of_scsi(device: Device, technique: str) -> str | None:
@@ -242,10 +256,14 @@ def _limits(device: Device, technique: str) -> tuple[str, ...]:
         "overwrite-device",
         "luks-erase",
     )  # a command of the drive's own reaches what the host does not
+    flash = device.medium == "flash" or device.rotational is False
+    layered = _layered(device)
     found = {
-        "flash": by_host and (device.medium == "flash" or device.rotational is False),
-        "layered-device": _layered(device),
+        "flash": by_host and flash,
+        "medium-unknown": by_host and device.medium == "unknown" and not (flash or layered),
+        "layered-device": layered,
         "sealed-values": technique == "luks-erase",
+        "answers-of-device": by_host and device.kind != "memory",
         "hidden-area": by_host and full_size(device) > device.size,
         "hidden-area-unknown": by_host and _may_hide(device),
     }
@@ -256,13 +274,19 @@ def _layered(device: Device) -> bool:
     """Say whether software stands between the device and what keeps its bytes, as in a storage array."""
     if device.kind in ("mapping", "array", "loop") or device.bus in _OVER_SOFTWARE:
         return True
+    if device.bus == "nvme" and device.bridge:  # a namespace that another host serves
+        return True
     return device.kind in ("disk", "partition") and device.bus == "none"  # also a partition of a loop
 
 
 def _may_hide(device: Device) -> bool:
     """Say whether a drive of a kind that can keep sectors from the host did not say if it does."""
     spins = device.rotational or device.medium == "magnetic"
-    if device.kind != "disk" or not (device.bus == "ata" or (device.bus == "usb" and spins)):
+    if device.kind != "disk":
+        return False
+    if device.bus in _SCSI and device.ata is None:  # MODE SELECT can lower what it shows (SBC-4, its block
+        return True  # descriptor; `sg_format --resize`), and no command asks for the rest
+    if not (device.bus in ("ata", *_SCSI) or (device.bus == "usb" and spins)):
         return False
     return device.hidden is None or device.hidden.native_sectors is None or device.hidden.overlay_unread
 

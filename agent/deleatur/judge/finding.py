@@ -82,12 +82,16 @@ class Finding:
         if self.planned.held:
             yield limit_sentence("held-units", count=len(self.planned.held))
         yield from self._limits_of_surfaces()
-        searched = {surface.name for surface in self.planned.surfaces if surface.in_memory}
-        if searched & {scan.name for scan in self.verified.surfaces}:
-            yield limit_sentence("memory-elsewhere")
-        else:
-            yield limit_sentence("process-memory")
+        yield limit_sentence(self._limit_of_memory())
         yield limit_sentence("copies-elsewhere")
+
+    def _limit_of_memory(self) -> str:
+        """Return the sentence for what was not looked at of memory."""
+        scans = {scan.name for scan in self.verified.surfaces}
+        searched = [surface for surface in self.planned.surfaces if surface.name in scans]
+        if any(surface.in_memory for surface in searched):
+            return "memory-elsewhere"
+        return "process-memory-now" if any(s.is_put_down for s in searched) else "process-memory"
 
     def _limits_of_words(self) -> Iterator[c.Sentence]:
         """Yield what the search in indexes of words does not reach."""
@@ -134,7 +138,7 @@ class Finding:
                     lay = self._lay()
                     read = lay is not None and lay.on_device
                     yield limit_sentence("device-not-searched" if read else "device-not-scanned")
-                elif not surface.in_memory or self.wanted.memory:
+                elif self._asked_for(surface):
                     yield limit_sentence("surface-not-read", name=name)
             elif scans[surface.name].unreadable:
                 yield limit_sentence("surface-unreadable", name=name, count=scans[surface.name].unreadable)
@@ -144,6 +148,11 @@ class Finding:
         left = sum(scan.reserved for scan in self.verified.surfaces)
         if left and not any(s.is_device and s.name in scans for s in self.planned.surfaces):
             yield limit_sentence("reserved-not-read", count=left)
+
+    def _asked_for(self, surface: Surface) -> bool:
+        if surface.is_put_down:
+            return self.wanted.swap
+        return not surface.in_memory or self.wanted.memory
 
     def _saw_enough(self, surface: Surface) -> bool:
         return saw_enough(_scan_of(surface, self.controlled.surfaces).seen, self.controlled.values)

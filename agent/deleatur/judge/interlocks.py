@@ -3,12 +3,16 @@
 Rules kept: no flag takes a reason away; what could not be looked at refuses; all reasons are told at once.
 """
 
-from collections.abc import Iterator
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
 
 from deleatur.devices.layers import Layers
 from deleatur.documents.device import Device, DeviceTable, Signature, Use
 from deleatur.documents.place import Identity
 
+_EXTENDED = 1024  # bytes, or a block (Linux, block/partitions/msdos.c): all that is shown of one
+_KIND_OF_WWID = re.compile(r"\A(wwn-)?(0x|naa\.|eui\.)")  # udev and lsblk, sysfs
 _USES = {
     "mounted": "is mounted {}",
     "swap": "is in use as swap {}",
@@ -73,8 +77,24 @@ def identity_of(table: DeviceTable, device: Device) -> Identity:
         known = (*known, ("backing-offset", str(device.backing_offset)))
     if not known or (device.bus == "usb" and device.ata is None):
         known = (*known, ("boot", table.boot), ("diskseq", str(device.diskseq)))
+    if below := _made_of(table, device):
+        known = (*known, ("made-of", below))
     maker = tuple((k, v) for k, v in (("vendor", device.vendor), ("model", device.model)) if v)
     return Identity(kind="block-device", fields=(*maker, *known, ("size", str(full_size(device)))))
+
+
+def _made_of(table: DeviceTable, device: Device) -> str:
+    """Return a digest of what a mapping, or a loop over a device, lies on now; "" of other devices.
+
+    Its name, UUID and size stay when it is led elsewhere. Paths to one drive are one; what is known by its
+    attachment only counts by its size, for a mapping with an UUID outlasts a start of the host.
+    """
+    if device.kind not in ("mapping", "loop"):
+        return ""
+    numbers = {*device.slaves, device.backing_number}
+    below = (identity_of(table, one).fields for one in table.devices if one.number in numbers)
+    lasting = {"\n".join(f"{k} {v}" for k, v in one if k not in ("boot", "diskseq")) for one in below}
+    return hashlib.sha256("\n\n".join(sorted(lasting)).encode()).hexdigest() if lasting else ""
 
 
 def full_size(device: Device) -> int:
@@ -95,12 +115,20 @@ def _of_device(device: Device, *, whole: bool) -> Iterator[str]:
         yield f"{device.name} is no whole drive, and the command goes to the drive"
     if device.kind == "optical":
         yield f"{device.name} is an optical drive"
+    table = any(found.role == "table" for found in device.signatures or ())
+    if device.kind == "partition" and table and device.size <= max(_EXTENDED, device.logical_block):
+        yield (
+            f"{device.name} is an extended partition: the kernel shows the map of the logical ones in it "
+            "and nothing else; name the disk, or each of those"
+        )
 
 
 def unreadable_until(device: Device) -> str:
     """Say what must end before anything can be read of the device, in words; "": it hides nothing."""
     if device.erasing == "running":
         return "is erasing itself by a command of its own; wait until that ends"
+    if device.erasing == "verifying":
+        return "erased itself and waits to be read; resume the job that told it to, or switch it off and on"
     if device.erasing == "failed":
         return "failed to erase itself, and shows nothing until such a command ends well"
     if device.security is not None and device.security.locked:
@@ -142,17 +170,26 @@ def _of_list(table: DeviceTable, devices: tuple[Device, ...]) -> Iterator[str]:
     never = table.never
     if never is None:
         return
-    named = (*never.serials, *never.wwids, *never.models, *never.paths)
-    if never.server and not named:
+    serials, wwids, models = map(_told, (never.serials, never.wwids, never.models))
+    if never.server and not (serials | wwids | models | {*never.paths}):
         yield "this host is marked as a server and its list of devices that are never erased is empty"
     for one in devices:
         if (
-            one.serial in never.serials
-            or one.wwid in never.wwids
-            or one.model in never.models
+            _plain(one.serial) in serials
+            or _plain(one.wwid) in wwids
+            or _plain(one.model) in models
             or {one.path, *one.aliases} & set(never.paths)
         ):
             yield f"{one.name} is on the list of devices that are never erased"
+
+
+def _told(names: Iterable[str]) -> set[str]:
+    return {_plain(name) for name in names} - {""}
+
+
+def _plain(name: str) -> str:
+    """Return a serial, WWID or model without what tools print differently: case, blanks, the kind of WWID."""
+    return _KIND_OF_WWID.sub("", "".join(name.split()).casefold())
 
 
 def _of_doubles(table: DeviceTable, device: Device) -> Iterator[str]:

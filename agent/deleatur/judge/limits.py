@@ -96,6 +96,12 @@ LIMITS = {
         "The medium is flash: its controller may keep old copies in cells without an address. "
         "An overwrite by the host is Clear, never Purge.",
     ),
+    "medium-unknown": Limit(
+        "exception",
+        "over-provisioned",
+        "Neither the drive nor its adapter says what keeps its bytes. If it is flash, or several drives "
+        "behind one controller, old copies may lie where no address leads to.",
+    ),
     "layered-device": Limit(
         "exception",
         "not-reached",
@@ -118,6 +124,12 @@ LIMITS = {
         "not-probed",
         "The drive did not say whether it keeps sectors from the host: such sectors would not have been "
         "overwritten.",
+    ),
+    "answers-of-device": Limit(
+        "boundary",
+        "not-probed",
+        "What was read back is what the device answered after it had confirmed that its cache was written "
+        "out: whether a cache below the host answered is not known.",
     ),
     "repeating-pattern": Limit(
         "boundary",
@@ -205,6 +217,18 @@ LIMITS = {
         "A lock or a hold of the bucket keeps versions of what was selected; they were left as they are, and "
         "the plan says how many and until when.",
     ),
+    "old-versions-whole": Limit(
+        "boundary",
+        "not-probed",
+        "Old versions of objects that held selected rows were erased whole, with the other rows in them; "
+        "what stays was kept for the current versions only.",
+    ),
+    "governance-bypassed": Limit(
+        "boundary",
+        "retention-bypassed",
+        "A retention in governance mode kept some of the versions back; it was bypassed for those that the "
+        "plan lists, with approvals that name the bucket.",
+    ),
     "bucket-by-name": Limit(
         "boundary",
         "not-told",
@@ -222,6 +246,12 @@ LIMITS = {
         "not-reached",
         "Only the token said that the keys are gone, and its memory cannot be read from outside: that it "
         "overwrote them is its maker's word.",
+    ),
+    "attested-by-key-service": Limit(
+        "cap",
+        "not-reached",
+        "Only the key service said that the keys are gone: its storage was not looked into, and a snapshot "
+        "of it that is restored brings them back.",
     ),
     "needles-lost": Limit(
         "cap",
@@ -429,6 +459,12 @@ LIMITS = {
     ),
     "process-memory": Limit(
         "boundary", "not-probed", "Memory and swap of programs that used the data were not looked at."
+    ),
+    "process-memory-now": Limit(
+        "boundary",
+        "not-probed",
+        "Memory of programs that used the data was not looked at. What the host had put down of it on its "
+        "disks was searched where the surfaces say so: swap areas that were there when the job was planned.",
     ),
     "memory-elsewhere": Limit(
         "boundary",

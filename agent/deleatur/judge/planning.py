@@ -66,7 +66,7 @@ def planning(
         Unsupported: a technique that no target here allows.
     """
     reasons = [*_too_few_approvers(job, authors), *(r for s in seen for r in _blockers(s)), *_overlaps(seen)]
-    reasons += [*reasons_against(spaces), *_memory_out_of_reach(job, seen)]
+    reasons += [*reasons_against(spaces), *_memory_out_of_reach(job, seen), *_swap_out_of_reach(job, seen)]
     if reasons:
         raise Refused("; ".join(reasons))
     targets = tuple(_target(job, s, entropy) for s in seen)
@@ -142,6 +142,13 @@ def _memory_out_of_reach(job: Job, seen: Sequence[Seen]) -> list[str]:
     if not any(surface.in_memory for _, surface in named):
         unread.append("verification.memory asks for the memory of a server, and no target has one to read")
     return unread
+
+
+def _swap_out_of_reach(job: Job, seen: Sequence[Seen]) -> list[str]:
+    """Refuse a job that asks for swap areas, when no target is of this host's files."""
+    if not job.verification.swap or any(s.is_put_down for one in seen for s in one.inspection.surfaces):
+        return []
+    return ["verification.swap asks for the swap areas of this host, and no target is of files"]
 
 
 def _overlaps(seen: Sequence[Seen]) -> list[str]:

@@ -14,18 +14,20 @@ import struct
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from deleatur.documents.place import Ranges
 from deleatur.documents.ranges import merged
 from deleatur.errors import Failed, Transient
+from deleatur.sanitize.abreast import threads_for_one
 from deleatur.sanitize.patterns import ROOM, Laid, Pair, same
 from deleatur.sanitize.pipeline import Piece, in_order
 
 PIECE = ROOM
-_REQUEST = 2 << 20  # bytes of one write: what four of them hold stays in the processor's cache
+_REQUEST = 2 << 20  # bytes of one write or read: what is under way stays in the processor's cache
 MOST_RANGES = 1024  # bad ranges of one run; a medium with more is to be destroyed
-_THREADS = 4  # benchmarks/overwrite.py
+_THREADS = 4  # for a device at most (benchmarks/overwrite.py)
 _DURABLE = 64 << 20  # bytes between two flushes at least,
 _CURSORS = 1 << 14  # of one pass at most: the journal of a large device stays as short as that of a small one
 _OFTEN = 2.0  # and seconds: a flush stops a fast device for as long as it writes some megabytes
@@ -46,6 +48,7 @@ class Medium:
     fd: int  # opened with O_DIRECT
     size: int  # bytes
     sector: int  # bytes, logical
+    begin: Callable[[], None] = lambda: None  # called before each piece; returns when it may begin
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def overwrite_device(
     """Overwrite the device with `unit`'s pattern from byte `after` on; yield what is durable, at last all.
 
     Raises:
-        Transient: the device went away. Failed: too many of its sectors are bad. OSError.
+        Transient: the device went away. Failed: too many of its sectors are bad; it stays too hot. OSError.
     """
     failed: Ranges = ()
     count = unflushed = 0
@@ -93,10 +96,10 @@ def overwrite_device(
 
     def write(offset: int, room: memoryview) -> Ranges:
         view = pattern.lay(unit, offset, room)
-        return _bad(medium, offset, len(view), lambda low, high: _write(medium.fd, view, offset, low, high))
+        return _bad(medium, offset, len(view), partial(_write, medium.fd, view, offset))
 
-    pieces = pieces_of(medium.size, after, _REQUEST)
-    for (offset, length), bad in in_order(pieces, write, threads=_THREADS, room=_REQUEST):
+    pieces = _begun(medium, pieces_of(medium.size, after, _REQUEST))
+    for (offset, length), bad in in_order(pieces, write, threads=threads_for_one(_THREADS), room=_REQUEST):
         end, failed, count = offset + length, merged((*failed, *bad)), count + len(bad)
         unflushed += length
         _refuse_many(count)
@@ -112,20 +115,32 @@ def compare_device(medium: Medium, pattern: Laid, unit: str, places: Iterable[Pi
     """Read each place and compare it with what `unit` must hold there; what failed is narrowed to sectors.
 
     Raises:
-        Transient: the device went away. Failed: too many of its sectors are bad. OSError.
+        Transient: the device went away. Failed: too many of its sectors are bad; it stays too hot. OSError.
     """
     count = 0
 
     def compare(offset: int, room: memoryview) -> Compared:
-        unread = _bad(medium, offset, len(room), lambda low, high: _read(medium.fd, room, offset, low, high))
-        pair = pattern.beside(unit, offset, room)
-        differ = () if not unread and same(*pair) else _differing(medium.sector, offset, pair, unread)
-        return Compared(offset, len(room), differ, unread)
+        differ, unread = list[tuple[int, int]](), list[tuple[int, int]]()
+        for at in range(offset, offset + len(room), _REQUEST):
+            # The same memory for every part of the place: it is in the cache already.
+            view = room[: min(_REQUEST, offset + len(room) - at)]
+            bad = _bad(medium, at, len(view), partial(_read, medium.fd, view, at))
+            pair = pattern.beside(unit, at, view)
+            if bad or not same(*pair):
+                differ += _differing(medium.sector, at, pair, bad)
+            unread += bad
+        return Compared(offset, len(room), merged(differ), merged(unread))
 
-    for _, found in in_order(places, compare, threads=_THREADS, room=PIECE):
+    for _, found in in_order(_begun(medium, places), compare, threads=threads_for_one(_THREADS), room=PIECE):
         count += len(found.unread)
         _refuse_many(count)
         yield found
+
+
+def _begun(medium: Medium, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in pieces:  # in the caller's thread, which Ctrl-C reaches
+        medium.begin()
+        yield piece
 
 
 def _differing(step: int, offset: int, pair: Pair, unread: Ranges) -> Ranges:

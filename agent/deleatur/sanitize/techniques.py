@@ -5,6 +5,8 @@ Backends offer techniques by id; a technique that is not here cannot be planned,
 
 from typing import Literal
 
+import msgspec
+
 from deleatur.documents.place import Compare, Frozen
 from deleatur.errors import Unsupported
 from deleatur.sanitize.passes import STANDARDS, Standard
@@ -123,6 +125,25 @@ TECHNIQUES: dict[str, Technique] = {
             source="Amazon S3 API: DeleteObjects, ListObjectVersions; docs/howto/erase-from-s3.md",
         ),
         Technique(
+            id="delete-versions-bypassing-governance",
+            title="as delete-versions, and versions under a retention in governance mode too, by a right to "
+            "bypass it; each approval names the bucket",
+            category="logical-delete",
+            scope="logical",
+            actions=(Action(name="delete", compare="absence"),),
+            source="Amazon S3 API: DeleteObjects, x-amz-bypass-governance-retention; "
+            "docs/howto/erase-from-s3.md",
+        ),
+        Technique(
+            id="rewrite-objects",
+            title="write each object anew without the rows, read it back, delete every version that holds "
+            "some of them, list again until none of these is there",
+            category="logical-delete",  # what the provider does with the bytes is its word
+            scope="logical",
+            actions=(Action(name="rewrite", compare="absence"),),
+            source="Amazon S3 API: PutObject, DeleteObjects; docs/howto/erase-rows-in-objects.md",
+        ),
+        Technique(
             id="crypto-erase",
             title="overwrite and remove the data key of each subject; a canary under it must find no key",
             category="clear",  # by a host's overwrite of the wrapped keys, never Purge
@@ -137,6 +158,14 @@ TECHNIQUES: dict[str, Technique] = {
             scope="key",
             actions=(Action(name="destroy", compare="absence"),),
             source="PKCS#11 v2.40, C_DestroyObject; NIST SP 800-88r2, cryptographic erase: sanitize the keys",
+        ),
+        Technique(
+            id="crypto-erase-by-service",
+            title="have the key service delete each key; a canary under it must find no key",
+            category="logical-delete",  # what the service does with the bytes is its word
+            scope="key",
+            actions=(Action(name="destroy", compare="absence"),),
+            source="OpenBao transit, delete key; NIST SP 800-88r2, cryptographic erase: sanitize the keys",
         ),
         Technique(
             id="forget",
@@ -184,6 +213,19 @@ def _by_command(id_: str, title: str, category: Literal["clear", "purge"], sourc
     )
 
 
+def _verified(kind: str, title: str) -> Technique:
+    """Return the sanitize that is read back in the state that NVMe has for it, before that is left."""
+    plain = _by_command(f"nvme-sanitize-{kind}-verified", title, "purge", _VERIFICATION)
+    return msgspec.structs.replace(
+        plain,
+        title=f"write markers, {title}, read in its media verification state that every marker has changed, "
+        "leave that state, read once more",
+        actions=(*plain.actions, Action(name=LEAVE, compare="changed")),
+    )
+
+
+LEAVE = "leave"  # the action that ends the state in which a device is read after its command
+_VERIFICATION = "NVM Express Base Specification 2.1 §8.1.24.3.6 (EMVS); IEEE 2883-2022, Purge"
 # Categories of IEEE 2883-2022 by interface; where its maker must have meant a Purge, Clear is claimed.
 TECHNIQUES |= {
     each.id: each
@@ -201,6 +243,8 @@ TECHNIQUES |= {
                 ("overwrite", "overwrite all its blocks with zeros (Sanitize)"),
             )
         ),
+        _verified("crypto", "have the controller change the key of all its data (Sanitize)"),
+        _verified("block", "have the controller erase all its blocks (Sanitize)"),
         _by_command(
             "nvme-format-crypto",
             "have the controller format with a change of key (SES 2)",

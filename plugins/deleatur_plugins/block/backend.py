@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec.structs import replace
 
 from deleatur.api import (
+    LEAVE,
     LIFT,
     Backend,
     Cursor,
@@ -184,7 +185,8 @@ class BlockBackend(Backend):
             raise Unsupported(f"a device does not know {step.technique} with {step.action}")
         table, device = self._look_at_the_approved()
         whole = step.technique in commanding.WHOLE
-        if blockers := interlocks(table, device, approved=after is not None, whole=whole):
+        ours = after is not None or step.action == LEAVE  # it erases itself, or waits, by our command
+        if blockers := interlocks(table, device, approved=ours, whole=whole):
             raise Refused("; ".join(blockers))
         if after is None and step.technique not in {offer.technique for offer in self._allowed(device)[0]}:
             raise Unsupported(f"{device.name} does not allow {step.technique} any more; plan again")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from deleatur.api import (
     COMMANDS,
+    LEAVE,
     Cursor,
     Device,
     Pattern,
@@ -42,7 +43,8 @@ def command(device: Device, unit: str, step: Step, after: Cursor | None) -> Iter
             label, over_nvme = psid.psid_of(device), device.bus == "nvme"
             yield from revert_by_psid(fd, device.size, after, label, over_nvme=over_nvme)
         else:
-            yield from erase_by_command(step.technique, fd, device.size, after)
+            leaving = step.action == LEAVE
+            yield from erase_by_command(step.technique, fd, device.size, after, leaving=leaving)
     finally:
         os.close(fd)
 

@@ -12,6 +12,7 @@ from deleatur.api import (
     Medium,
     Refused,
     Step,
+    cooled,
     laid,
     medium_of,
     open_exclusive,
@@ -35,6 +36,7 @@ def overwrite(
 
     Raises:
         Refused: the step has no pattern, or the device is in use. Transient: it went away.
+        Failed: it stays too hot.
     """
     if step.pattern is None:
         raise Refused(f"{step.id} has no pattern, so nothing could be compared afterwards")
@@ -42,7 +44,8 @@ def overwrite(
     fd = open_exclusive(device)
     try:
         begin = int(after.position) if after is not None else 0
-        with closing(overwrite_device(_first(medium_of(fd), size), pattern, unit, begin)) as passing:
+        medium = _first(cooled(medium_of(fd), device), size)
+        with closing(overwrite_device(medium, pattern, unit, begin)) as passing:
             for written in passing:  # closed, and at rest, before the device is
                 yield Cursor(position=str(written.position), done=written.position, failed=written.failed)
     finally:

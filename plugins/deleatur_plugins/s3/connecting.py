@@ -1,15 +1,20 @@
-"""Talk to an S3 server: where it is, who we are there, and its errors in our words.
+"""Talk to an S3 server: who we are there, at which pace we ask, and its errors in our words.
 
-Rules kept: no credential in a URL, a document or a message; the server's own messages quote keys, so
+Rules kept: no credential in a document or a message; the server's own messages quote keys, so
 only their codes are passed on; an answer of another kind than was asked for is no answer; no setting
 of the environment leads the job to another server than its URL names.
 """
 
+import base64
+import hashlib
 import re
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
 from deleatur.api import (
     Failed,
@@ -20,19 +25,22 @@ from deleatur.api import (
     on_this_host,
     tls_failure,
 )
+from deleatur_plugins.s3.address import OPTIONS, Address
+from deleatur_plugins.s3.answers import CutOff, Document, NotTaken, Row, TooSlow, taken
+from deleatur_plugins.s3.pacing import Pace
 
-OPTIONS = "DELEATUR_S3_OPTIONS"  # environment: an option file with a [client] group
 WORKERS = 8  # requests at a time; more gain nothing in one process
 _CONNECT, _PATIENCE = 10, 60  # seconds
-_ATTEMPTS = 8  # of one request, slower each time when the server says that it is busy
-_SHAPE = (
-    "write the URL as s3://BUCKET/PREFIX/?endpoint=https://HOST&region=REGION&scratch=BUCKET; "
-    "a prefix ends with /, and what is not needed is left out"
-)
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", re.ASCII)
-_REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
+_ATTEMPTS = 8  # of one request
+_FIRST_WAIT = 0.2  # seconds before the second attempt; before each further one twice as long
+_LEAST_KEYS, _LEAST_QUESTIONS = 100.0, 5.0  # a second: slower than that no refusal makes us
+_PAGE, _SMALLER = 1000, 250  # versions in a request; the first is the most that the interface allows
+_NAMES = "http://s3.amazonaws.com/doc/2006-03-01/"
+# Read here: botocore takes ten times as long for an entry, and reads each page twice.
+_PAGES = frozenset({"DeleteObjects", "ListObjectVersions"})
 _CODE = re.compile(r"[A-Za-z0-9.]{1,60}", re.ASCII)
 _ROOT = re.compile(rb"<(?:[A-Za-z0-9]+:)?([A-Za-z]+)[\s>/]")
+_PLACEHOLDER = {"Objects": [{"Key": "-"}]}  # of a batch; what is sent in its place we write ourselves
 _ROOTS = {  # of the document that answers each question; another one is another question's answer
     "DeleteObjects": b"DeleteResult",
     "GetBucketAcl": b"AccessControlPolicy",
@@ -45,6 +53,7 @@ _ROOTS = {  # of the document that answers each question; another one is another
     "GetObjectLegalHold": b"LegalHold",
     "GetObjectLockConfiguration": b"ObjectLockConfiguration",
     "GetObjectRetention": b"Retention",
+    "GetObjectTagging": b"Tagging",
     "ListBucketInventoryConfigurations": b"ListInventoryConfigurationsResult",
     "ListBuckets": b"ListAllMyBucketsResult",
     "ListMultipartUploads": b"ListMultipartUploadsResult",
@@ -55,83 +64,11 @@ _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccessDeniedException
 _WHO = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 )
+UPLOAD_ENDED = frozenset({"NoSuchUpload", "NoSuchKey"})  # the second is the word of Ceph's gateway
 _BUSY = frozenset(
     {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests", "Throttling",
      "ThrottlingException", "RequestLimitExceeded", "OperationAborted", "429", "500", "502", "503", "504"}
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """Where a target is."""
-
-    bucket: str
-    prefix: str  # "" for the whole bucket, else it ends with "/"
-    endpoint: str  # "" for Amazon's own
-    region: str  # "" for the one that the surroundings name
-    scratch: str  # bucket in which the server is tried; "": none was named
-
-    @property
-    def server(self) -> str:
-        """The name of the server in an identity."""
-        return self.endpoint or "amazonaws.com"
-
-
-def address_of(url: str) -> Address:
-    """Read `s3://BUCKET/PREFIX/?endpoint=…&region=…&scratch=…`.
-
-    Raises:
-        Refused: the URL says more, or less, or would send keys over a network in clear.
-    """
-    parts = _split(url)
-    if "@" in parts.netloc:
-        raise Refused(f"the URL names a user; put keys into the file that {OPTIONS} names")
-    said = parse_qsl(parts.query, keep_blank_values=True)
-    asked = dict(said)
-    prefix = unquote(parts.path).removeprefix("/")
-    scratch, region = asked.get("scratch", ""), asked.get("region", "")
-    shaped = (
-        _BUCKET.fullmatch(parts.netloc)
-        and not parts.fragment
-        and (not prefix or prefix.endswith("/"))
-        and asked.keys() <= {"endpoint", "region", "scratch"}
-        and len(asked) == len(said)
-        and all(asked.values())
-        and _BUCKET.fullmatch(scratch or parts.netloc)
-        and _REGION.fullmatch(region or "none")
-    )
-    if not shaped:
-        raise Refused(_SHAPE)
-    endpoint = asked.get("endpoint", "")
-    if endpoint:
-        _check_endpoint(endpoint)
-    return Address(bucket=parts.netloc, prefix=prefix, endpoint=endpoint, region=region, scratch=scratch)
-
-
-def _split(url: str) -> SplitResult:
-    """Take a URL apart as it stands; Python would leave out tabs and line ends, and so name another place."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # asked for here, so that a port that is no number is refused, too
-    except ValueError:
-        raise Refused(_SHAPE) from None
-    if any(char in url for char in "\t\r\n"):
-        raise Refused(_SHAPE)
-    return parts
-
-
-def _check_endpoint(endpoint: str) -> None:
-    parts = _split(endpoint)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.path
-        or parts.query
-        or "@" in parts.netloc
-    ):
-        raise Refused(_SHAPE)
-    if parts.scheme == "http" and not on_this_host(parts.hostname):
-        raise Refused("the server is on another host: write https, for no key leaves a host in clear")
 
 
 class Denied(Refused):
@@ -151,10 +88,6 @@ class NoAnswer(Failed):
         self.code = code
 
 
-class _OtherKind(Exception):
-    """An answer of another kind."""
-
-
 class Session:
     """One client; every question is asked by name, and answered with what the server says."""
 
@@ -162,9 +95,11 @@ class Session:
         self.address = address
         self._client = _client(address)
         self._by_md5 = False
+        self._batch = threading.local()
+        self._keys, self._questions = Pace(_LEAST_KEYS), Pace(_LEAST_QUESTIONS)
         events = self._client.meta.events
-        events.register("before-parse.s3", _check_kind)
-        events.register("before-call.s3.DeleteObjects", self._checksum)
+        events.register("before-send.s3", self._send)
+        events.register("before-call.s3.DeleteObjects", self._put_batch)
 
     def close(self) -> None:
         """Close the connections."""
@@ -179,6 +114,11 @@ class Session:
         """The region in which is asked."""
         return str(self._client.meta.region_name)
 
+    @property
+    def batch_size(self) -> int:
+        """How many versions go into one request: what may go in a twentieth of a second, within bounds."""
+        return max(_SMALLER, min(_PAGE, int(self._keys.rate / 20)))
+
     def ask(self, question: str, **said: Any) -> dict[str, Any]:
         """Ask a question of the target's bucket, or of the `Bucket` that is said.
 
@@ -190,16 +130,51 @@ class Session:
 
     def ask_server(self, question: str, **said: Any) -> dict[str, Any]:
         """Ask a question that is of no bucket. Raises: as `ask`."""
+        return self._again(question, said, self._questions, 1)
+
+    def delete_batch(self, bucket: str, names: Sequence[tuple[str, str]], **how: bool) -> list[Row]:
+        """Ask for the deletion of versions by key and id; return what the server says. Raises: as `ask`."""
+        self._batch.body = batch_of(names)
+        said = {"Bucket": bucket, "Delete": _PLACEHOLDER, **how}
+        rows: list[Row] = self._again("DeleteObjects", said, self._keys, len(names))["rows"]
+        if any(kind == "Error" and is_busy(told.get("Code", "")) for kind, told in rows):
+            self._keys.refused(self._batch.sent)
+        return rows
+
+    def _again(self, question: str, said: dict[str, Any], pace: Pace, cost: int) -> dict[str, Any]:
+        """Ask until there is an answer, at the pace that the server takes."""
+        for attempt in range(_ATTEMPTS):
+            self._batch.sent = sent = pace.take(cost)
+            try:
+                return self._asked(question, said)
+            except _Later as error:
+                if error.busy:
+                    pace.refused(sent)
+                if attempt == _ATTEMPTS - 1:
+                    raise error.reason from None
+            time.sleep(_FIRST_WAIT * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _asked(self, question: str, said: dict[str, Any]) -> dict[str, Any]:
         from botocore import exceptions as errors
         from botocore.parsers import ResponseParserError
 
         method = getattr(self._client, _snake(question))
         try:
-            answer: dict[str, Any] = method(**said)
+            self._batch.page = {}
+            if "Body" in said and not isinstance(said["Body"], bytes):
+                said["Body"].seek(0)  # an earlier attempt may have read it
+            answer: dict[str, Any] = {**method(**said), **self._batch.page}
         except errors.ClientError as error:
-            raise _translated(question, _code(error)) from None
-        except _OtherKind:
-            raise NoAnswer(question, "AnswersSomethingElse") from None
+            code = _code(error)
+            told = _translated(question, code)
+            raise _Later(told, busy=True) if is_busy(code) else told from None
+        except TooSlow:
+            raise Transient(f"{question}: the answer does not end in time; try again") from None
+        except CutOff:
+            raise _Later(Transient(f"{question}: the answer was cut off; try again")) from None
+        except NotTaken as error:
+            raise NoAnswer(question, error.code) from None
         except errors.NoCredentialsError:
             raise Refused(f"there are no credentials; name an option file in {OPTIONS}") from None
         except errors.SSLError as error:
@@ -208,18 +183,40 @@ class Session:
             )
             raise Refused(f"{question}: TLS fails: {why}") from None
         except (errors.HTTPClientError, errors.ConnectionError) as error:
-            raise Transient(f"{question}: not reachable ({type(error).__name__}); try again") from None
+            words = f"{question}: not reachable ({type(error).__name__}); try again"
+            raise _Later(Transient(words)) from None
         except (errors.BotoCoreError, ResponseParserError, ValueError) as error:  # whose texts may quote keys
             raise NoAnswer(question, type(error).__name__) from None
         return answer
 
-    def _checksum(self, params: dict[str, Any], **_: Any) -> None:
-        """Put Content-MD5 in place of the checksum that the client chose, where the server wants that."""
+    def _send(self, request: Any, event_name: str, **_: Any) -> Any:
+        """Send in botocore's place, which would take in whatever comes; read pages of entries here.
+
+        Raises:
+            NotTaken: the answer is not what was asked for, or cannot be taken in.
+        """
+        response = taken(self._client._endpoint.http_session.send, request)
+        question = event_name.rpartition(".")[2]
+        wanted = _ROOTS.get(question)
+        if wanted is None or response.status_code >= 300:
+            return response
+        found = _ROOT.search(response.content)
+        root = found.group(1) if found else b""
+        if root not in (wanted, b"Error"):  # botocore takes an error with a good status for what it is
+            raise NotTaken("AnswersSomethingElse")
+        if question in _PAGES and root == wanted:
+            document = Document(response.content, _PAGE)
+            if document.root.encode() != wanted:
+                raise NotTaken("AnswersSomethingElse")
+            self._batch.page = {"said": document.said, "rows": document.rows}
+            response._content = b"<%s/>" % wanted  # nothing is left for botocore
+        return response
+
+    def _put_batch(self, params: dict[str, Any], **_: Any) -> None:
+        """Put our own list into a request, and Content-MD5 in place of the client's checksum where wanted."""
+        params["body"] = self._batch.body
         if not self._by_md5:
             return
-        import base64
-        import hashlib
-
         headers = params["headers"]
         for name in [n for n in headers if n.lower().startswith(("x-amz-checksum", "x-amz-sdk-checksum"))]:
             del headers[name]
@@ -227,16 +224,21 @@ class Session:
         headers["Content-MD5"] = base64.b64encode(digest).decode()
 
 
-def _check_kind(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Look whether a document answers what was asked: many servers answer a question that they do not
-    know as if only its bucket had been named.
-    """
-    wanted, body = _ROOTS.get(operation_model.name), response_dict.get("body")
-    if wanted is None or response_dict["status_code"] >= 300 or not isinstance(body, bytes):
-        return
-    found = _ROOT.search(body)
-    if found is None or found.group(1) != wanted:
-        raise _OtherKind
+class _Later(Exception):
+    """The same may go well later; `reason` is what to say if it never does."""
+
+    def __init__(self, reason: Exception, *, busy: bool = False) -> None:
+        super().__init__()
+        self.reason = reason
+        self.busy = busy
+
+
+def batch_of(names: Sequence[tuple[str, str]]) -> bytes:
+    """Return the document that asks for the deletion of these versions."""
+    objects = "".join(
+        f"<Object><Key>{escape(key)}</Key><VersionId>{escape(id_)}</VersionId></Object>" for key, id_ in names
+    )
+    return f'<Delete xmlns="{_NAMES}">{objects}<Quiet>false</Quiet></Delete>'.encode()
 
 
 def _snake(name: str) -> str:
@@ -296,7 +298,7 @@ def _client(address: Address) -> Any:
         connect_timeout=_CONNECT,
         read_timeout=_PATIENCE,
         max_pool_connections=WORKERS,
-        retries={"mode": "adaptive", "total_max_attempts": _ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": 1},  # we ask again ourselves, at our own pace
         ignore_configured_endpoint_urls=True,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

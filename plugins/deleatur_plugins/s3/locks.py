@@ -9,6 +9,9 @@ from typing import Any
 from deleatur_plugins.s3.connecting import WORKERS, NoAnswer, Session
 from deleatur_plugins.s3.listing import Entry
 
+HELD, RETAINED = "legal hold of the bucket", "retention"
+BY_BUCKET = (HELD, RETAINED)  # how each of the reasons begins
+GOVERNED = f"{RETAINED} (governance) until "  # the one mode that somebody with the right may bypass
 _NONE = frozenset(  # the servers' words for "there is none"
     {
         "NoSuchObjectLockConfiguration",  # Amazon S3
@@ -30,13 +33,13 @@ def _lock_of(session: Session, entry: Entry) -> str:
     if entry.kind not in ("object", "empty"):
         return ""
     if _ask(session, "GetObjectLegalHold", entry).get("LegalHold", {}).get("Status") == "ON":
-        return "legal hold of the bucket"
+        return HELD
     answer = _ask(session, "GetObjectRetention", entry)
     until = answer.get("Retention", {}).get("RetainUntilDate")
     if not isinstance(until, datetime) or until <= _now(answer):
         return ""
     mode = str(answer["Retention"].get("Mode", "of an unknown mode")).lower()
-    return f"retention ({mode}) until {until.astimezone(UTC):%Y-%m-%d}"
+    return f"{RETAINED} ({mode}) until {until.astimezone(UTC):%Y-%m-%d}"
 
 
 def _ask(session: Session, question: str, entry: Entry) -> dict[str, Any]:

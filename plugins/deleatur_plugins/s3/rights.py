@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from deleatur_plugins.s3.connecting import Address
+from deleatur_plugins.s3.address import Address
 
 _ON_BUCKET = {  # question: right
     "ListObjectVersions": "s3:ListBucketVersions",
@@ -26,6 +26,10 @@ _ON_OBJECTS = {
     "GetObjectRetention": ("s3:GetObjectRetention",),
     "GetObjectLegalHold": ("s3:GetObjectLegalHold",),
 }
+_IF_ASKED = {  # by the job
+    "GetObjectTagging": ("s3:GetObjectTagging", "s3:GetObjectVersionTagging"),
+    "BypassGovernanceRetention": ("s3:BypassGovernanceRetention",),
+}
 _ON_SERVER = ("s3:ListAllMyBuckets",)  # when a bucket was made stands in that list only
 _TRYING = ("s3:PutObject",)  # in the scratch bucket, beside all of the above
 
@@ -34,15 +38,16 @@ def rights_for(questions: Iterable[str]) -> tuple[str, ...]:
     """Return the rights that questions need, in order."""
     asked = set(questions)
     some = [right for question, right in _ON_BUCKET.items() if question in asked]
-    for question, rights in _ON_OBJECTS.items():
+    for question, rights in (_ON_OBJECTS | _IF_ASKED).items():
         some += rights if question in asked else ()
     return tuple(some)
 
 
-def least_policy(address: Address) -> str:
-    """Return the policy as JSON, in one line."""
+def least_policy(address: Address, asked: Iterable[str] = ()) -> str:
+    """Return the policy as JSON, in one line, for a job that asks for these, too."""
     on_bucket = sorted(_ON_BUCKET.values())
-    on_objects = sorted(right for rights in _ON_OBJECTS.values() for right in rights)
+    of_selection = [right for question in asked for right in _IF_ASKED.get(question, ())]
+    on_objects = sorted([*(right for rights in _ON_OBJECTS.values() for right in rights), *of_selection])
     bucket, scratch = f"arn:aws:s3:::{address.bucket}", f"arn:aws:s3:::{address.scratch or 'SCRATCH'}"
     statements = [
         (on_bucket, [bucket, scratch]),

@@ -4,6 +4,7 @@ from deleatur_plugins.subject_keys.backend import SubjectKeysBackend
 from deleatur_plugins.subject_keys.store import KeyNotFound, KeyStore
 from deleatur_plugins.subject_keys.token import TokenAddress, TokenKeyStore
 from deleatur_plugins.subject_keys.token_backend import TokenKeysBackend
+from deleatur_plugins.subject_keys.vault_backend import VaultKeysBackend
 
 __all__ = [
     "KeyNotFound",
@@ -12,4 +13,5 @@ __all__ = [
     "TokenAddress",
     "TokenKeyStore",
     "TokenKeysBackend",
+    "VaultKeysBackend",
 ]

@@ -5,11 +5,13 @@ from typing import Protocol
 
 from deleatur.api import Condition, Refused, Secrets, Target, listed_values, refuse_ambiguous
 
-TABLE, COLUMN = "keys", "subject"
+TABLE = "keys"
 
 
 class Keys(Protocol):
     """What a store of keys can be asked, wherever it keeps them."""
+
+    column: str  # by which a selection names keys
 
     def name_of(self, subject: str) -> str:
         """Return the name of a subject's key."""
@@ -47,8 +49,8 @@ def _named(table: str, where: tuple[Condition, ...], store: Keys, secrets: Secre
     if not where:
         yield from store.names()
         return
-    if len(where) != 1 or where[0].column != COLUMN or where[0].operator not in ("=", "in"):
-        raise Refused(f"keys are selected by one condition: {COLUMN} = a value, or in a list")
+    if len(where) != 1 or where[0].column != store.column or where[0].operator not in ("=", "in"):
+        raise Refused(f"keys are selected by one condition: {store.column} = a value, or in a list")
     condition = where[0]
     refuse_ambiguous(table, condition)
     if condition.values_from is not None:
@@ -56,5 +58,5 @@ def _named(table: str, where: tuple[Condition, ...], store: Keys, secrets: Secre
         return
     for value in condition.values or (condition.value,):
         if not isinstance(value, str):
-            raise Refused(f"{COLUMN} is a text; write it in quotes")
+            raise Refused(f"{store.column} is a text; write it in quotes")
         yield store.name_of(value)

@@ -37,6 +37,8 @@ class KeyNotFound(Refused):
 class KeyStore:
     """An open store. Keys are read each time and kept nowhere; close it, or use it with `with`."""
 
+    column = "subject"
+
     def __init__(self, folder: str | Path, kek: bytes) -> None:
         """Open a store with its key-encryption key of 32 bytes.
 

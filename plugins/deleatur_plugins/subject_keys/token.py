@@ -104,6 +104,8 @@ def translated(doing: str) -> Iterator[None]:
 class TokenKeyStore:
     """An open store in a token, with the interface of `KeyStore`. Close it, or use it with `with`."""
 
+    column = "subject"
+
     def __init__(self, address: TokenAddress) -> None:
         """Log in and find the store.
 

@@ -1,4 +1,4 @@
-"""What the guest's own kernel serves to other hosts is seen, where no process and no exclusive open tells."""
+"""Uses that no exclusive open tells of: what the guest's kernel serves to others, what is open otherwise."""
 
 import os
 import subprocess
@@ -88,3 +88,20 @@ def test_an_exported_device_is_refused(way: str) -> None:
         assert exported(device)
         assert opens_alone(device) is (way != "iblock")
     assert not exported(device)
+
+
+def test_a_drive_whose_character_device_somebody_has_open_is_in_use() -> None:
+    """As a virtual machine has it: the block device itself is free, and its kernel would let us in."""
+    run("modprobe", "sg")
+    drive = by_serial("SCSILAB0")
+    (generic,) = Path(f"/sys/class/block/{drive.name}/device/scsi_generic").iterdir()
+    with (
+        Path("/dev", generic.name).open("rb", buffering=0) as held,
+        subprocess.Popen(["sleep", "60"], stdin=held) as machine,
+    ):
+        try:
+            table = read_table(str(drive))
+            reasons = interlocks(table, device_at(table, str(drive)))
+        finally:
+            machine.kill()
+    assert reasons == (f"{drive.name} is open in process {machine.pid} (sleep)",)

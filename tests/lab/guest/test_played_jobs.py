@@ -16,7 +16,7 @@ from deleatur.testing.workbench import Workbench
 
 from ..direct import read
 from ..jobs import job, predicate
-from ..played_drives import detached_nvme_drive, scsi_drive
+from ..played_drives import detached_nvme_drive, nvme_drive, scsi_drive
 from ..played_jobs import SANITIZE, answers, impatient, namespace_of, prepared
 
 
@@ -65,6 +65,23 @@ def test_a_sanitize_outlives_the_job_and_its_host_and_is_not_sent_twice(
     assert predicate(directory)["outcome"]["perTarget"][0]["assurance"] == "A1/device-all"
     running = [reply for block, reply in kept if block[:2] == "02" and reply.split()[2][4:6] == "02"]
     assert len(running) >= 2, "asked in both runs while it worked"
+
+
+def test_a_drive_that_is_verified_waits_for_the_job_that_told_it_to(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    technique = "nvme-sanitize-block-verified"
+    with nvme_drive("ok", seconds=0.1) as drive:
+        node = namespace_of(drive)
+        directory = prepared(bench, node, technique)
+        run_until(bench, directory, b'"kind":"erased","step":"s2"')
+        with pytest.raises(Refused, match="waits to be read"):  # by a new job: this one is not its own
+            bench.plan(bench.job(job(node, technique), "other"))
+        bench.run(directory)
+    assert [block[:2] for block, _ in answers(directory)].count(SANITIZE) == 2  # begun, and left
+    told = predicate(directory)
+    assert told["outcome"]["perTarget"][0]["assurance"] == "A1/device-all"
+    assert [each["step"] for each in told["verification"][0]["comparisons"]]
 
 
 def test_a_security_erase_that_was_cut_off_leaves_a_locked_drive_that_resume_opens(bench: Workbench) -> None:
