@@ -6,6 +6,7 @@ nothing is left out.
 """
 
 import os
+import resource
 import signal
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,23 @@ settings.register_profile(
     "house", deadline=None, derandomize=CI, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def core_limit() -> Iterator[None]:
+    """Let what hardens itself in a process of tests lower its core limit, but not for good.
+
+    Without CAP_SYS_RESOURCE the hard limit is never raised again, and tests of core dumps come later.
+    """
+    lower, (soft, hard) = resource.setrlimit, resource.getrlimit(resource.RLIMIT_CORE)
+
+    def lower_for_now(which: int, limits: tuple[int, int]) -> None:
+        lower(which, (limits[0], hard) if which == resource.RLIMIT_CORE else limits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resource, "setrlimit", lower_for_now)
+        yield
+    lower(resource.RLIMIT_CORE, (soft, hard))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
